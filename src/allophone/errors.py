@@ -1,0 +1,84 @@
+"""Every error that allophone raises on purpose.
+
+The tree::
+
+    AllophoneError                  exit code 1: something failed while doing what was asked
+    ├── UsageError                  exit code 2: what was asked cannot be done as written
+    │   ├── SpaceError              an axis, knob value, plan or constraint that does not exist or contradicts another
+    │   └── UnknownModelError       a model name that is neither in the dimensions table nor a folder
+    ├── AudioError                  a file that cannot be decoded to speech samples
+    ├── CorpusError                 a manifest or folder that is not a usable corpus
+    ├── WeightsError                weights that are missing, damaged or cannot be fetched
+    ├── LedgerError                 a run folder that cannot be read, written or continued
+    ├── InfeasibleError             no operating point meets the constraints
+    └── MissingExtraError           an optional dependency that is not installed
+
+A message names the file, the field and the remedy; it is the whole of what a user sees.
+"""
+
+__all__ = [
+    "AllophoneError",
+    "AudioError",
+    "CorpusError",
+    "InfeasibleError",
+    "LedgerError",
+    "MissingExtraError",
+    "SpaceError",
+    "UnknownModelError",
+    "UsageError",
+    "WeightsError",
+]
+
+
+class AllophoneError(Exception):
+    """Base of all errors raised on purpose; ``exit_code`` is what the command returns."""
+
+    exit_code = 1
+
+
+class UsageError(AllophoneError):
+    """The request itself is wrong: a flag, a name or a value."""
+
+    exit_code = 2
+
+
+class SpaceError(UsageError):
+    """An axis, knob value, plan or constraint is unknown, impossible or contradicts another."""
+
+
+class UnknownModelError(UsageError):
+    """A model is neither a known name nor a folder with weights."""
+
+
+class AudioError(AllophoneError):
+    """A recording cannot be turned into samples."""
+
+
+class CorpusError(AllophoneError):
+    """A corpus cannot be read as asked."""
+
+
+class WeightsError(AllophoneError):
+    """Model weights are missing, damaged or cannot be fetched."""
+
+
+class LedgerError(AllophoneError):
+    """A run folder cannot be read, written or continued."""
+
+
+class InfeasibleError(AllophoneError):
+    """No operating point meets the constraints."""
+
+
+class MissingExtraError(AllophoneError):
+    """An optional dependency is missing.
+
+    Args:
+        package: The import name that failed.
+        extra: The extra of allophone that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed. Install it with: pip install 'allophone[{extra}]'")
+        self.package = package
+        self.extra = extra

@@ -1,0 +1,222 @@
+"""The frozen records that stages hand to each other.
+
+A record holds inputs first, then raw counts, then nothing: rates are computed where they are read, so that sums over
+utterances stay exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from allophone.dimensions import TRAINED_CONTEXT_S
+
+__all__ = [
+    "ComputeType",
+    "Context",
+    "Measurement",
+    "OperatingPoint",
+    "Segment",
+    "Transcript",
+    "Utterance",
+]
+
+Context = Literal["full", "fit"]
+ComputeType = Literal["int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32"]
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording with its reference.
+
+    Args:
+        id: Name of the utterance, unique in its corpus.
+        audio_filepath: Where the recording lies.
+        duration_s: Length in seconds as the corpus states it, or None where it states none.
+        text: Reference transcript, or None.
+        label: Reference class for emotion recognition, or None.
+        speaker: Who speaks, or None.
+    """
+
+    id: str
+    audio_filepath: Path
+    duration_s: float | None = None
+    text: str | None = None
+    label: str | None = None
+    speaker: str | None = None
+
+
+class OperatingPoint(BaseModel):
+    """One setting of all knobs of a Whisper model: what a sweep measures and ``transcribe`` runs.
+
+    ``context="full"`` pads every window to the 30 s the encoder was trained on; ``context="fit"`` runs the encoder on
+    the audio plus ``margin_s``, at least ``floor_s``. A full context has neither margin nor floor, so both are set to
+    0 there and equal settings compare equal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1, description="name in the dimensions table, or a CTranslate2 folder")
+    window_s: float = Field(TRAINED_CONTEXT_S, gt=0, le=TRAINED_CONTEXT_S, description="seconds of audio per pass")
+    context: Context = Field("full", description="positions that the encoder runs on")
+    margin_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="seconds of silence after the audio")
+    floor_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="least seconds that the encoder runs on")
+    token_stride: int = Field(1, ge=1, le=100, description="every n-th audio token reaches the decoder")
+    speed: float = Field(1.0, ge=0.5, le=4.0, description="pitch-preserving time compression")
+    compute_type: ComputeType = Field("int8", description="number format of weights and activations")
+    beam_size: int = Field(1, ge=1, le=32, description="beams of the decoder; 1 is greedy")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _full_has_no_margin(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("context", "full") == "full":
+            return {**data, "margin_s": 0.0, "floor_s": 0.0}
+        return data
+
+    @property
+    def name(self) -> str:
+        """Short name, unique among points and safe as a file name, e.g. ``tiny.en-fit+2f10-s2-int8-b1``."""
+        context = "full"
+        if self.context == "fit":
+            context = f"fit+{self.margin_s:g}" + (f"f{self.floor_s:g}" if self.floor_s else "")
+        parts = [self.model_slug, context]
+        if self.window_s != TRAINED_CONTEXT_S:
+            parts.append(f"w{self.window_s:g}")
+        if self.speed != 1.0:
+            parts.append(f"x{self.speed:g}")
+        parts += [f"s{self.token_stride}", self.compute_type, f"b{self.beam_size}"]
+        return "-".join(parts)
+
+    @property
+    def model_slug(self) -> str:
+        """The model's name, or for a folder its last part and a digest of the whole path."""
+        if "/" not in self.model and "\\" not in self.model:
+            return self.model
+        from hashlib import sha256
+
+        return f"{Path(self.model).name}@{sha256(self.model.encode()).hexdigest()[:8]}"
+
+    @property
+    def encode_key(self) -> tuple[object, ...]:
+        """Points with equal keys share every encoder pass: only stride and beam differ."""
+        return (self.model, self.compute_type, self.window_s, self.context, self.margin_s, self.floor_s, self.speed)
+
+    @property
+    def weights_key(self) -> tuple[str, str]:
+        """Points with equal keys run on the same loaded model."""
+        return (self.model, self.compute_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The transcript of one window, with what it cost and how sure the model was.
+
+    Args:
+        start_s: Where the window starts in the recording, in seconds.
+        end_s: Where it ends.
+        text: Recognised text.
+        tokens: Text tokens, end-of-text left out.
+        token_count: Number of text tokens generated, end-of-text included where it was reached.
+        frames: Log-mel frames that the encoder ran on.
+        avg_logprob: Mean log-probability of the generated tokens.
+        no_speech_prob: Probability of the no-speech token.
+        compression_ratio: Bytes of the text over bytes of its zlib compression; loops compress well.
+        truncated: Whether the text-token cap ended decoding.
+        encode_s: Seconds in the encoder.
+        decode_s: Seconds in the decoder, stride and detokenisation included.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    tokens: tuple[int, ...]
+    token_count: int
+    frames: int
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    truncated: bool
+    encode_s: float
+    decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """One recording through one operating point.
+
+    Args:
+        point: The operating point that ran.
+        text: The segments' texts, joined.
+        language: Language code that the prompt named.
+        duration_s: Length of the decoded recording in seconds.
+        segments: One per window, in order.
+        prepare_s: Seconds of time compression, voice-activity detection and log-mel.
+        prompt_tokens: Tokens given to the decoder before the first generated one.
+        peak_memory_bytes: Peak resident memory of the process during this recording, or None where not measured.
+    """
+
+    point: OperatingPoint
+    text: str
+    language: str
+    duration_s: float
+    segments: tuple[Segment, ...]
+    prepare_s: float
+    prompt_tokens: int
+    peak_memory_bytes: int | None = None
+
+    @property
+    def encode_s(self) -> float:
+        """Seconds in the encoder, over all windows."""
+        return sum(segment.encode_s for segment in self.segments)
+
+    @property
+    def decode_s(self) -> float:
+        """Seconds in the decoder, over all windows."""
+        return sum(segment.decode_s for segment in self.segments)
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from samples in memory to text."""
+        return self.prepare_s + self.encode_s + self.decode_s
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One ledger row: one utterance through one operating point. Columns of ``measurements/POINT.parquet``.
+
+    Times are seconds and what this point alone would pay, even where an encoder pass was shared. ``latency_s`` is
+    ``prepare_s + encode_s + decode_s``; reading the file (``load_s``) is the same for every point and stands apart.
+    ``error`` names why an utterance could not be measured; the counts are then 0 and the row enters no rate.
+    """
+
+    point: str
+    utterance_id: str
+    speaker: str | None
+    duration_s: float
+    reference: str
+    hypothesis: str
+    normalizer: str
+    relative_to: str | None
+    hits: int
+    substitutions: int
+    insertions: int
+    deletions: int
+    text_tokens: int
+    prompt_tokens: int
+    window_frames: list[int]
+    window_tokens: list[int]
+    truncated_windows: int
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    load_s: float
+    prepare_s: float
+    encode_s: float
+    decode_s: float
+    latency_s: float
+    executed_flops: int
+    peak_memory_bytes: int | None
+    error: str | None
