@@ -94,7 +94,7 @@ class OperatingPoint(BaseModel):
     def model_slug(self) -> str:
         """The model's name, or for a folder its last part and a digest of the whole path."""
         if "/" not in self.model and "\\" not in self.model:
-            return self.model
+            return self.model.replace(":", ".")
         from hashlib import sha256
 
         return f"{Path(self.model).name}@{sha256(self.model.encode()).hexdigest()[:8]}"
@@ -189,10 +189,14 @@ class Measurement:
 
     Times are seconds and what this point alone would pay, even where an encoder pass was shared. ``latency_s`` is
     ``prepare_s + encode_s + decode_s``; reading the file (``load_s``) is the same for every point and stands apart.
-    ``error`` names why an utterance could not be measured; the counts are then 0 and the row enters no rate.
+    ``utterance_index`` is the place in the corpus, from 0. ``normalizer`` names how both texts were normalised before the
+    words were counted; ``relative_to`` names the model whose transcripts stand in for references, or is None where the
+    reference is the corpus's own. ``error`` names why an utterance could not be measured; the counts are then 0 and the
+    row enters no rate.
     """
 
     point: str
+    utterance_index: int
     utterance_id: str
     speaker: str | None
     duration_s: float
@@ -209,9 +213,9 @@ class Measurement:
     window_frames: list[int]
     window_tokens: list[int]
     truncated_windows: int
-    avg_logprob: float
-    no_speech_prob: float
-    compression_ratio: float
+    avg_logprob: float | None
+    no_speech_prob: float | None
+    compression_ratio: float | None
     load_s: float
     prepare_s: float
     encode_s: float

@@ -1,1 +1,1 @@
-"""."""
+"""Which points are worth having: dominance, the frontier, the recommendation."""

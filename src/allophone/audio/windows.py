@@ -1,0 +1,66 @@
+"""Long audio cut at silences into windows that one encoder pass can take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allophone.dimensions import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["pack_spans", "speech_spans", "split_windows"]
+
+Span = tuple[int, int]  # samples: start, end
+
+
+def split_windows(samples: NDArray[np.float32], window_s: float) -> list[Span]:
+    """Cut audio into windows of at most ``window_s``, between words where there is a pause.
+
+    Audio that fits in one window stays whole and is not searched for speech. Longer audio is searched with Silero VAD;
+    neighbouring stretches of speech share a window as long as they fit, and silence between windows is not encoded.
+
+    Args:
+        samples: Shape ``(n_samples,)``, 16 kHz.
+        window_s: Longest window in seconds.
+
+    Returns:
+        Spans in samples, in order, without overlap; none where long audio holds no speech.
+    """
+    limit = int(window_s * SAMPLE_RATE)
+    if samples.size <= limit:
+        return [(0, samples.size)]
+    return pack_spans(speech_spans(samples, window_s), limit)
+
+
+def speech_spans(samples: NDArray[np.float32], longest_s: float) -> list[Span]:
+    """Find stretches of speech with Silero VAD (the ONNX model inside faster-whisper).
+
+    Args:
+        samples: Shape ``(n_samples,)``, 16 kHz.
+        longest_s: Speech without a pause is cut after this many seconds.
+
+    Returns:
+        Spans in samples, in order.
+    """
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    options = VadOptions(max_speech_duration_s=longest_s, min_silence_duration_ms=250, speech_pad_ms=200)
+    return [(int(span["start"]), int(span["end"])) for span in get_speech_timestamps(samples, options)]
+
+
+def pack_spans(spans: list[Span], limit: int) -> list[Span]:
+    """Join neighbouring spans while the joint window, pauses included, is at most ``limit`` samples.
+
+    A single span longer than the limit is cut into equal parts, so no window passes the limit.
+    """
+    windows: list[Span] = []
+    for start, end in spans:
+        if windows and end - windows[-1][0] <= limit:
+            windows[-1] = (windows[-1][0], end)
+            continue
+        parts = -(-(end - start) // limit)
+        edges = [start + (end - start) * part // parts for part in range(parts + 1)]
+        windows.extend(zip(edges, edges[1:], strict=False))
+    return windows

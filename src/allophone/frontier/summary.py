@@ -1,0 +1,157 @@
+"""One row per operating point: rates over sums of the ledger's counts, on the utterances that all points share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from allophone.errors import LedgerError
+from allophone.ledger.ledger import connect
+from allophone.ledger.run_record import RunRecord, read_run
+from allophone.measure.wer import word_error_rate
+from allophone.records import OperatingPoint
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["PointSummary", "RunSummary", "summarise_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class PointSummary:
+    """What one operating point did over the shared utterances: counts first, then rates.
+
+    Rates are fractions, times seconds. ``wer`` is the error sum over the reference words, ``rtf`` the latency sum over the
+    audio sum, ``executed_gflops`` the mean over utterances, ``peak_memory_bytes`` the largest resident size of the
+    process, model included (NaN where the system tells none).
+    """
+
+    point: OperatingPoint
+    n_utterances: int
+    audio_s: float
+    hits: int
+    substitutions: int
+    insertions: int
+    deletions: int
+    text_tokens: int
+    truncated_windows: int
+    wer: float
+    rtf: float
+    latency_mean_s: float
+    latency_p50_s: float
+    latency_p95_s: float
+    encode_s: float
+    decode_s: float
+    executed_gflops: float
+    peak_memory_bytes: float
+
+    @property
+    def name(self) -> str:
+        """Name of the point."""
+        return self.point.name
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run, summarised.
+
+    Args:
+        run: What was asked.
+        points: Points with measurements, in the plan's order.
+        failures: Utterance id and reason of every recording that could not be measured.
+        notices: What a reader must know: rows missing, utterances left out.
+    """
+
+    run: RunRecord
+    points: tuple[PointSummary, ...]
+    failures: tuple[tuple[str, str], ...]
+    notices: tuple[str, ...]
+
+
+# An utterance counts where every point has a row without error: comparisons are paired.
+_SHARED = """
+CREATE TEMP TABLE shared AS
+SELECT utterance_index FROM measurements WHERE point IN (SELECT name FROM asked)
+GROUP BY utterance_index HAVING count(*) = ? AND count(error) = 0
+"""
+_SUMMARY = """
+SELECT point, count(*), sum(duration_s), sum(hits), sum(substitutions), sum(insertions), sum(deletions),
+       sum(text_tokens), sum(truncated_windows), sum(latency_s), quantile_cont(latency_s, 0.5),
+       quantile_cont(latency_s, 0.95), sum(encode_s), sum(decode_s), avg(executed_flops), max(peak_memory_bytes)
+FROM measurements SEMI JOIN shared USING (utterance_index) WHERE point IN (SELECT name FROM asked) GROUP BY point
+"""
+
+
+def summarise_run(folder: Path) -> RunSummary:
+    """Summarise a run, finished or in progress.
+
+    Raises:
+        LedgerError: The folder is not a run, nothing is measured, or the points share no utterance.
+    """
+    run = read_run(folder)
+    by_name = {point.name: point for point in run.points}
+    with connect(folder) as connection:
+        connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(by_name)])
+        counted = connection.execute(
+            "SELECT point, count(*) FROM measurements WHERE point IN (SELECT name FROM asked) GROUP BY point"
+        ).fetchall()
+        started = dict(counted)
+        if not started:
+            raise LedgerError(f"{folder}: no point of this run is measured yet. Run its sweep.")
+        connection.execute("DELETE FROM asked WHERE name NOT IN (SELECT DISTINCT point FROM measurements)")
+        connection.execute(_SHARED, [len(started)])
+        rows = {str(row[0]): row for row in connection.execute(_SUMMARY).fetchall()}
+        failures = connection.execute(
+            "SELECT DISTINCT utterance_id, error FROM measurements WHERE error IS NOT NULL ORDER BY 1"
+        ).fetchall()
+        notices = _notices(connection, run, started)
+    if not rows:
+        raise LedgerError(f"{folder}: no utterance is measured at every point yet. Let its sweep go on.")
+    points = tuple(_point(by_name[name], rows[name]) for name in by_name if name in rows)
+    return RunSummary(run, points, tuple((str(name), str(reason)) for name, reason in failures), notices)
+
+
+def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
+    _, n, audio_s, hits, subs, ins, dels, tokens, truncated, latency, p50, p95, encode, decode, flops, memory = row
+    return PointSummary(
+        point=point,
+        n_utterances=int(n),
+        audio_s=audio_s,
+        hits=int(hits),
+        substitutions=int(subs),
+        insertions=int(ins),
+        deletions=int(dels),
+        text_tokens=int(tokens),
+        truncated_windows=int(truncated),
+        wer=word_error_rate(int(hits), int(subs), int(ins), int(dels)),
+        rtf=latency / audio_s if audio_s else float("nan"),
+        latency_mean_s=latency / n,
+        latency_p50_s=p50,
+        latency_p95_s=p95,
+        encode_s=encode,
+        decode_s=decode,
+        executed_gflops=flops / 1e9,
+        peak_memory_bytes=float("nan") if memory is None else float(memory),
+    )
+
+
+def _notices(connection: duckdb.DuckDBPyConnection, run: RunRecord, started: dict[str, int]) -> tuple[str, ...]:
+    notices = []
+    if run.relative_to is not None:
+        notices.append(f"Errors are counted relative to {run.relative_to}, not against references: they are not WER.")
+    wanted = len(run.points) * run.n_utterances
+    have = sum(started.values())
+    if have < wanted:
+        notices.append(f"The run is in progress: {have} of {wanted} rows are measured.")
+    if missing := len(run.points) - len(started):
+        notices.append(f"{missing} of {len(run.points)} points have no measurement yet and are left out.")
+    shared = connection.execute("SELECT count(*) FROM shared").fetchall()[0][0]
+    failed = connection.execute(
+        "SELECT count(DISTINCT utterance_id) FROM measurements WHERE error IS NOT NULL"
+    ).fetchall()[0][0]
+    if failed:
+        notices.append(f"{failed} recordings could not be read and are left out.")
+    if shared < run.n_utterances - failed:
+        notices.append(f"Points are compared on the {shared} of {run.n_utterances} utterances that all of them have.")
+    return tuple(notices)

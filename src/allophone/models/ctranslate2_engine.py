@@ -1,0 +1,117 @@
+"""Whisper on CTranslate2, through faster-whisper's parts: the encoder runs on exactly the frames it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from allophone.dimensions import WhisperDimensions
+from allophone.errors import SpaceError, UsageError, WeightsError
+from allophone.models.engine import Decoded
+from allophone.models.weights import Weights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["CTranslate2Engine"]
+
+
+class CTranslate2Engine:
+    """One CTranslate2 Whisper model, loaded.
+
+    Args:
+        weights: Where the model lies.
+        compute_type: Number format of weights and activations.
+        threads: CPU threads; 0 takes CTranslate2's default.
+        device: ``cpu``, ``cuda`` or ``auto``.
+
+    Raises:
+        SpaceError: The device has no such compute type; the message lists what it has.
+        WeightsError: CTranslate2 cannot load the folder.
+    """
+
+    def __init__(self, weights: Weights, compute_type: str, *, threads: int = 0, device: str = "cpu") -> None:
+        import ctranslate2
+        import tokenizers
+
+        supported = sorted(ctranslate2.get_supported_compute_types("cuda" if device == "cuda" else "cpu"))
+        if device != "auto" and compute_type not in supported:
+            raise SpaceError(f"compute_type '{compute_type}' does not run on this {device}; it has {', '.join(supported)}.")
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(weights.folder), device=device, compute_type=compute_type, intra_threads=threads
+            )
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(weights.folder / "tokenizer.json"))
+        except Exception as error:  # both libraries raise bare RuntimeError and Exception
+            raise WeightsError(f"{weights.folder}: cannot be loaded: {error}. Convert or fetch the model again.") from error
+        self._dimensions = weights.dimensions
+        self._prompts: dict[str, list[int]] = {}
+
+    @property
+    def dimensions(self) -> WhisperDimensions:
+        """Dimensions of the loaded weights."""
+        return self._dimensions
+
+    def encode(self, mel: NDArray[np.float32]) -> Any:
+        """Run the encoder on one window of any even length; see :class:`allophone.models.engine.Engine`."""
+        import ctranslate2
+        import numpy as np
+
+        features = np.ascontiguousarray(mel[None])
+        return self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self._model.device == "cpu")
+
+    def decode(self, encoded: Any, *, token_stride: int, beam_size: int, max_tokens: int, language: str) -> Decoded:
+        """Decode one encoded window; see :class:`allophone.models.engine.Engine`."""
+        import ctranslate2
+        import numpy as np
+
+        strided = encoded
+        if token_stride > 1:
+            host = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
+            kept = np.ascontiguousarray(np.asarray(host)[:, ::token_stride])
+            strided = ctranslate2.StorageView.from_array(kept)
+        result = self._model.generate(
+            strided,
+            [self._prompt(language)],
+            beam_size=beam_size,
+            max_length=2 * max_tokens,  # CTranslate2 generates at most half of max_length
+            return_scores=True,
+            return_no_speech_prob=True,
+        )[0]
+        tokens = tuple(result.sequences_ids[0])
+        truncated = len(tokens) >= max_tokens
+        # CTranslate2's score is the mean over the text tokens; Whisper's average counts end-of-text too.
+        log_probability = result.scores[0] * len(tokens)
+        return Decoded(
+            text=self._tokenizer.decode(list(tokens)).strip(),
+            tokens=tokens,
+            token_count=len(tokens) + (not truncated),
+            avg_logprob=log_probability / (len(tokens) + 1),
+            no_speech_prob=float(result.no_speech_prob),
+            truncated=truncated,
+        )
+
+    def detect_language(self, encoded: Any) -> str:
+        """Return the likeliest language code; ``en`` for English-only models."""
+        if not self._dimensions.multilingual:
+            return "en"
+        token, _ = self._model.detect_language(encoded)[0][0]
+        return str(token).strip("<|>")
+
+    def prompt_tokens(self, language: str) -> int:
+        """Return the length of the prompt: 2 for English-only models, 4 for multilingual ones."""
+        return len(self._prompt(language))
+
+    def _prompt(self, language: str) -> list[int]:
+        # openai/whisper, tokenizer.py: sot, language, task where the vocabulary has them, then no timestamps.
+        if language not in self._prompts:
+            names = ["<|startoftranscript|>", "<|notimestamps|>"]
+            if self._dimensions.multilingual:
+                names[1:1] = [f"<|{language}|>", "<|transcribe|>"]
+            elif language != "en":
+                raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
+            ids = [self._tokenizer.token_to_id(name) for name in names]
+            if None in ids:
+                raise UsageError(f"language '{language}' is not in this model's vocabulary; use a code such as en, de, zh.")
+            self._prompts[language] = ids
+        return self._prompts[language]

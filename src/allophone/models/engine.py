@@ -1,0 +1,104 @@
+"""The seam between allophone and whatever runs a model: encode one window, decode one window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from allophone.dimensions import MAX_TEXT_TOKENS, WhisperDimensions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Decoded", "Engine", "load_engine", "text_token_cap"]
+
+FAKE_PREFIX = "fake:"
+# Fast speech is about 5 tokens a second; a window that wants more than this is a repetition loop.
+_TOKENS_PER_SECOND = 8
+_TOKENS_AT_LEAST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the decoder made of one window; the fields are those of :class:`allophone.records.Segment`."""
+
+    text: str
+    tokens: tuple[int, ...]
+    token_count: int
+    avg_logprob: float
+    no_speech_prob: float
+    truncated: bool
+
+
+class Engine(Protocol):
+    """One loaded model in one number format."""
+
+    @property
+    def dimensions(self) -> WhisperDimensions:
+        """Dimensions of the loaded weights."""
+        ...
+
+    def encode(self, mel: NDArray[np.float32]) -> Any:
+        """Run the encoder on one window.
+
+        Args:
+            mel: Log-mel of shape ``(n_mels, n_frames)``; any even number of frames up to the trained context.
+
+        Returns:
+            ``n_frames / 2`` audio tokens in the engine's own form, to be handed to :meth:`decode`.
+        """
+        ...
+
+    def decode(self, encoded: Any, *, token_stride: int, beam_size: int, max_tokens: int, language: str) -> Decoded:
+        """Decode one encoded window.
+
+        Args:
+            encoded: What :meth:`encode` returned; it is not changed and can be decoded again.
+            token_stride: The decoder sees every n-th audio token.
+            beam_size: Beams; 1 is greedy.
+            max_tokens: Most text tokens to generate.
+            language: Language code for the prompt; English-only models ignore it.
+        """
+        ...
+
+    def detect_language(self, encoded: Any) -> str:
+        """Return the likeliest language code; ``en`` for English-only models."""
+        ...
+
+    def prompt_tokens(self, language: str) -> int:
+        """Return how many tokens the decoder is given before the first generated one."""
+        ...
+
+
+def text_token_cap(audio_s: float) -> int:
+    """Return the most text tokens that a window may generate: 8 a second of audio and 20, at most 224.
+
+    It bounds runaway loops. 224 is half the decoder's positions, the limit that openai/whisper also sets.
+    """
+    return min(int(_TOKENS_PER_SECOND * audio_s) + _TOKENS_AT_LEAST, MAX_TEXT_TOKENS // 2)
+
+
+def load_engine(model: str, compute_type: str, *, threads: int = 0, device: str = "cpu") -> Engine:
+    """Load a model's weights.
+
+    Args:
+        model: A name in the dimensions table, a CTranslate2 folder, a hub repository, or ``fake:NAME`` for the
+            deterministic engine of the tests.
+        compute_type: Number format, as in :class:`allophone.records.OperatingPoint`.
+        threads: CPU threads; 0 takes one per physical core.
+        device: ``cpu``, ``cuda`` or ``auto``.
+
+    Raises:
+        UnknownModelError: No such model.
+        WeightsError: The weights cannot be found or are damaged.
+        SpaceError: This device has no such compute type.
+    """
+    if model.startswith(FAKE_PREFIX):
+        from allophone.models.fake import FakeEngine
+
+        return FakeEngine(model.removeprefix(FAKE_PREFIX))
+    from allophone.models.ctranslate2_engine import CTranslate2Engine
+    from allophone.models.weights import resolve_weights
+
+    return CTranslate2Engine(resolve_weights(model), compute_type, threads=threads, device=device)

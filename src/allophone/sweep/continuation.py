@@ -1,0 +1,72 @@
+"""Whether a run folder may be continued with what is asked now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from allophone.errors import LedgerError
+from allophone.ledger.run_record import RUN_FILE, RunRecord, read_run
+
+__all__ = ["continue_run"]
+
+_SETTINGS = ("normalizer", "language", "relative_to", "device", "threads")
+
+
+def continue_run(folder: Path, wanted: RunRecord, *, extend: bool = False) -> RunRecord:
+    """Return the record to measure under: the one in the folder if it asks for the same, else the wanted one.
+
+    Args:
+        folder: The run folder; may be missing.
+        wanted: What is asked now.
+        extend: Whether points may be added to (or left out of) a run that is already there.
+
+    Raises:
+        LedgerError: The folder holds a run of another corpus, other settings, another machine, or, without ``extend``,
+            another space; the message names what changed.
+    """
+    if not (folder / RUN_FILE).exists():
+        return wanted
+    found = read_run(folder)
+    if found.fingerprint != wanted.fingerprint:
+        raise LedgerError(
+            f"{folder}: the corpus changed since this run began ({found.corpus}: {found.n_utterances} utterances then, "
+            f"{wanted.n_utterances} now, or other ids, transcripts or recordings). Restore it, or choose another --out."
+        )
+    for name in _SETTINGS:
+        before, now = getattr(found, name), getattr(wanted, name)
+        if before != now:
+            raise LedgerError(f"{folder}: '{name}' was {before!r} and is {now!r} now. Ask for the same, or choose another --out.")
+    if difference := _machine_difference(found, wanted):
+        raise LedgerError(f"{folder}: {difference}, so times would not compare. Choose another --out.")
+    if found.points != wanted.points and not extend:
+        raise LedgerError(
+            f"{folder}: the search space changed: {_space_difference(found, wanted)}. "
+            "Ask for the same space, add --extend to measure the new points too, or choose another --out."
+        )
+    return wanted.model_copy(update={"created": found.created})
+
+
+def _space_difference(found: RunRecord, wanted: RunRecord) -> str:
+    if found.plan != wanted.plan:
+        return f"plan was {found.plan} and is {wanted.plan} now"
+    for axis in dict.fromkeys([*found.space, *wanted.space]):
+        before, now = found.space.get(axis), wanted.space.get(axis)
+        if before != now:
+            return f"axis '{axis}' was {_listed(before)} and is {_listed(now)} now"
+    return f"{len(found.points)} points then, {len(wanted.points)} now"
+
+
+def _listed(values: list[Any] | None) -> str:
+    return ",".join(str(value) for value in values or ["not there"])
+
+
+def _machine_difference(found: RunRecord, wanted: RunRecord) -> str:
+    before, now = found.machine, wanted.machine
+    for name in ("processor", "cores"):
+        if getattr(before, name) != getattr(now, name):
+            return f"the run began on another machine ({name} {getattr(before, name)}, here {getattr(now, name)})"
+    for package in ("ctranslate2", "whisper-normalizer", "jiwer"):
+        if before.packages.get(package) != now.packages.get(package):
+            return f"the run began with {package} {before.packages.get(package)}, here is {now.packages.get(package)}"
+    return ""

@@ -1,0 +1,214 @@
+"""The sweep: measure every point of a plan on every utterance of a corpus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
+from allophone.errors import AudioError
+from allophone.ledger.ledger import Ledger
+from allophone.ledger.run_record import RunRecord, machine_stamp
+from allophone.measure.wer import Normalizer, load_normalizer
+from allophone.models.engine import FAKE_PREFIX
+from allophone.models.weights import resolve_weights
+from allophone.records import OperatingPoint, Utterance
+from allophone.sweep.continuation import continue_run
+from allophone.sweep.executor import LocalExecutor, WeightsKey
+from allophone.sweep.plans import plan_points
+from allophone.sweep.references import reference_point, require_references, transcribe_references, with_references
+from allophone.sweep.space import SearchSpace
+from allophone.sweep.worker import Settings, Task
+
+__all__ = ["Progress", "SweepResult", "sweep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a sweep is.
+
+    Args:
+        stage: ``references`` or ``measuring``.
+        done: Units finished, those of earlier sittings included: rows, or utterances for references.
+        total: Units in all.
+        remaining_s: Estimate from this sitting's pace; None until there is one.
+    """
+
+    stage: str
+    done: int
+    total: int
+    remaining_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a sweep measured.
+
+    Args:
+        folder: The run.
+        points: Points measured.
+        rows: Rows in the ledger, over all points.
+        failures: Utterance id and reason of every recording that could not be measured.
+        engine_s: Seconds inside the workers during this sitting.
+        wall_s: Seconds of this sitting.
+    """
+
+    folder: Path
+    points: int
+    rows: int
+    failures: tuple[tuple[str, str], ...]
+    engine_s: float
+    wall_s: float
+
+
+def sweep(
+    corpus: str | Path,
+    *,
+    out: str | Path,
+    models: Sequence[str] | None = None,
+    space: SearchSpace | None = None,
+    plan: str = "star",
+    normalizer: Normalizer = "english",
+    language: str = "en",
+    reference_model: str | None = None,
+    device: str = "cpu",
+    threads: int = 0,
+    workers: int = 1,
+    strict: bool = False,
+    extend: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> SweepResult:
+    """Measure a plan's points on a corpus, into a run folder; the same call continues a run that was stopped.
+
+    Args:
+        corpus: A JSONL manifest, a folder, or ``hf:NAME?split=...``.
+        out: The run folder.
+        models: Models to compare; a shorthand for a space with only this axis set.
+        space: The axes; the default space of :class:`SearchSpace` where None.
+        plan: ``star`` or ``grid``.
+        normalizer: How texts are normalised before words are counted.
+        language: Language of the prompt, or ``auto``.
+        reference_model: Transcribe with this model first and measure relative to its transcripts.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        threads: CPU threads of each worker; 0 shares the cores among the workers.
+        workers: Worker processes that may be busy at once; more than one makes times less exact.
+        strict: Stop at the first recording that cannot be read instead of skipping it.
+        extend: Allow adding points to an existing run.
+        progress: Called after every utterance.
+
+    Returns:
+        A summary; the measurements are in the folder.
+
+    Raises:
+        AllophoneError: See :mod:`allophone.errors`; what is measured is kept.
+    """
+    started = time.monotonic()
+    folder = Path(out)
+    if space is None:
+        space = SearchSpace(model=tuple(models)) if models else SearchSpace()
+    elif models:
+        space = space.model_copy(update={"model": tuple(models)})
+    points = plan_points(space, plan)
+    opened = open_corpus(corpus)
+    summary = opened.scan()
+    load_normalizer(normalizer)
+    for model in dict.fromkeys([*space.model, *([reference_model] if reference_model else [])]):
+        if not model.startswith(FAKE_PREFIX):
+            resolve_weights(model)
+    machine = machine_stamp()
+    stand_in = reference_point(reference_model) if reference_model else None
+    if stand_in is None:
+        require_references(opened)
+    settings = Settings(
+        normalizer=normalizer,
+        language=language,
+        relative_to=stand_in.name if stand_in else None,
+        device=device,
+        threads=threads or max(1, machine.cores // workers),
+    )
+    record = continue_run(folder, _record(summary, points, plan, space, settings, machine), extend=extend)
+    failures: list[tuple[str, str]] = []
+    engine_s = 0.0
+    with Ledger(folder, record) as ledger:
+        utterances: Callable[[], Iterator[Utterance]] = opened.__iter__
+        if stand_in is not None:
+            _make_references(opened, summary, stand_in, folder, settings, progress)
+            utterances = lambda: with_references(opened, folder)  # noqa: E731
+        total = len(points) * summary.n_utterances
+        done = before = sum(ledger.count_done(point.name) for point in points)
+        measuring = time.monotonic()
+        with LocalExecutor(settings, parallel=workers) as executor:
+            for result in executor.run(_tasks(utterances(), points, ledger)):
+                ledger.append(result.rows)
+                engine_s += result.seconds
+                if reason := result.rows[0].error:
+                    failure = (result.rows[0].utterance_id, reason)
+                    if strict:
+                        raise AudioError(f"utterance '{failure[0]}': {reason}")
+                    if failure not in failures:
+                        failures.append(failure)
+                done += len(result.rows)
+                if progress is not None:
+                    pace = (time.monotonic() - measuring) / (done - before)
+                    progress(Progress("measuring", done, total, pace * (total - done)))
+        rows = sum(ledger.count_done(point.name) for point in points)
+    return SweepResult(folder, len(points), rows, tuple(failures), engine_s, time.monotonic() - started)
+
+
+def _tasks(
+    utterances: Iterator[Utterance], points: Sequence[OperatingPoint], ledger: Ledger
+) -> Iterator[tuple[WeightsKey, Task]]:
+    groups: dict[WeightsKey, list[OperatingPoint]] = {}
+    for point in points:
+        groups.setdefault(point.weights_key, []).append(point)
+    for index, utterance in enumerate(utterances):
+        for key, members in groups.items():
+            missing = tuple(point for point in members if not ledger.is_done(point.name, index))
+            if missing:
+                yield key, Task(index, utterance, missing)
+
+
+def _make_references(
+    corpus: Corpus,
+    summary: CorpusSummary,
+    point: OperatingPoint,
+    folder: Path,
+    settings: Settings,
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(Progress("references", done, summary.n_utterances, None))
+
+    transcribe_references(corpus, summary.n_utterances, point, folder, settings, report)
+
+
+def _record(
+    summary: CorpusSummary,
+    points: list[OperatingPoint],
+    plan: str,
+    space: SearchSpace,
+    settings: Settings,
+    machine: Any,
+) -> RunRecord:
+    return RunRecord(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        corpus=summary.source,
+        fingerprint=summary.fingerprint,
+        n_utterances=summary.n_utterances,
+        n_speakers=summary.n_speakers,
+        duration_s=summary.duration_s,
+        plan=plan,
+        space=space.axes(),
+        points=points,
+        normalizer=settings.normalizer,
+        language=settings.language,
+        relative_to=settings.relative_to,
+        device=settings.device,
+        threads=settings.threads,
+        machine=machine,
+    )

@@ -1,0 +1,124 @@
+"""The values that each axis may take: from flags, a TOML file, or both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from allophone.dimensions import TRAINED_CONTEXT_S
+from allophone.errors import SpaceError, UsageError
+from allophone.records import ComputeType, Context, OperatingPoint
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["AXES", "SearchSpace", "parse_axes", "read_space"]
+
+
+class SearchSpace(BaseModel):
+    """Values of every axis, the first of each being the centre of a star.
+
+    ``margin_s`` and ``floor_s`` belong to ``context=fit``; a space that names them and no context means both contexts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: tuple[str, ...] = ("tiny.en", "base")
+    window_s: tuple[float, ...] = (TRAINED_CONTEXT_S,)
+    context: tuple[Context, ...] = ("full", "fit")
+    margin_s: tuple[float, ...] = (2.0,)
+    floor_s: tuple[float, ...] = (10.0,)
+    token_stride: tuple[int, ...] = (1, 2)
+    speed: tuple[float, ...] = (1.0,)
+    compute_type: tuple[ComputeType, ...] = ("int8",)
+    beam_size: tuple[int, ...] = Field(default=(1, 5))
+
+    @field_validator("*")
+    @classmethod
+    def _some_and_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not values:
+            raise ValueError("an axis needs at least one value")
+        if len(set(values)) < len(values):
+            raise ValueError("a value occurs twice")
+        return values
+
+    def axes(self) -> dict[str, list[Any]]:
+        """Return the axes as plain lists, in the order of the vocabulary."""
+        return {name: list(values) for name, values in self.model_dump().items()}
+
+
+AXES: tuple[str, ...] = tuple(SearchSpace.model_fields)
+
+
+def read_space(
+    path: Path | None = None, models: Sequence[str] | None = None, axes: Mapping[str, Sequence[Any]] | None = None
+) -> SearchSpace:
+    """Build a space from a TOML file and from values that take precedence over it.
+
+    Args:
+        path: A TOML file with one key an axis, e.g. ``token_stride = [1, 2, 4]``.
+        models: Values of the axis ``model``.
+        axes: Values of other axes, as strings or numbers.
+
+    Raises:
+        UsageError: The file cannot be read or is not TOML.
+        SpaceError: An axis is unknown, a value is impossible, or the same axis is given twice.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: cannot be read ({error}). Give a TOML file with one key an axis.") from None
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{path}: not valid TOML: {error}.") from None
+    values.update(axes or {})
+    if models:
+        if axes and "model" in axes:
+            raise SpaceError("axis 'model' is given twice: by --models and by --axis. Use one of them.")
+        values["model"] = list(models)
+    where = f"{path}: " if path else ""
+    for name in values:
+        if name not in AXES:
+            raise SpaceError(f"{where}unknown axis '{name}'; known axes: {', '.join(AXES)}.")
+    values = {name: value if isinstance(value, list | tuple) else [value] for name, value in values.items()}
+    try:
+        space = SearchSpace.model_validate(values)
+        for name in AXES:  # every value must make a valid point, whichever plan combines it
+            for value in getattr(space, name):
+                OperatingPoint.model_validate({"model": "any", "context": "fit", name: value})
+    except ValidationError as error:
+        first = error.errors()[0]
+        axis = str(first["loc"][0]) if first["loc"] else "?"
+        given = first["input"]
+        raise SpaceError(f"{where}axis '{axis}', value {given!r}: {_lower_first(first['msg'])}.") from None
+    return space
+
+
+def parse_axes(flags: Sequence[str]) -> dict[str, list[str]]:
+    """Parse ``NAME=VALUE,VALUE`` flags.
+
+    Raises:
+        SpaceError: A flag has another form, or names an axis a second time.
+    """
+    axes: dict[str, list[str]] = {}
+    for flag in flags:
+        name, equals, listed = flag.partition("=")
+        values = [value.strip() for value in listed.split(",") if value.strip()]
+        if not equals or not values:
+            raise SpaceError(f"--axis '{flag}': write NAME=VALUE,VALUE, for example --axis token_stride=1,2,4.")
+        if name.strip() in axes:
+            raise SpaceError(f"--axis '{name.strip()}' is given twice. List all its values in one flag.")
+        axes[name.strip()] = values
+    return axes
+
+
+def _lower_first(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,200 @@
+"""A worker process: one loaded model, one utterance after another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from allophone.audio.decode import load_audio
+from allophone.costs.executed import whisper_flops
+from allophone.errors import AllophoneError, AudioError
+from allophone.measure.memory import PeakMemory, resident_bytes
+from allophone.measure.wer import Normalizer, count_word_errors
+from allophone.models.engine import Engine, load_engine
+from allophone.models.transcribe import transcribe_points
+from allophone.records import Measurement, OperatingPoint, Transcript, Utterance
+
+__all__ = ["Ready", "Settings", "Task", "TaskResult", "run_worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all rows of a run have in common; the names are those of ``RunRecord``."""
+
+    normalizer: Normalizer = "english"
+    language: str = "en"
+    relative_to: str | None = None
+    device: str = "cpu"
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One utterance at some points of one model, in encoder-sharing order."""
+
+    index: int
+    utterance: Utterance
+    points: tuple[OperatingPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """The rows of one task."""
+
+    index: int
+    rows: list[Measurement]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded; ``resident_bytes`` is what the process then holds."""
+
+    load_s: float
+    resident_bytes: int | None
+
+
+def run_worker(connection: Connection, model: str, compute_type: str, settings: Settings) -> None:
+    """Serve tasks from a pipe until it closes; send back ``Ready``, then a ``TaskResult`` or an error for each.
+
+    Ctrl-C is the driver's to handle. A driver that dies closes the pipe, and the worker ends with it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with(os.getppid())
+    try:
+        started = perf_counter()
+        engine = load_engine(model, compute_type, threads=settings.threads, device=settings.device)
+        warm_up(engine, settings.language)
+        connection.send(Ready(perf_counter() - started, resident_bytes()))
+        memory = PeakMemory()
+        while True:
+            task = connection.recv()
+            connection.send(measure_task(engine, task, settings, memory))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except AllophoneError as error:
+        connection.send(error)
+    finally:
+        connection.close()
+
+
+def warm_up(engine: Engine, language: str) -> None:
+    """Run one second of silence, so that the first utterance does not pay for lazy set-up."""
+    import numpy as np
+
+    encoded = engine.encode(np.zeros((engine.dimensions.n_mels, 100), np.float32))
+    engine.decode(encoded, token_stride=1, beam_size=1, max_tokens=4, language="en" if language == "auto" else language)
+
+
+def measure_task(engine: Engine, task: Task, settings: Settings, memory: PeakMemory | None) -> TaskResult:
+    """Measure one utterance at the task's points; a recording that cannot be read gives rows with ``error``."""
+    began = perf_counter()
+    try:
+        samples = load_audio(task.utterance.audio_filepath)
+    except AudioError as error:
+        rows = [_failed(task, point, settings, str(error)) for point in task.points]
+        return TaskResult(task.index, rows, perf_counter() - began)
+    load_s = perf_counter() - began
+    groups: dict[tuple[object, ...], list[OperatingPoint]] = {}
+    for point in task.points:
+        groups.setdefault(point.encode_key, []).append(point)
+    rows = []
+    for points in groups.values():
+        for transcript in transcribe_points(
+            engine, samples, points, language=settings.language, peak_memory=memory
+        ):
+            rows.append(_row(task, transcript, engine, settings, load_s))  # noqa: PERF401
+    return TaskResult(task.index, rows, perf_counter() - began)
+
+
+def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings, load_s: float) -> Measurement:
+    utterance, segments, point = task.utterance, transcript.segments, transcript.point
+    reference = utterance.text or ""
+    counts = count_word_errors(reference, transcript.text, settings.normalizer)
+    frames = [segment.frames for segment in segments]
+    tokens = [segment.token_count for segment in segments]
+    flops = whisper_flops(
+        engine.dimensions,
+        window_frames=frames,
+        window_tokens=tokens,
+        prompt_tokens=transcript.prompt_tokens,
+        token_stride=point.token_stride,
+        beam_size=point.beam_size,
+        no_speech_prob=True,
+    )
+    generated = sum(tokens)
+    return Measurement(
+        point=point.name,
+        utterance_index=task.index,
+        utterance_id=utterance.id,
+        speaker=utterance.speaker,
+        duration_s=transcript.duration_s,
+        reference=reference,
+        hypothesis=transcript.text,
+        normalizer=settings.normalizer,
+        relative_to=settings.relative_to,
+        hits=counts.hits,
+        substitutions=counts.substitutions,
+        insertions=counts.insertions,
+        deletions=counts.deletions,
+        text_tokens=generated,
+        prompt_tokens=transcript.prompt_tokens,
+        window_frames=frames,
+        window_tokens=tokens,
+        truncated_windows=sum(segment.truncated for segment in segments),
+        avg_logprob=(
+            sum(segment.avg_logprob * segment.token_count for segment in segments) / generated if generated else None
+        ),
+        no_speech_prob=max((segment.no_speech_prob for segment in segments), default=None),
+        compression_ratio=max((segment.compression_ratio for segment in segments), default=None),
+        load_s=load_s,
+        prepare_s=transcript.prepare_s,
+        encode_s=transcript.encode_s,
+        decode_s=transcript.decode_s,
+        latency_s=transcript.latency_s,
+        executed_flops=flops.total,
+        peak_memory_bytes=transcript.peak_memory_bytes,
+        error=None,
+    )
+
+
+def _failed(task: Task, point: OperatingPoint, settings: Settings, reason: str) -> Measurement:
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("hits", "substitutions", "insertions", "deletions", "text_tokens", "prompt_tokens", "truncated_windows"), 0
+    )
+    nothing |= dict.fromkeys(("load_s", "prepare_s", "encode_s", "decode_s", "latency_s"), 0.0)
+    nothing |= dict.fromkeys(("avg_logprob", "no_speech_prob", "compression_ratio", "peak_memory_bytes"))
+    return Measurement(
+        point=point.name,
+        utterance_index=task.index,
+        utterance_id=task.utterance.id,
+        speaker=task.utterance.speaker,
+        duration_s=0.0,
+        reference=task.utterance.text or "",
+        hypothesis="",
+        normalizer=settings.normalizer,
+        relative_to=settings.relative_to,
+        window_frames=[],
+        window_tokens=[],
+        executed_flops=0,
+        error=reason,
+        **nothing,
+    )
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, however busy the engine is."""
+
+    def watch() -> None:
+        pause = threading.Event()
+        while os.getppid() == parent:
+            pause.wait(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
