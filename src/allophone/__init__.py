@@ -1,5 +1,66 @@
-"""allophone: spend speech compute where it buys accuracy."""
+"""allophone: spend speech compute where it buys accuracy.
+
+The public names load what they need when they are first used; importing the package defines names and nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from allophone.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from allophone.errors import AllophoneError
+    from allophone.frontier.pareto import Frontier
+    from allophone.frontier.recommend import Recommendation, recommend
+    from allophone.models.transcriber import Transcriber, load_point
+    from allophone.records import OperatingPoint, Segment, Transcript, Utterance, Word
+    from allophone.report.html import write_report
+    from allophone.sweeps.run import SweepResult, sweep
+    from allophone.sweeps.space import SearchSpace
+
+__all__ = [
+    "AllophoneError",
+    "Frontier",
+    "OperatingPoint",
+    "Recommendation",
+    "SearchSpace",
+    "Segment",
+    "SweepResult",
+    "Transcriber",
+    "Transcript",
+    "Utterance",
+    "Word",
+    "__version__",
+    "load_point",
+    "recommend",
+    "sweep",
+    "write_report",
+]
+
+_HOMES = {
+    "AllophoneError": "errors",
+    "Frontier": "frontier.pareto",
+    "OperatingPoint": "records",
+    "Recommendation": "frontier.recommend",
+    "SearchSpace": "sweeps.space",
+    "Segment": "records",
+    "SweepResult": "sweeps.run",
+    "Transcriber": "models.transcriber",
+    "Transcript": "records",
+    "Utterance": "records",
+    "Word": "records",
+    "load_point": "models.transcriber",
+    "recommend": "frontier.recommend",
+    "sweep": "sweeps.run",
+    "write_report": "report.html",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'allophone' has no attribute '{name}'")
+    value = getattr(import_module(f"allophone.{_HOMES[name]}"), name)
+    globals()[name] = value  # the next look-up does not come here; it also wins over a room of the same name
+    return value

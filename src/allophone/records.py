@@ -22,10 +22,13 @@ __all__ = [
     "Segment",
     "Transcript",
     "Utterance",
+    "Word",
 ]
 
 Context = Literal["full", "fit"]
-ComputeType = Literal["int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32"]
+ComputeType = Literal[
+    "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,16 @@ class OperatingPoint(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word with its place in the recording, in seconds, and its mean token probability."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """The transcript of one window, with what it cost and how sure the model was.
 
@@ -126,7 +139,8 @@ class Segment:
         compression_ratio: Bytes of the text over bytes of its zlib compression; loops compress well.
         truncated: Whether the text-token cap ended decoding.
         encode_s: Seconds in the encoder.
-        decode_s: Seconds in the decoder, stride and detokenisation included.
+        decode_s: Seconds in the decoder, stride, detokenisation and word alignment included.
+        words: Words with their times, where they were asked for.
     """
 
     start_s: float
@@ -141,6 +155,7 @@ class Segment:
     truncated: bool
     encode_s: float
     decode_s: float
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +204,10 @@ class Measurement:
 
     Times are seconds and what this point alone would pay, even where an encoder pass was shared. ``latency_s`` is
     ``prepare_s + encode_s + decode_s``; reading the file (``load_s``) is the same for every point and stands apart.
-    ``utterance_index`` is the place in the corpus, from 0. ``normalizer`` names how both texts were normalised before the
-    words were counted; ``relative_to`` names the model whose transcripts stand in for references, or is None where the
-    reference is the corpus's own. ``error`` names why an utterance could not be measured; the counts are then 0 and the
-    row enters no rate.
+    ``utterance_index`` is the place in the corpus, from 0. ``normalizer`` names how both texts were normalised before
+    the words were counted. ``relative_to`` names the model whose transcripts stand in for references, or is None where
+    the reference is the corpus's own. ``error`` names why an utterance could not be measured; the counts are then 0
+    and the row enters no rate.
     """
 
     point: str

@@ -9,7 +9,7 @@ __all__ = ["cache_folder"]
 
 
 def cache_folder() -> Path:
-    """Return ``$ALLOPHONE_CACHE``, else ``$XDG_CACHE_HOME/allophone``, else ``~/.cache/allophone``; it may not exist yet."""
+    """Return ``$ALLOPHONE_CACHE``, or ``allophone`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it may not exist yet."""
     if own := os.environ.get("ALLOPHONE_CACHE"):
         return Path(own).expanduser()
     if shared := os.environ.get("XDG_CACHE_HOME"):

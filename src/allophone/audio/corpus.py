@@ -68,7 +68,9 @@ class Corpus:
         for utterance in self:
             key = sha256(utterance.id.encode()).digest()[:12]
             if key in seen:
-                raise CorpusError(f"{self.path}: id '{utterance.id}' occurs twice. Give every utterance an id of its own.")
+                raise CorpusError(
+                    f"{self.path}: id '{utterance.id}' occurs twice. Give every utterance an id of its own."
+                )
             seen.add(key)
             try:
                 size = utterance.audio_filepath.stat().st_size
@@ -83,7 +85,9 @@ class Corpus:
             if duration_s is not None:
                 duration_s = None if utterance.duration_s is None else duration_s + utterance.duration_s
         if n_utterances == 0:
-            raise CorpusError(f"{self.path}: holds no utterance. Give a manifest with lines, or a folder with recordings.")
+            raise CorpusError(
+                f"{self.path}: holds no utterance. Give a manifest with lines, or a folder with recordings."
+            )
         return CorpusSummary(
             source=self.source,
             fingerprint=digest.hexdigest(),
@@ -109,6 +113,10 @@ def open_corpus(source: str | Path) -> Corpus:
         return Corpus(str(source), manifest if manifest.is_file() else path)
     if path.is_file():
         if path.suffix.lower() not in {".jsonl", ".json", ".ndjson"}:
-            raise UsageError(f"{path}: not a manifest (.jsonl) and not a folder. Give one of these, or hf:NAME?split=...")
+            raise UsageError(
+                f"{path}: not a manifest (.jsonl) and not a folder. Give one of these, or hf:NAME?split=..."
+            )
         return Corpus(str(source), path)
-    raise UsageError(f"{path}: no such file or folder. Give a .jsonl manifest, a folder of recordings, or hf:NAME?split=...")
+    raise UsageError(
+        f"{path}: no such file or folder. Give a .jsonl manifest, a folder of recordings, or hf:NAME?split=..."
+    )

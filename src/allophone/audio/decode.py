@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["AUDIO_SUFFIXES", "load_audio"]
 
 AUDIO_SUFFIXES = frozenset(
-    ".aac .aif .aiff .flac .m4a .mka .mkv .mov .mp3 .mp4 .oga .ogg .opus .wav .webm .wma".split()
+    f".{name}"
+    for name in (
+        *("aac", "aif", "aiff", "flac", "m4a", "mka", "mkv", "mov", "mp3"),
+        *("mp4", "oga", "ogg", "opus", "wav", "webm", "wma"),
+    )
 )
 # A container may promise a little more than its last packet holds (encoder delay, rounded durations).
 _TRUNCATION_SLACK_S = 0.5
@@ -44,7 +48,9 @@ def load_audio(path: Path) -> NDArray[np.float32]:
     try:
         with av.open(str(path), mode="r", metadata_errors="ignore") as container:
             if not container.streams.audio:
-                raise AudioError(f"{path}: holds no audio stream. Give a recording, such as wav, flac, mp3, m4a or opus.")
+                raise AudioError(
+                    f"{path}: holds no audio stream. Give a recording, such as wav, flac, mp3, m4a or opus."
+                )
             stream = container.streams.audio[0]
             stated_s = _stated_duration_s(container, stream)
             chunks, damage = _decode(container)
@@ -56,7 +62,8 @@ def load_audio(path: Path) -> NDArray[np.float32]:
     decoded_s = samples.size / SAMPLE_RATE
     if stated_s is not None and decoded_s < stated_s - max(_TRUNCATION_SLACK_S, 0.02 * stated_s):
         raise AudioError(
-            f"{path}: truncated: {decoded_s:.1f} s could be decoded of the {stated_s:.1f} s that the file states. Copy it again."
+            f"{path}: truncated: {decoded_s:.1f} s could be decoded of the {stated_s:.1f} s that the file states. "
+            "Copy it again."
         )
     if damage:
         raise AudioError(f"{path}: damaged after {decoded_s:.1f} s ({damage}). Copy or convert it again.")

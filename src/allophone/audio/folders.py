@@ -54,7 +54,9 @@ def _librispeech(transcript: Path) -> Iterator[Utterance]:
         candidates = [transcript.parent / f"{name}{suffix}" for suffix in (".flac", ".wav", ".opus", ".ogg", ".mp3")]
         path = next((candidate for candidate in candidates if candidate.is_file()), None)
         if path is None:
-            raise CorpusError(f"{transcript}:{number}: no recording {name}.flac beside it. Copy it, or delete the line.")
+            raise CorpusError(
+                f"{transcript}:{number}: no recording {name}.flac beside it. Copy it, or delete the line."
+            )
         yield Utterance(id=name, audio_filepath=path, text=text, speaker=name.partition("-")[0])
 
 

@@ -26,8 +26,8 @@ _SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
 def fetch_dataset(source: str) -> Path:
     """Stream ``hf:NAME?split=test&config=clean&text=sentence&limit=500`` to disk, encoded audio as it is.
 
-    Options: ``split`` (required), ``config``, ``revision``, ``limit`` (first N rows) and the columns ``audio``, ``text``,
-    ``speaker``, ``id`` where they are not called by a usual name. A set once fetched is not fetched again.
+    Options: ``split`` (required), ``config``, ``revision``, ``limit`` (first N rows) and the columns ``audio``,
+    ``text``, ``speaker``, ``id`` where they are not called by a usual name. A set once fetched is not fetched again.
 
     Returns:
         The manifest.
@@ -107,7 +107,9 @@ def _parse(source: str) -> tuple[str, dict[str, str]]:
     if unknown := sorted(set(options) - _OPTIONS):
         raise UsageError(f"{source}: unknown option '{unknown[0]}'; known: {', '.join(sorted(_OPTIONS))}.")
     if not name or "split" not in options:
-        raise UsageError(f"{source}: write hf:NAME?split=SPLIT, for example hf:openslr/librispeech_asr?split=test.other")
+        raise UsageError(
+            f"{source}: write hf:NAME?split=SPLIT, for example hf:openslr/librispeech_asr?split=test.other"
+        )
     if "limit" in options and not options["limit"].isdecimal():
         raise UsageError(f"{source}: limit is '{options['limit']}'. Give a whole number of utterances.")
     return name, options

@@ -54,7 +54,9 @@ def _parse(line: str, path: Path, number: int) -> Utterance:
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
-        raise CorpusError(f"{where}: not valid JSON ({error.msg}, column {error.colno}). Mend or delete the line.") from None
+        raise CorpusError(
+            f"{where}: not valid JSON ({error.msg}, column {error.colno}). Mend or delete the line."
+        ) from None
     if not isinstance(fields, dict):
         raise CorpusError(f'{where}: not a JSON object. Write {{"audio_filepath": ..., "text": ...}} on the line.')
     audio = _string(fields, "audio_filepath", where)

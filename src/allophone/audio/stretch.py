@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from allophone.dimensions import SAMPLE_RATE
 
@@ -42,7 +42,8 @@ def compress_time(samples: NDArray[np.float32], speed: float) -> NDArray[np.floa
     chunks = []
     while True:
         try:
-            chunks.append(sink.pull().to_ndarray().reshape(-1))
+            pulled: Any = sink.pull()
+            chunks.append(pulled.to_ndarray().reshape(-1))
         except (av.error.BlockingIOError, av.error.EOFError):
             break
     stretched = np.zeros(round(samples.size / speed), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from allophone.dimensions import SAMPLE_RATE
@@ -62,5 +63,5 @@ def pack_spans(spans: list[Span], limit: int) -> list[Span]:
             continue
         parts = -(-(end - start) // limit)
         edges = [start + (end - start) * part // parts for part in range(parts + 1)]
-        windows.extend(zip(edges, edges[1:], strict=False))
+        windows.extend(pairwise(edges))
     return windows

@@ -1,1 +1,68 @@
-"""."""
+"""The command: one verb a file. Verbs import what they need when they run, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from allophone.cli.demo import demo
+from allophone.cli.doctor import doctor
+from allophone.cli.frontier import frontier
+from allophone.cli.models import models
+from allophone.cli.recommend import recommend
+from allophone.cli.report import report
+from allophone.cli.sweep import sweep
+from allophone.cli.transcribe import transcribe
+from allophone.errors import AllophoneError
+from allophone.version import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="allophone",
+    help="Spend speech compute where it buys accuracy: measure, choose and run operating points.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"allophone {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _verb in (sweep, frontier, recommend, transcribe, report, models, doctor, demo):
+    app.command()(_verb)
+
+
+def main() -> None:
+    """Run the command; print an error that was raised on purpose as one message, with its exit code."""
+    try:
+        app()
+    except AllophoneError as error:
+        typer.echo(f"allophone: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("allophone: stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe went away, as head does
+        sys.stderr.close()
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

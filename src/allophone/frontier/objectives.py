@@ -37,10 +37,10 @@ OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
         Objective("wer", "word error rate", "%", 100.0, 2),
-        Objective("rtf", "processing time / audio time"),
+        Objective("rtf", "real-time factor"),
         Objective("latency_p50_s", "median latency", "s"),
         Objective("latency_p95_s", "95th percentile of latency", "s"),
-        Objective("executed_gflops", "executed GFLOPs an utterance", "GFLOPs", 1.0, 1),
+        Objective("executed_gflops", "compute an utterance", "GFLOPs", 1.0, 1),
         Objective("peak_memory_bytes", "peak resident memory", "MB", 1e-6, 0),
     )
 }

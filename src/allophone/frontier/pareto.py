@@ -110,7 +110,8 @@ class Frontier:
                     "name": point.name,
                     "status": point.status,
                     "dominated_by": list(point.dominated_by),
-                    **{**asdict(point.summary), "point": point.summary.point.model_dump()},
+                    **asdict(point.summary),
+                    "point": point.summary.point.model_dump(),
                 }
                 for point in self.points
             ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite, isnan
 
 from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.objectives import OBJECTIVES, find_objective
@@ -23,8 +23,8 @@ class Recommendation:
         minimised: Name of the objective that it is lowest in.
         constraints: Limits by objective name, in base units.
         feasible: How many points meet all of them.
-        binding: The constraint that, dropped alone, would allow the greatest gain in the minimised objective; None where
-            dropping any one changes nothing.
+        binding: The constraint that, dropped alone, would allow the greatest gain in the minimised objective; None
+            where dropping any one changes nothing.
         without_binding: The point that would then be chosen.
     """
 
@@ -46,16 +46,17 @@ class Recommendation:
         ]
         if self.binding is not None and self.without_binding is not None:
             gain = objective.show(getattr(self.without_binding, self.minimised))
-            lines.append(
-                f"{OBJECTIVES[self.binding].title} binds: without that limit {self.without_binding.name} would give {gain}."
-            )
+            limit = OBJECTIVES[self.binding].title
+            lines.append(f"The limit on {limit} binds: without it {self.without_binding.name} would give {gain}.")
         elif self.constraints:
             lines.append("No constraint binds: dropping any one of them would not change the answer.")
         return lines
 
 
 def recommend(
-    run: RunSummary | Sequence[PointSummary], constraints: Mapping[str, float] | None = None, minimise: str | None = None
+    run: RunSummary | Sequence[PointSummary],
+    constraints: Mapping[str, float] | None = None,
+    minimise: str | None = None,
 ) -> Recommendation:
     """Choose the point that is lowest in one objective among those that meet every constraint.
 
@@ -101,7 +102,7 @@ def _feasible(points: Sequence[PointSummary], limits: Mapping[str, float]) -> li
 def _lowest(points: Sequence[PointSummary], minimised: str) -> PointSummary:
     def key(point: PointSummary) -> tuple[float, ...]:
         values = (getattr(point, minimised), point.wer, point.rtf, point.executed_gflops)
-        return tuple(value if value == value else float("inf") for value in values)  # NaN last
+        return tuple(inf if isnan(value) else value for value in values)  # NaN last
 
     return min(points, key=key)
 
@@ -122,7 +123,7 @@ def _binding(
 def _nearest_miss(points: Sequence[PointSummary], limits: Mapping[str, float]) -> str:
     def worst_excess(point: PointSummary) -> float:
         excesses = [getattr(point, name) / limit - 1 for name, limit in limits.items()]
-        return max(excess if excess == excess else float("inf") for excess in excesses)
+        return max(inf if isnan(excess) else excess for excess in excesses)
 
     nearest = min(points, key=worst_excess)
     missed = [

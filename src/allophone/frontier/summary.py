@@ -22,8 +22,8 @@ __all__ = ["PointSummary", "RunSummary", "summarise_run"]
 class PointSummary:
     """What one operating point did over the shared utterances: counts first, then rates.
 
-    Rates are fractions, times seconds. ``wer`` is the error sum over the reference words, ``rtf`` the latency sum over the
-    audio sum, ``executed_gflops`` the mean over utterances, ``peak_memory_bytes`` the largest resident size of the
+    Rates are fractions, times seconds. ``wer`` is the error sum over the reference words, ``rtf`` the latency sum over
+    the audio sum, ``executed_gflops`` the mean over utterances, ``peak_memory_bytes`` the largest resident size of the
     process, model included (NaN where the system tells none).
     """
 

@@ -88,7 +88,9 @@ class Ledger:
             self._lock = FileLock(folder / ".lock")
             self._lock.acquire(blocking=False)
         except Timeout:
-            raise LedgerError(f"{folder}: another sweep is writing this run. Wait for it, or choose another --out.") from None
+            raise LedgerError(
+                f"{folder}: another sweep is writing this run. Wait for it, or choose another --out."
+            ) from None
         except OSError as error:
             raise self._unwritable(error) from None
         try:
@@ -105,7 +107,9 @@ class Ledger:
         """Return the ledger itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close the journals and let the run go."""
         self.close()
 
@@ -162,9 +166,8 @@ class Ledger:
             with duckdb.connect() as connection:
                 connection.execute("SET memory_limit = '256MB'")
                 reader = _journal_reader([journal])
-                connection.execute(
-                    f"COPY (SELECT * FROM {reader} ORDER BY utterance_index) TO {_literal([partial])[1:-1]} (FORMAT parquet)"
-                )
+                rows = f"SELECT * FROM {reader} ORDER BY utterance_index"
+                connection.execute(f"COPY ({rows}) TO {_literal([partial])[1:-1]} (FORMAT parquet)")
             partial.replace(target)
             journal.unlink()
         except (OSError, duckdb.Error) as error:

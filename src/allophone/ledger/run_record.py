@@ -18,7 +18,16 @@ __all__ = ["RUN_FILE", "SCHEMA_VERSION", "MachineStamp", "RunRecord", "machine_s
 
 SCHEMA_VERSION = 1
 RUN_FILE = "run.json"
-_STAMPED_PACKAGES = ("allophone", "ctranslate2", "faster-whisper", "onnxruntime", "av", "jiwer", "whisper-normalizer", "numpy")
+_STAMPED_PACKAGES = (
+    "allophone",
+    "ctranslate2",
+    "faster-whisper",
+    "onnxruntime",
+    "av",
+    "jiwer",
+    "whisper-normalizer",
+    "numpy",
+)
 
 
 class MachineStamp(BaseModel):
@@ -97,9 +106,13 @@ def read_run(folder: Path) -> RunRecord:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LedgerError(f"{folder}: holds no {RUN_FILE}, so it is not a run. Name a folder that a sweep wrote.") from None
+        raise LedgerError(
+            f"{folder}: holds no {RUN_FILE}, so it is not a run. Name a folder that a sweep wrote."
+        ) from None
     except (OSError, ValueError) as error:
-        raise LedgerError(f"{path}: cannot be read ({error}). Restore it from a copy, or sweep into a new folder.") from None
+        raise LedgerError(
+            f"{path}: cannot be read ({error}). Restore it from a copy, or sweep into a new folder."
+        ) from None
     found = fields.get("schema_version") if isinstance(fields, dict) else None
     if found != SCHEMA_VERSION:
         raise LedgerError(

@@ -3,10 +3,10 @@
 Counts are summed within blocks once; a replicate is then one row of block weights, and one matrix product gives every
 replicate of every point. What the intervals are:
 
-- A ratio of sums (WER, mean latency, cost per second of audio) and a difference of two such ratios has a standard error in
-  closed form, so its interval is the symmetric studentised one: ``estimate ± q · se`` where ``q`` is the level's quantile
-  of ``|replicate - estimate| / se(replicate)`` (Hall, "On symmetric bootstrap confidence intervals", 1988). It corrects
-  for few blocks and for skewed errors, for which the percentile interval is too narrow.
+- A ratio of sums (WER, mean latency, cost per second of audio) and a difference of two such ratios has a standard error
+  in closed form, so its interval is the symmetric studentised one: ``estimate ± q · se``, where ``q`` is the level's
+  quantile of ``|replicate - estimate| / se(replicate)`` (Hall, "On symmetric bootstrap confidence intervals", 1988). It
+  corrects for few blocks and for skewed errors, for which the percentile interval is too narrow.
 - Anything else (quantiles, unweighted recall) and ratios whose studentised deviation is unbounded, because too few
   blocks carry all errors, take percentiles of the replicates widened for few blocks (``Resample.stretch``).
 
@@ -141,8 +141,8 @@ def resample_ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike, resam
         UsageError: The counts do not fit the resampled utterances.
     """
     n_blocks = resample.n_blocks
-    above, inverse = _distinct(resample.block_sums(np.asarray(numerators, dtype=np.float64)))
-    below = resample.block_sums(np.asarray(denominators, dtype=np.float64)[None, :])
+    above, inverse = _distinct(resample.block_sums(numerators))
+    below = resample.block_sums(np.asarray(denominators)[None])
     values = np.empty((resample.n_replicates, above.shape[1]))
     pivots = np.empty_like(values)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -218,10 +218,10 @@ def resample_uar(hits: npt.ArrayLike, labels: npt.ArrayLike, resample: Resample)
     Raises:
         UsageError: The hits do not fit the resampled utterances.
     """
-    hits, labels = np.asarray(hits, dtype=np.float64), np.asarray(labels)
+    hits, labels = resample.checked(hits), np.asarray(labels)
     members = labels == np.unique(labels)[:, None]
     found = [resample.block_sums(hits * member) for member in members]
-    present = resample.block_sums(members.astype(np.float64))
+    present = resample.block_sums(members)
 
     def uar(weights: FloatArray) -> FloatArray:
         counts = weights @ present

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from allophone.measure.blocks import FloatArray, Resample
+from allophone.measure.blocks import FloatArray, IntArray, Resample
 from allophone.measure.bootstrap import Replicates
 
 __all__ = ["resample_quantile"]
@@ -37,7 +37,46 @@ def resample_quantile(values: npt.ArrayLike, share: float, resample: Resample) -
     """
     if not 0 < share < 1:
         raise ValueError(f"a quantile's share must lie between 0 and 1, got {share}")
-    values = np.asarray(values, dtype=np.float64)
-    sizes = resample.block_sums(np.ones((1, len(resample.blocks))))[:, 0]
-    resample.block_sums(values)
-    ...
+    values = resample.checked(values)
+    order = np.argsort(values, axis=1, kind="stable")
+    ranked = np.take_along_axis(values, order, axis=1)
+    stride = math.isqrt(len(resample.blocks) - 1) + 1
+    # Stretches of `stride` places; what the last one lacks belongs to a block that is never drawn.
+    padding = ((0, 0), (0, -len(resample.blocks) % stride))
+    blocks = np.pad(resample.blocks[order], padding, constant_values=resample.n_blocks)
+    stretches = blocks.reshape(len(values), -1, stride)
+    sizes = np.bincount(resample.blocks, minlength=resample.n_blocks)
+
+    def quantiles(weights: FloatArray) -> FloatArray:
+        target = np.maximum(np.ceil(share * (weights @ sizes) - _ROUNDING), 1)
+        padded = np.pad(weights, ((0, 0), (0, 1)))
+        places = [_first_place(padded, point, target) for point in stretches]
+        found = [row[place] for row, place in zip(ranked, places, strict=True)]
+        return np.where(np.isnan(values).any(axis=1), np.nan, np.transpose(found))
+
+    estimates = quantiles(np.ones((1, resample.n_blocks)))[0]
+    replicates = np.concatenate([quantiles(weights) for weights in resample.weights()])
+    return Replicates(resample, estimates, replicates, least=0.0 if not (values < 0).any() else -np.inf)
+
+
+def _first_place(weights: FloatArray, blocks: IntArray, target: FloatArray) -> IntArray:
+    """The first place in sorted order where the cumulative weight reaches the target, in every replicate.
+
+    Args:
+        weights: Shape (n_replicates, n_blocks + 1), the last column 0.
+        blocks: Block of the utterance at every place, shape (n_stretches, stride).
+        target: Shape (n_replicates,), at most the replicate's number of utterances.
+
+    Returns:
+        Shape (n_replicates,).
+    """
+    n_stretches, stride = blocks.shape
+    n_columns = weights.shape[1]
+    cells = (blocks + n_columns * np.arange(n_stretches)[:, None]).ravel()
+    sizes = np.bincount(cells, minlength=n_stretches * n_columns).reshape(n_stretches, n_columns)
+    cumulative = np.pad(weights @ sizes.cumsum(axis=0, dtype=np.float64).T, ((0, 0), (1, 0)))
+    stretch = (cumulative[:, 1:] < target[:, None]).sum(axis=1)
+    before = np.take_along_axis(cumulative, stretch[:, None], axis=1)
+    inside = before + np.take_along_axis(weights, blocks[stretch], axis=1).cumsum(axis=1)
+    places: IntArray = stretch * stride + (inside < target[:, None]).sum(axis=1)
+    return places

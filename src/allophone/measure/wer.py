@@ -1,8 +1,8 @@
 """Word errors of one utterance, and rates over sums of them.
 
-Counting is jiwer's. The undefined cases are decided here: with an empty reference every hypothesis word is an insertion;
-with both empty there is no error; a rate over a reference without a single word is 0 without errors and infinite with
-some. Texts are normalised first, by the normaliser that every record names.
+Counting is jiwer's. The undefined cases are decided here: with an empty reference every hypothesis word is an
+insertion; with both empty there is no error; a rate over a reference without a single word is 0 without errors and
+infinite with some. Texts are normalised first, by the normaliser that every record names.
 """
 
 from __future__ import annotations

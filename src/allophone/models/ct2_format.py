@@ -2,8 +2,8 @@
 
 Layout (CTranslate2, ``src/models/model.cc``, binary version 6), little endian: ``uint32`` version; string spec name;
 ``uint32`` revision; ``uint32`` number of variables; a variable is its name, ``uint8`` rank, ``uint32`` per dimension,
-``uint8`` type, ``uint32`` bytes, data. A string is a ``uint16`` length and that many bytes, the last one zero. After the
-variables come aliases: ``uint32`` count, then pairs of names.
+``uint8`` type, ``uint32`` bytes, data. A string is a ``uint16`` length and that many bytes, the last one zero. After
+the variables come aliases: ``uint32`` count, then pairs of names.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def whisper_dimensions_of(folder: Path) -> WhisperDimensions:
     """
     path = folder / "model.bin"
     if not path.is_file():
-        raise WeightsError(f"{folder}: holds no model.bin. Give a CTranslate2 folder (ct2-transformers-converter makes one).")
+        raise WeightsError(
+            f"{folder}: holds no model.bin. Give a CTranslate2 folder (ct2-transformers-converter makes one)."
+        )
     variables = read_variables(path)
     try:
         state, n_mels, _ = variables["encoder/conv1/weight"].shape

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from allophone.dimensions import WhisperDimensions
+from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.engine import Decoded
 from allophone.models.weights import Weights
+from allophone.records import Word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,14 +39,18 @@ class CTranslate2Engine:
 
         supported = sorted(ctranslate2.get_supported_compute_types("cuda" if device == "cuda" else "cpu"))
         if device != "auto" and compute_type not in supported:
-            raise SpaceError(f"compute_type '{compute_type}' does not run on this {device}; it has {', '.join(supported)}.")
+            raise SpaceError(
+                f"compute_type '{compute_type}' does not run on this {device}; it has {', '.join(supported)}."
+            )
         try:
             self._model = ctranslate2.models.Whisper(
                 str(weights.folder), device=device, compute_type=compute_type, intra_threads=threads
             )
             self._tokenizer = tokenizers.Tokenizer.from_file(str(weights.folder / "tokenizer.json"))
         except Exception as error:  # both libraries raise bare RuntimeError and Exception
-            raise WeightsError(f"{weights.folder}: cannot be loaded: {error}. Convert or fetch the model again.") from error
+            raise WeightsError(
+                f"{weights.folder}: cannot be loaded: {error}. Convert or fetch the model again."
+            ) from error
         self._dimensions = weights.dimensions
         self._prompts: dict[str, list[int]] = {}
 
@@ -62,14 +69,7 @@ class CTranslate2Engine:
 
     def decode(self, encoded: Any, *, token_stride: int, beam_size: int, max_tokens: int, language: str) -> Decoded:
         """Decode one encoded window; see :class:`allophone.models.engine.Engine`."""
-        import ctranslate2
-        import numpy as np
-
-        strided = encoded
-        if token_stride > 1:
-            host = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
-            kept = np.ascontiguousarray(np.asarray(host)[:, ::token_stride])
-            strided = ctranslate2.StorageView.from_array(kept)
+        strided, _kept = _every_nth(encoded, token_stride)
         result = self._model.generate(
             strided,
             [self._prompt(language)],
@@ -91,6 +91,37 @@ class CTranslate2Engine:
             truncated=truncated,
         )
 
+    def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
+        """Find where the words lie, by dynamic time warping over the alignment heads (CTranslate2's ``align``)."""
+        import numpy as np
+        from faster_whisper.tokenizer import Tokenizer
+
+        if not tokens:
+            return []
+        strided, _kept = _every_nth(encoded, token_stride)
+        multilingual = self._dimensions.multilingual
+        splitter = Tokenizer(
+            self._tokenizer, multilingual, task="transcribe" if multilingual else None, language=language
+        )
+        frames = strided.shape[1] * FRAMES_PER_AUDIO_TOKEN
+        aligned = self._model.align(strided, splitter.sot_sequence, [list(tokens)], frames)[0]
+        # As openai/whisper's find_alignment: a token begins where the warping path first reaches it.
+        path = np.array(aligned.alignments)
+        first = np.flatnonzero(np.diff(path[:, 0], prepend=-1))
+        begins = path[first, 1] * AUDIO_TOKEN_S * token_stride
+        texts, groups = splitter.split_to_word_tokens([*tokens, splitter.eot])
+        edges = np.cumsum([0, *(len(group) for group in groups[:-1])])
+        words: list[Word] = []
+        for text, start, end in zip(texts, edges, edges[1:], strict=False):
+            if words and not any(character.isalnum() for character in text):
+                words[-1] = replace(
+                    words[-1], text=words[-1].text + text.strip()
+                )  # punctuation has no sound of its own
+                continue
+            probability = float(np.mean(aligned.text_token_probs[start:end]))
+            words.append(Word(text.strip(), float(begins[start]), float(begins[end]), probability))
+        return words
+
     def detect_language(self, encoded: Any) -> str:
         """Return the likeliest language code; ``en`` for English-only models."""
         if not self._dimensions.multilingual:
@@ -110,8 +141,25 @@ class CTranslate2Engine:
                 names[1:1] = [f"<|{language}|>", "<|transcribe|>"]
             elif language != "en":
                 raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
-            ids = [self._tokenizer.token_to_id(name) for name in names]
-            if None in ids:
-                raise UsageError(f"language '{language}' is not in this model's vocabulary; use a code such as en, de, zh.")
+            ids: list[int] = []
+            for name in names:
+                token = self._tokenizer.token_to_id(name)
+                if token is None:
+                    raise UsageError(
+                        f"language '{language}' is not in this model's vocabulary; use a code such as en or de."
+                    )
+                ids.append(token)
             self._prompts[language] = ids
         return self._prompts[language]
+
+
+def _every_nth(encoded: Any, token_stride: int) -> tuple[Any, Any]:
+    """Return every n-th audio token, and the array that must outlive it: CTranslate2 shares the memory."""
+    if token_stride == 1:
+        return encoded, None
+    import ctranslate2
+    import numpy as np
+
+    host = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
+    kept = np.ascontiguousarray(np.asarray(host)[:, ::token_stride])
+    return ctranslate2.StorageView.from_array(kept), kept

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from allophone.dimensions import MAX_TEXT_TOKENS, WhisperDimensions
+from allophone.records import Word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +61,20 @@ class Engine(Protocol):
             beam_size: Beams; 1 is greedy.
             max_tokens: Most text tokens to generate.
             language: Language code for the prompt; English-only models ignore it.
+        """
+        ...
+
+    def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
+        """Find where the words of a decoded window lie.
+
+        Args:
+            encoded: What :meth:`encode` returned.
+            tokens: The text tokens that :meth:`decode` returned for it.
+            token_stride: As given to :meth:`decode`.
+            language: As given to :meth:`decode`.
+
+        Returns:
+            Words in order, in seconds from the start of the encoded window.
         """
         ...
 

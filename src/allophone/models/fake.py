@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from allophone.dimensions import AUDIO_TOKEN_S, WHISPER_MODELS, WhisperDimensions, whisper_dimensions
 from allophone.models.engine import Decoded
+from allophone.records import Word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FakeEngine"]
 
-_WORDS = "amber birch cedar dune ember fjord grove heath islet jetty knoll ledge meadow north opal pine".split()
+_WORDS = (
+    *("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath"),
+    *("islet", "jetty", "knoll", "ledge", "meadow", "north", "opal", "pine"),
+)
 _SECONDS_PER_WORD = 0.4
 
 
@@ -70,6 +75,13 @@ class FakeEngine:
             no_speech_prob=0.0 if words else 1.0,
             truncated=truncated,
         )
+
+    def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
+        """Return one word a token, 0.4 s apart."""
+        return [
+            Word(_WORDS[token], index * _SECONDS_PER_WORD, (index + 1) * _SECONDS_PER_WORD, 1.0)
+            for index, token in enumerate(tokens)
+        ]
 
     def detect_language(self, encoded: Any) -> str:
         """Return ``en``."""

@@ -12,7 +12,7 @@ from allophone.audio.stretch import compress_time
 from allophone.audio.windows import split_windows
 from allophone.dimensions import SAMPLE_RATE
 from allophone.models.engine import Engine, text_token_cap
-from allophone.records import OperatingPoint, Segment, Transcript
+from allophone.records import OperatingPoint, Segment, Transcript, Word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,7 @@ def transcribe_points(
     points: Sequence[OperatingPoint],
     *,
     language: str = "en",
+    words: bool = False,
     peak_memory: Callable[[], int | None] | None = None,
 ) -> list[Transcript]:
     """Transcribe one recording at several points, encoding each window once.
@@ -42,6 +43,7 @@ def transcribe_points(
         samples: Shape ``(n_samples,)``, 16 kHz mono.
         points: Points with one common ``encode_key``.
         language: Language code of the prompt, or ``auto`` to let the model tell from the first window.
+        words: Whether to find each word's place in time; the time that takes counts as decoding.
         peak_memory: Returns the peak resident bytes since it was last called; None leaves the field empty.
 
     Returns:
@@ -88,6 +90,9 @@ def transcribe_points(
                 max_tokens=cap,
                 language=language,
             )
+            aligned: tuple[Word, ...] = ()
+            if words:
+                aligned = _align(engine, encoded, decoded.tokens, point, language, (start_s, end_s))
             decode_s = perf_counter() - started + detect_s
             peaks[index] = max(peaks[index], watch() or 0)
             segments[index].append(
@@ -104,6 +109,7 @@ def transcribe_points(
                     truncated=decoded.truncated,
                     encode_s=encode_s,
                     decode_s=decode_s,
+                    words=aligned,
                 )
             )
     if language == AUTO_LANGUAGE:  # no window, so nothing to tell it from
@@ -121,6 +127,24 @@ def transcribe_points(
         )
         for point, parts, peak in zip(points, segments, peaks, strict=True)
     ]
+
+
+def _align(
+    engine: Engine,
+    encoded: object,
+    tokens: Sequence[int],
+    point: OperatingPoint,
+    language: str,
+    window: tuple[float, float],
+) -> tuple[Word, ...]:
+    start_s, end_s = window
+    found = engine.align(encoded, tokens, token_stride=point.token_stride, language=language)
+
+    def place(seconds: float) -> float:
+        # Time compression made the window shorter; words in the padding belong to its end.
+        return min(start_s + seconds * point.speed, end_s)
+
+    return tuple(Word(word.text, place(word.start_s), place(word.end_s), word.probability) for word in found)
 
 
 def compression_ratio(text: str) -> float:

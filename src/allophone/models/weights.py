@@ -107,7 +107,9 @@ def locate_weights(model: str) -> Weights | None:
 def _from_folder(model: str, folder: Path, source: Source) -> Weights:
     for name in ("model.bin", "tokenizer.json"):
         if not (folder / name).is_file():
-            raise WeightsError(f"{folder}: holds no {name}. Convert the model with ct2-transformers-converter --copy_files.")
+            raise WeightsError(
+                f"{folder}: holds no {name}. Convert the model with ct2-transformers-converter --copy_files."
+            )
     return Weights(model, folder, source, whisper_dimensions_of(folder))
 
 

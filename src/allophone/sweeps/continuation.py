@@ -36,7 +36,9 @@ def continue_run(folder: Path, wanted: RunRecord, *, extend: bool = False) -> Ru
     for name in _SETTINGS:
         before, now = getattr(found, name), getattr(wanted, name)
         if before != now:
-            raise LedgerError(f"{folder}: '{name}' was {before!r} and is {now!r} now. Ask for the same, or choose another --out.")
+            raise LedgerError(
+                f"{folder}: '{name}' was {before!r} and is {now!r} now. Ask for the same, or choose another --out."
+            )
     if difference := _machine_difference(found, wanted):
         raise LedgerError(f"{folder}: {difference}, so times would not compare. Choose another --out.")
     if found.points != wanted.points and not extend:

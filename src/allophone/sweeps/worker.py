@@ -7,7 +7,6 @@ import signal
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -106,10 +105,8 @@ def measure_task(engine: Engine, task: Task, settings: Settings, memory: PeakMem
         groups.setdefault(point.encode_key, []).append(point)
     rows = []
     for points in groups.values():
-        for transcript in transcribe_points(
-            engine, samples, points, language=settings.language, peak_memory=memory
-        ):
-            rows.append(_row(task, transcript, engine, settings, load_s))  # noqa: PERF401
+        for transcript in transcribe_points(engine, samples, points, language=settings.language, peak_memory=memory):
+            rows.append(_row(task, transcript, engine, settings, load_s))
     return TaskResult(task.index, rows, perf_counter() - began)
 
 

@@ -8,13 +8,13 @@ from typing import Any, Literal, get_args
 
 from allophone.errors import SpaceError
 from allophone.records import OperatingPoint
-from allophone.sweep.space import SearchSpace
+from allophone.sweeps.space import SearchSpace
 
 __all__ = ["Plan", "plan_points"]
 
 Plan = Literal["star", "grid"]
 
-# Axes that vary alone in a star; the three context axes are one arm, since margin and floor mean nothing at full context.
+# Axes that vary alone in a star; the context axes are one arm, since margin and floor mean nothing at full context.
 _ARMS = ("window_s", "token_stride", "speed", "compute_type", "beam_size")
 
 

@@ -17,12 +17,12 @@ from allophone.measure.wer import Normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import resolve_weights
 from allophone.records import OperatingPoint, Utterance
-from allophone.sweep.continuation import continue_run
-from allophone.sweep.executor import LocalExecutor, WeightsKey
-from allophone.sweep.plans import plan_points
-from allophone.sweep.references import reference_point, require_references, transcribe_references, with_references
-from allophone.sweep.space import SearchSpace
-from allophone.sweep.worker import Settings, Task
+from allophone.sweeps.continuation import continue_run
+from allophone.sweeps.executor import LocalExecutor, WeightsKey
+from allophone.sweeps.plans import plan_points
+from allophone.sweeps.references import reference_point, require_references, transcribe_references, with_references
+from allophone.sweeps.space import SearchSpace
+from allophone.sweeps.worker import Settings, Task
 
 __all__ = ["Progress", "SweepResult", "sweep"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from allophone.audio.corpus import Corpus
 from allophone.errors import CorpusError, LedgerError
 from allophone.records import OperatingPoint, Utterance
-from allophone.sweep.executor import LocalExecutor
-from allophone.sweep.worker import Settings, Task
+from allophone.sweeps.executor import LocalExecutor
+from allophone.sweeps.worker import Settings, Task
 
 __all__ = ["reference_point", "require_references", "transcribe_references", "with_references"]
 
@@ -32,13 +32,18 @@ def require_references(corpus: Corpus) -> None:
     for utterance in corpus:
         if utterance.text is None:
             raise CorpusError(
-                f"{corpus.path}: utterance '{utterance.id}' has no reference (field 'text'). Add it, write \"\" where nothing "
-                "is said, or measure relative to a model with --reference-model base."
+                f"{corpus.path}: utterance '{utterance.id}' has no reference (field 'text'). Add it, write \"\" where "
+                "nothing is said, or measure relative to a model with --reference-model base."
             )
 
 
 def transcribe_references(
-    corpus: Corpus, n_utterances: int, point: OperatingPoint, folder: Path, settings: Settings, progress: Callable[[int], None]
+    corpus: Corpus,
+    n_utterances: int,
+    point: OperatingPoint,
+    folder: Path,
+    settings: Settings,
+    progress: Callable[[int], None],
 ) -> None:
     """Transcribe the corpus at ``point`` into ``references.jsonl``; a second call continues where the first stopped.
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from allophone.errors import AllophoneError
-from allophone.sweep.worker import Ready, Settings, Task, TaskResult, run_worker
+from allophone.sweeps.worker import Ready, Settings, Task, TaskResult, run_worker
 
 __all__ = ["LocalExecutor"]
 

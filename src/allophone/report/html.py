@@ -1,0 +1,86 @@
+"""The report: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from allophone.frontier.pareto import Frontier
+from allophone.frontier.summary import summarise_run
+from allophone.ledger.run_record import write_json
+from allophone.point_file import PointFile, read_point
+from allophone.report.decision import DECISION_FILE, decide
+from allophone.report.figures import draw_frontier, frontier_figure
+from allophone.report.tables import frontier_table
+from allophone.version import __version__
+
+__all__ = ["REPORT_FILE", "write_report"]
+
+REPORT_FILE = "report.html"
+FRONTIER_FILE = "frontier.json"
+
+
+def write_report(run: str | Path, cost: str = "rtf", out: str | Path | None = None) -> Path:
+    """Write ``report.html`` and ``frontier.json`` for a run.
+
+    The recommendation shown is the last one saved in the run; without one it is the point of lowest word error rate.
+
+    Args:
+        run: The run folder.
+        cost: Cost on the horizontal axis.
+        out: Where the HTML goes; in the run where None.
+
+    Returns:
+        Path of the HTML file.
+
+    Raises:
+        LedgerError: Not a run, nothing measured, or the folder cannot be written.
+        SpaceError: Unknown cost.
+    """
+    import jinja2
+
+    folder = Path(run)
+    frontier = Frontier.from_summary(summarise_run(folder), cost)
+    decision = _decision(folder, frontier)
+    figure = frontier_figure(frontier, decision.point.name)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("allophone.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    record = frontier.run.run
+    page = environment.get_template("report.html.j2").render(
+        record=record,
+        decision=decision,
+        table=frontier_table(frontier),
+        failures=frontier.run.failures,
+        figure=draw_frontier(figure).to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False}),
+        version=__version__,
+        settings=[
+            ("corpus", f"{record.corpus} ({record.n_utterances} utterances, {record.n_speakers} speakers)"),
+            ("fingerprint", record.fingerprint[:16]),
+            ("plan", f"{record.plan}, {len(record.points)} points"),
+            ("normaliser", record.normalizer),
+            ("language", record.language),
+            (
+                "processor",
+                f"{record.machine.processor}, {record.machine.cores} cores, {record.threads} threads, {record.device}",
+            ),
+            ("system", f"{record.machine.system}, Python {record.machine.python}"),
+            ("packages", ", ".join(f"{name} {version}" for name, version in record.machine.packages.items())),
+            ("measured", record.created),
+        ],
+    )
+    target = Path(out) if out is not None else folder / REPORT_FILE
+    write_json(folder / FRONTIER_FILE, frontier.to_json())
+    write_json(target, page)
+    return target
+
+
+def _decision(folder: Path, frontier: Frontier) -> PointFile:
+    saved = folder / DECISION_FILE
+    if saved.is_file():
+        decision = read_point(saved)
+        if any(point.name == decision.point.name for point in frontier.points):
+            return decision
+    return decide(frontier.run, {})

@@ -1,0 +1,122 @@
+"""What a sweep would cost, before it runs: executed FLOPs from the cost model, seconds from a short probe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from allophone.audio.corpus import Corpus
+from allophone.audio.decode import load_audio
+from allophone.audio.mel import context_frames
+from allophone.costs.executed import whisper_flops
+from allophone.dimensions import SAMPLE_RATE
+from allophone.errors import AudioError
+from allophone.models.engine import Engine, load_engine, text_token_cap
+from allophone.models.transcribe import transcribe_points
+from allophone.records import OperatingPoint, Utterance
+from allophone.sweeps.worker import Settings, warm_up
+
+__all__ = ["Prediction", "predict"]
+
+_SAMPLED = 200  # utterances that stand for the corpus
+_TOKENS_PER_SECOND = 3.4  # English at about 2.6 words a second and 1.3 tokens a word
+_FALLBACK_S = 8.0  # an utterance whose length is not stated and whose file cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The predicted cost of one point over the whole corpus.
+
+    Args:
+        point: The operating point.
+        executed_gflops: Executed GFLOPs of all utterances, under an assumed speaking rate.
+        engine_s: Seconds in the engine, from running one utterance; None where the weights could not be run. A shared
+            encoder pass is counted once, at the first point that needs it.
+    """
+
+    point: OperatingPoint
+    executed_gflops: float
+    engine_s: float | None
+
+
+def predict(
+    corpus: Corpus, n_utterances: int, points: Sequence[OperatingPoint], settings: Settings
+) -> list[Prediction]:
+    """Predict every point's compute and time by running the corpus's first readable utterance once.
+
+    Args:
+        corpus: The corpus; lengths it does not state are read from the first 200 files.
+        n_utterances: How many utterances it has.
+        points: The points of a plan.
+        settings: Device, threads and language.
+
+    Raises:
+        WeightsError: A model's weights cannot be found.
+    """
+    durations: list[float] = []
+    probe: Utterance | None = None
+    for utterance in corpus:
+        if len(durations) == _SAMPLED:
+            break
+        duration_s = utterance.duration_s if utterance.duration_s is not None else _measured_duration(utterance)
+        durations.append(duration_s)
+        if probe is None and utterance.audio_filepath.is_file():
+            probe = utterance
+    scale = n_utterances / len(durations)
+    predictions: dict[str, Prediction] = {}
+    by_weights: dict[tuple[str, str], list[OperatingPoint]] = {}
+    for point in points:
+        by_weights.setdefault(point.weights_key, []).append(point)
+    for (model, compute_type), members in by_weights.items():
+        engine = load_engine(model, compute_type, threads=settings.threads, device=settings.device)
+        probed = _probe(engine, probe, members, settings) if probe else {}
+        for point in members:
+            flops = sum(_flops(engine, duration_s, point) for duration_s in durations) * scale
+            rate = probed.get(point.name)
+            predictions[point.name] = Prediction(point, flops / 1e9, flops * rate if rate is not None else None)
+    return [predictions[point.name] for point in points]
+
+
+def _measured_duration(utterance: Utterance) -> float:
+    try:
+        return load_audio(utterance.audio_filepath).size / SAMPLE_RATE
+    except AudioError:
+        return _FALLBACK_S
+
+
+def _flops(engine: Engine, duration_s: float, point: OperatingPoint) -> int:
+    compressed_s = duration_s / point.speed
+    windows = max(1, ceil(compressed_s / point.window_s))
+    frames = context_frames(ceil(compressed_s / windows * SAMPLE_RATE), point)
+    tokens = min(ceil(duration_s / windows * _TOKENS_PER_SECOND) + 1, text_token_cap(duration_s / windows))
+    return whisper_flops(
+        engine.dimensions,
+        window_frames=[frames] * windows,
+        window_tokens=[tokens] * windows,
+        prompt_tokens=engine.prompt_tokens("en"),
+        token_stride=point.token_stride,
+        beam_size=point.beam_size,
+        no_speech_prob=True,
+    ).total
+
+
+def _probe(
+    engine: Engine, utterance: Utterance, points: Sequence[OperatingPoint], settings: Settings
+) -> dict[str, float]:
+    """Return seconds per FLOP of each point; encoder passes shared with an earlier point are not counted again."""
+    try:
+        samples = load_audio(utterance.audio_filepath)
+    except AudioError:
+        return {}
+    warm_up(engine, settings.language)
+    rates: dict[str, float] = {}
+    encoded: set[tuple[object, ...]] = set()
+    for point in points:
+        transcript = transcribe_points(engine, samples, [point], language=settings.language)[0]
+        seconds = transcript.decode_s
+        if point.encode_key not in encoded:
+            encoded.add(point.encode_key)
+            seconds = transcript.latency_s
+        rates[point.name] = seconds / _flops(engine, samples.size / SAMPLE_RATE, point)
+    return rates

@@ -1,0 +1,84 @@
+"""Weighted quantiles against numpy on the drawn utterances themselves."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allophone.errors import UsageError
+from allophone.measure.blocks import draw_blocks
+from allophone.measure.bootstrap import intervals
+from allophone.measure.quantiles import resample_quantile
+
+
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 12), st.sampled_from([0.05, 0.5, 0.55, 0.95]))
+def test_equals_numpy_on_the_drawn_utterances(seed, n_utterances, n_speakers, share):
+    rng = np.random.default_rng(seed)
+    values = np.round(rng.gamma(2, 1, (3, n_utterances)), 1)  # rounding makes ties
+    resample = draw_blocks([str(s) for s in rng.integers(0, n_speakers, n_utterances)], n_replicates=20, seed=seed)
+    replicates = resample_quantile(values, share, resample)
+    np.testing.assert_array_equal(replicates.estimates, np.quantile(values, share, axis=1, method="inverted_cdf"))
+    for row, weights in enumerate(np.concatenate(list(resample.weights()))):
+        drawn = np.repeat(values, weights.astype(int)[resample.blocks], axis=1)
+        np.testing.assert_array_equal(replicates.values[row], np.quantile(drawn, share, axis=1, method="inverted_cdf"))
+
+
+def test_a_share_that_is_a_whole_number_of_utterances_is_not_rounded_past_it():
+    # 0.55 of 20 utterances is 11.000000000000002 in floating point; the 11th of 0 to 19 is meant.
+    resample = draw_blocks([None] * 20, blocked=False, n_replicates=5)
+    assert resample_quantile([np.arange(20.0)], 0.55, resample).estimates.tolist() == [10.0]
+
+
+def test_agrees_with_scipy_on_independent_utterances():
+    latency_s = np.random.default_rng(2).gamma(4, 0.1, 400)
+    resample = draw_blocks([None] * 400, blocked=False)
+    for share in (0.5, 0.95):
+        interval = intervals(resample_quantile([latency_s], share, resample))[0]
+        expected = scipy.stats.bootstrap(
+            (latency_s,),
+            lambda x, axis, share=share: np.quantile(x, share, axis=axis, method="inverted_cdf"),
+            n_resamples=10_000,
+            method="percentile",
+            random_state=np.random.default_rng(1),
+        )
+        # Quantiles jump from one measured value to the next, so ends agree to a quarter of a standard error.
+        assert [interval.low, interval.high] == pytest.approx(
+            expected.confidence_interval, abs=0.25 * expected.standard_error
+        )
+
+
+def test_median_latency_covers_with_40_speakers_and_the_p95_falls_a_little_short():
+    # Log-normal with speaker effects: the true median is 1, the p95 exp(1.645 · sqrt(0.3² + 0.5²)) = exp(0.959) = 2.609.
+    rng = np.random.default_rng(0)
+    of = np.repeat(np.arange(40), 10)
+    latency_s = np.exp(0.3 * rng.standard_normal((1000, 40))[:, of] + 0.5 * rng.standard_normal((1000, 400)))
+    blocked = draw_blocks([str(s) for s in of], n_replicates=500)
+    unblocked = draw_blocks([str(s) for s in of], n_replicates=500, blocked=False)
+
+    def coverage(share, resample, truth):
+        return np.mean([i.contains(truth) for i in intervals(resample_quantile(latency_s, share, resample))])
+
+    assert 0.93 <= coverage(0.5, blocked, 1.0) <= 0.97
+    assert coverage(0.5, unblocked, 1.0) < 0.85
+    # The p95 of 400 utterances rests on 20 of them.
+    assert 0.89 <= coverage(0.95, blocked, 2.609) <= 0.95
+
+
+def test_a_point_not_measured_leaves_the_others_alone():
+    values = np.arange(60.0).reshape(2, 30)
+    resample = draw_blocks([str(i % 25) for i in range(30)], n_replicates=50)
+    alone = resample_quantile(values[:1], 0.5, resample)
+    values[1, 3] = np.nan
+    both = resample_quantile(values, 0.5, resample)
+    np.testing.assert_array_equal(both.values[:, 0], alone.values[:, 0])
+    assert np.isnan(both.values[:, 1]).all()
+    assert np.isnan(both.estimates[1])
+
+
+def test_wrong_input_is_refused():
+    resample = draw_blocks(["a", "b"], n_replicates=10)
+    with pytest.raises(ValueError, match="share"):
+        resample_quantile([[1, 2]], 95, resample)
+    with pytest.raises(UsageError, match="do not fit 2"):
+        resample_quantile([[1, 2, 3]], 0.5, resample)
