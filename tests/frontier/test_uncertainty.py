@@ -46,12 +46,13 @@ def test_counts_equal_the_oracle_with_ties_infinities_and_gaps(replicates, froze
     np.testing.assert_array_equal(result.p_on_frontier, 1 - p_dominated)
 
 
-def test_counts_over_several_chunks_and_many_points():
-    # 600 replicates are three chunks; 150 points need ranks of two bytes; rounding to 6 levels makes ties.
+@pytest.mark.parametrize("n_points", [63, 64, 100, 150])
+def test_counts_over_several_chunks_and_many_points(n_points):
+    # 600 replicates are three chunks; from 64 points on two ranks need more than a byte; rounding leaves ties.
     rng = np.random.default_rng(0)
-    replicates = np.round(5 * rng.random((600, 150, 2)))
-    replicates[rng.random((600, 150)) < 0.01] = NAN
-    result = assess_frontier(replicates, np.zeros((150, 2)))
+    replicates = np.round(500 * rng.random((600, n_points, 2)))
+    replicates[rng.random((600, n_points)) < 0.01] = NAN
+    result = assess_frontier(replicates, np.zeros((n_points, 2)))
     for got, expected in zip(
         (result.p_dominated, result.p_dominated_by, result.p_equal), oracle(replicates), strict=True
     ):
@@ -130,6 +131,7 @@ def test_points_not_measured_and_points_without_spread():
     result = assess_frontier(replicates, [[1.0, 1.0], [NAN, 0.0], [2.0, 2.0]])
     assert result.status == ("on", "unmeasured", "tied")
     np.testing.assert_array_equal(result.p_dominated, [0.0, NAN, NAN])
+    assert result.tied.tolist() == [[False, False, True], [False, False, False], [True, False, False]]
     assert result.tie_groups == ((0, 2),)
     assert result.frontier.tolist() == [True, False, False]
 

@@ -42,8 +42,8 @@ def test_weights_are_the_same_at_every_call_and_differ_by_seed():
 
 
 def test_weights_come_in_chunks_of_bounded_size():
-    # 2**18 weights of 3,000 blocks are 87 replicates, so 200 replicates are chunks of 87, 87 and 26. At 100,000 blocks a
-    # chunk keeps its least size of 64 replicates.
+    # 2**18 weights of 3,000 blocks are 87 replicates, so 200 replicates are chunks of 87, 87 and 26. At 100,000 blocks
+    # a chunk keeps its least size of 64 replicates.
     resample = draw_blocks([None] * 3000, n_replicates=200)
     assert [len(weights) for weights in resample.weights()] == [87, 87, 26]
     assert len(next(draw_blocks([None] * 100_000, n_replicates=200).weights())) == 64
@@ -94,7 +94,7 @@ def test_without_two_speakers_utterances_are_resampled_and_that_is_said(names, r
 
 
 def test_utterances_without_speaker_are_blocks_of_their_own():
-    resample = draw_blocks(["a", None, "a", None] + speakers(20, 1))
+    resample = draw_blocks(["a", None, "a", None, *speakers(20, 1)])
     assert resample.blocks.tolist()[:4] == [0, 21, 0, 22]
     assert resample.n_blocks == 23
     assert "2 utterances name no speaker" in resample.warning

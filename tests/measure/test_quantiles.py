@@ -25,9 +25,9 @@ def test_equals_numpy_on_the_drawn_utterances(seed, n_utterances, n_speakers, sh
 
 
 def test_a_share_that_is_a_whole_number_of_utterances_is_not_rounded_past_it():
-    # 0.55 of 20 utterances is 11.000000000000002 in floating point; the 11th of 0 to 19 is meant.
-    resample = draw_blocks([None] * 20, blocked=False, n_replicates=5)
-    assert resample_quantile([np.arange(20.0)], 0.55, resample).estimates.tolist() == [10.0]
+    # 0.55 of 100 utterances is 55.00000000000001 in floating point; the 55th of 1 to 100 is meant.
+    resample = draw_blocks([None] * 100, blocked=False, n_replicates=5)
+    assert resample_quantile([np.arange(1.0, 101.0)], 0.55, resample).estimates.tolist() == [55.0]
 
 
 def test_agrees_with_scipy_on_independent_utterances():
@@ -49,7 +49,7 @@ def test_agrees_with_scipy_on_independent_utterances():
 
 
 def test_median_latency_covers_with_40_speakers_and_the_p95_falls_a_little_short():
-    # Log-normal with speaker effects: the true median is 1, the p95 exp(1.645 · sqrt(0.3² + 0.5²)) = exp(0.959) = 2.609.
+    # Log-normal with speaker effects: the true median is 1, the p95 exp(1.645 · sqrt(0.3² + 0.5²)) = e^0.959 = 2.609.
     rng = np.random.default_rng(0)
     of = np.repeat(np.arange(40), 10)
     latency_s = np.exp(0.3 * rng.standard_normal((1000, 40))[:, of] + 0.5 * rng.standard_normal((1000, 400)))

@@ -62,7 +62,3 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe went away, as head does
         sys.stderr.close()
         sys.exit(141)
-
-
-if __name__ == "__main__":
-    main()

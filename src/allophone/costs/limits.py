@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
+from typing import get_args
+
+from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WhisperDimensions
 from allophone.errors import SpaceError
+from allophone.records import ComputeType
 
 __all__ = [
+    "check_audio",
     "check_beam",
+    "check_classes",
+    "check_compute_type",
+    "check_context",
     "check_frames",
+    "check_lora_rank",
     "check_prompt",
+    "check_speed",
     "check_stride",
     "check_text_tokens",
+    "check_unfrozen_layers",
 ]
+
+SPEEDS = (0.5, 4.0)  # least and most time compression, as in OperatingPoint
 
 
 def check_stride(token_stride: int) -> None:
@@ -55,3 +67,54 @@ def check_text_tokens(dims: WhisperDimensions, text_tokens: int, prompt_tokens: 
             f"{prompt_tokens} prompt tokens and {text_tokens} text tokens need {prompt_tokens + text_tokens - 1} "
             f"positions; the decoder has {dims.n_text_ctx}"
         )
+
+
+def check_compute_type(compute_type: str) -> None:
+    """Refuse an unknown number format."""
+    known = get_args(ComputeType)
+    if compute_type not in known:
+        raise SpaceError(f"unknown compute_type '{compute_type}'; known ones: {', '.join(known)}")
+
+
+def check_audio(audio_s: float) -> None:
+    """Refuse negative or endless audio; 0 s is no windows and costs nothing."""
+    if not 0 <= audio_s < float("inf"):
+        raise SpaceError(f"audio of {audio_s:g} s; give 0 s or more")
+
+
+def check_speed(speed: float) -> None:
+    """Refuse a time compression that the engine does not make."""
+    least, most = SPEEDS
+    if not least <= speed <= most:
+        raise SpaceError(f"speed {speed:g}; time compression goes from {least:g} to {most:g}")
+
+
+def check_context(context: str, *, window_s: float, margin_s: float, floor_s: float) -> None:
+    """Refuse an unknown context, and lengths above the trained one."""
+    if context not in {"full", "fit"}:
+        raise SpaceError(f"unknown context '{context}'; known ones: full, fit")
+    if not 0 < window_s <= TRAINED_CONTEXT_S:
+        raise SpaceError(
+            f"window_s {window_s:g}; a window is above 0 s and at most the trained {TRAINED_CONTEXT_S:g} s"
+        )
+    for name, value in (("margin_s", margin_s), ("floor_s", floor_s)):
+        if not 0 <= value <= TRAINED_CONTEXT_S:
+            raise SpaceError(f"{name} {value:g}; it goes from 0 s to the trained {TRAINED_CONTEXT_S:g} s")
+
+
+def check_classes(classes: int) -> None:
+    """Refuse a head that has nothing to decide."""
+    if classes < 2:
+        raise SpaceError(f"{classes} classes; a head decides between at least 2")
+
+
+def check_lora_rank(width: int, lora_rank: int) -> None:
+    """Refuse a rank below 0 or above the width, where a low-rank update is no longer one."""
+    if not 0 <= lora_rank <= width:
+        raise SpaceError(f"lora_rank {lora_rank}; it goes from 0 (none) to the encoder's width, {width}")
+
+
+def check_unfrozen_layers(layers: int, unfrozen_layers: int) -> None:
+    """Refuse a negative count, and more layers than the encoder has."""
+    if not 0 <= unfrozen_layers <= layers:
+        raise SpaceError(f"unfrozen_layers {unfrozen_layers}; the encoder has {layers} layers")

@@ -3,7 +3,7 @@
 Matrices of linear layers and the vocabulary are kept in the compute type; int8 adds one float32 scale a row
 (``Quantize`` per row), int16 one a matrix. Convolutions, biases, normalisations and position tables stay in the float
 type of the compute type. Keys have a bias of zeros, since query, key and value are stored as one matrix.
-Source: ``ctranslate2/specs/model_spec.py`` and ``whisper_spec.py``; ``Model::set_compute_type`` in ``src/models/model.cc``.
+Source: CTranslate2's ``specs/model_spec.py``, ``specs/whisper_spec.py``, ``Model::set_compute_type`` in ``model.cc``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allophone.costs.formulas import CONV_KERNEL, MLP_RATIO
+from allophone.costs.limits import check_compute_type
 from allophone.costs.parameters import norm_parameters
 from allophone.dimensions import WhisperDimensions
-from allophone.errors import SpaceError
 
 if TYPE_CHECKING:
     from allophone.records import ComputeType
@@ -77,8 +77,7 @@ class WhisperWeights:
         Raises:
             SpaceError: The compute type is unknown; the message lists the known ones.
         """
-        if compute_type not in MATRIX_BYTES:
-            raise SpaceError(f"unknown compute_type '{compute_type}'; known ones: {', '.join(MATRIX_BYTES)}")
+        check_compute_type(compute_type)
         scales = 0
         if MATRIX_BYTES[compute_type] == 1:
             scales = SCALE_BYTES * self.matrix_rows

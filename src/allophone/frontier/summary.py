@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allophone.errors import LedgerError
-from allophone.ledger.ledger import connect
+from allophone.ledger.ledger import connect, failed_utterances
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.measure.wer import word_error_rate
 from allophone.records import OperatingPoint
@@ -102,14 +102,12 @@ def summarise_run(folder: Path) -> RunSummary:
         connection.execute("DELETE FROM asked WHERE name NOT IN (SELECT DISTINCT point FROM measurements)")
         connection.execute(_SHARED, [len(started)])
         rows = {str(row[0]): row for row in connection.execute(_SUMMARY).fetchall()}
-        failures = connection.execute(
-            "SELECT DISTINCT utterance_id, error FROM measurements WHERE error IS NOT NULL ORDER BY 1"
-        ).fetchall()
-        notices = _notices(connection, run, started)
+        failures = failed_utterances(folder)
+        notices = _notices(connection, run, started, len(failures))
     if not rows:
         raise LedgerError(f"{folder}: no utterance is measured at every point yet. Let its sweep go on.")
     points = tuple(_point(by_name[name], rows[name]) for name in by_name if name in rows)
-    return RunSummary(run, points, tuple((str(name), str(reason)) for name, reason in failures), notices)
+    return RunSummary(run, points, failures, notices)
 
 
 def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
@@ -136,7 +134,9 @@ def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
     )
 
 
-def _notices(connection: duckdb.DuckDBPyConnection, run: RunRecord, started: dict[str, int]) -> tuple[str, ...]:
+def _notices(
+    connection: duckdb.DuckDBPyConnection, run: RunRecord, started: dict[str, int], failed: int
+) -> tuple[str, ...]:
     notices = []
     if run.relative_to is not None:
         notices.append(f"Errors are counted relative to {run.relative_to}, not against references: they are not WER.")
@@ -147,9 +147,6 @@ def _notices(connection: duckdb.DuckDBPyConnection, run: RunRecord, started: dic
     if missing := len(run.points) - len(started):
         notices.append(f"{missing} of {len(run.points)} points have no measurement yet and are left out.")
     shared = connection.execute("SELECT count(*) FROM shared").fetchall()[0][0]
-    failed = connection.execute(
-        "SELECT count(DISTINCT utterance_id) FROM measurements WHERE error IS NOT NULL"
-    ).fetchall()[0][0]
     if failed:
         notices.append(f"{failed} recordings could not be read and are left out.")
     if shared < run.n_utterances - failed:

@@ -15,7 +15,7 @@ from allophone.records import Measurement
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Ledger", "connect"]
+__all__ = ["Ledger", "connect", "failed_utterances"]
 
 # DuckDB's type of every column; a field of Measurement without a row here fails at import of the tests.
 COLUMN_TYPES: dict[str, str] = {
@@ -57,6 +57,20 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
         selects.append(f"SELECT {names} FROM {_journal_reader(journals)}")
     connection.execute(f"CREATE VIEW measurements AS {' UNION ALL '.join(selects)}")
     return connection
+
+
+def failed_utterances(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Return id and reason of every recording of a run that could not be measured, in the corpus's order.
+
+    Raises:
+        LedgerError: The folder is not a run or nothing is measured yet.
+    """
+    with connect(folder) as connection:
+        rows = connection.execute(
+            "SELECT utterance_id, min(error) FROM measurements WHERE error IS NOT NULL "
+            "GROUP BY utterance_id ORDER BY min(utterance_index)"
+        ).fetchall()
+    return tuple((str(name), str(reason)) for name, reason in rows)
 
 
 class Ledger:

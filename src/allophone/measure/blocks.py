@@ -55,7 +55,7 @@ class Resample:
             Shape (some replicates, n_blocks), whole numbers; each row sums to ``n_blocks``. All rows together are the
             ``n_replicates`` replicates, the same at every call.
         """
-        rng = np.random.default_rng((self.seed, 0))
+        rng = np.random.default_rng((self.seed, 1))
         chunk = max(_CHUNK_ROWS, _CHUNK_WEIGHTS // self.n_blocks)
         for start in range(0, self.n_replicates, chunk):
             rows = min(chunk, self.n_replicates - start)
@@ -79,7 +79,7 @@ class Resample:
         """
         if self.n_blocks < 2:
             return np.full(self.n_replicates, np.nan)
-        rng = np.random.default_rng((self.seed, 1))
+        rng = np.random.default_rng((self.seed, 2))
         factor: FloatArray = np.sqrt(self.n_blocks / rng.chisquare(self.n_blocks - 1, size=self.n_replicates))
         return factor
 

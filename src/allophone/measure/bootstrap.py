@@ -1,4 +1,4 @@
-"""Paired, speaker-blocked bootstrap: intervals for error rates, means and recalls of all points at once.
+"""Paired, speaker-blocked bootstrap: intervals for error rates, means and differences of all points at once.
 
 Counts are summed within blocks once; a replicate is then one row of block weights, and one matrix product gives every
 replicate of every point. What the intervals are:
@@ -29,7 +29,6 @@ __all__ = [
     "resample_mean",
     "resample_ratio",
     "resample_ratio_difference",
-    "resample_uar",
 ]
 
 _ROUNDING = 1e-12  # relative; what is smaller is taken for rounding of an exact zero
@@ -84,7 +83,8 @@ class Replicates:
             Shape (n_replicates, n_points). One factor per replicate serves all points and all statistics of a
             resample, so what is equal or paired stays so. Values may fall below ``least``.
         """
-        return self.estimates + self.resample.stretch()[:, None] * (self.values - self.estimates)
+        with np.errstate(invalid="ignore"):  # an infinite estimate has no deviations
+            return self.estimates + self.resample.stretch()[:, None] * (self.values - self.estimates)
 
     def difference(self, reference: int) -> Replicates:
         """Every point minus the reference point, replicate by replicate.
@@ -143,28 +143,28 @@ def resample_ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike, resam
     n_blocks = resample.n_blocks
     above, inverse = _distinct(resample.block_sums(numerators))
     below = resample.block_sums(np.asarray(denominators)[None])
+    whole = below.sum() or np.nan
     values = np.empty((resample.n_replicates, above.shape[1]))
     pivots = np.empty_like(values)
     with np.errstate(divide="ignore", invalid="ignore"):
-        estimates = above.sum(axis=0) / below.sum()
+        estimates = above.sum(axis=0) / whole
         # Linearised: a block's share in the ratio's deviation is its residual over the total (Davison and Hinkley,
         # section 2.7.2). In a replicate the residual is residual - deviation · below, whence the three sums.
         residuals = above - estimates * below
-        residuals[np.abs(residuals) <= _ROUNDING * (np.abs(above) + np.abs(estimates * below))] = 0.0
         columns = np.hstack([above, residuals**2, residuals * below, below, below**2])
         small_sample = n_blocks / (n_blocks - 1) if n_blocks > 1 else np.nan
-        standard_errors = np.sqrt(small_sample * (residuals**2).sum(axis=0)) / below.sum()
+        standard_errors = np.sqrt(small_sample * (residuals**2).sum(axis=0)) / whole
         start = 0
         for weights in resample.weights():
             rows = slice(start, start := start + len(weights))
             sums = weights @ columns
             total, squares, products = np.split(sums[:, :-2], 3, axis=1)
-            values[rows] = total / sums[:, [-2]]
+            parts = np.where(sums[:, [-2]] == 0, np.nan, sums[:, [-2]])
+            values[rows] = total / parts
             deviations = values[rows] - estimates
-            deviations[np.abs(deviations) <= _ROUNDING * np.abs(estimates)] = 0.0
             spread = squares - 2 * deviations * products + deviations**2 * sums[:, [-1]]
             spread[spread <= _ROUNDING * squares] = 0.0
-            pivot = np.abs(deviations) * sums[:, [-2]] / np.sqrt(small_sample * spread)
+            pivot = np.abs(deviations) * parts / np.sqrt(small_sample * spread)
             pivots[rows] = np.where(deviations == 0, 0.0, pivot)
     least = 0.0 if not (above < 0).any() else -np.inf
     return Replicates(
@@ -203,34 +203,6 @@ def resample_mean(values: npt.ArrayLike, resample: Resample) -> Replicates:
         UsageError: The values do not fit the resampled utterances.
     """
     return resample_ratio(values, np.ones(len(resample.blocks)), resample)
-
-
-def resample_uar(hits: npt.ArrayLike, labels: npt.ArrayLike, resample: Resample) -> Replicates:
-    """Unweighted average recall: the mean over classes of the share of a class that was recognised. Higher is better.
-
-    A class that no utterance of a replicate has is left out of that replicate's mean.
-
-    Args:
-        hits: Whether each utterance was recognised, shape (n_points, n_utterances); NaN makes the whole point NaN.
-        labels: Reference class of every utterance, shape (n_utterances,).
-        resample: From :func:`allophone.measure.blocks.draw_blocks`.
-
-    Raises:
-        UsageError: The hits do not fit the resampled utterances.
-    """
-    hits, labels = resample.checked(hits), np.asarray(labels)
-    members = labels == np.unique(labels)[:, None]
-    found = [resample.block_sums(hits * member) for member in members]
-    present = resample.block_sums(members)
-
-    def uar(weights: FloatArray) -> FloatArray:
-        counts = weights @ present
-        recalls = sum((weights @ hit) / np.maximum(counts[:, [c]], 1) for c, hit in enumerate(found))
-        return np.asarray(recalls / (counts > 0).sum(axis=1, keepdims=True))
-
-    with np.errstate(invalid="ignore"):  # points that hold NaN
-        estimates = uar(np.ones((1, resample.n_blocks)))[0]
-        return Replicates(resample, estimates, np.concatenate([uar(weights) for weights in resample.weights()]))
 
 
 def _distinct(columns: FloatArray) -> tuple[FloatArray, IntArray]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any
 
 from allophone.errors import AllophoneError
@@ -88,7 +91,8 @@ class LocalExecutor:
         context = multiprocessing.get_context("spawn")  # a forked engine would inherit locked threads
         ours, theirs = context.Pipe()
         process = context.Process(target=run_worker, args=(theirs, *key, self._settings), daemon=True)
-        process.start()
+        with _main_module_hidden():
+            process.start()
         theirs.close()
         worker = _Worker(key, process, ours)
         self._workers[key] = worker
@@ -121,3 +125,14 @@ class LocalExecutor:
             f"the worker for {model} in {compute_type} ended unexpectedly (exit code {worker.process.exitcode}; "
             "-9 usually means out of memory). What is measured is kept; the same command continues."
         )
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Keep a spawned worker from importing the caller's script, so that scripts need no ``__main__`` guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
-from allophone.errors import AudioError
-from allophone.ledger.ledger import Ledger
+from allophone.errors import AudioError, CorpusError
+from allophone.ledger.ledger import Ledger, failed_utterances
 from allophone.ledger.run_record import RunRecord, machine_stamp
 from allophone.measure.wer import Normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX
@@ -131,7 +131,6 @@ def sweep(
         threads=threads or max(1, machine.cores // workers),
     )
     record = continue_run(folder, _record(summary, points, plan, space, settings, machine), extend=extend)
-    failures: list[tuple[str, str]] = []
     engine_s = 0.0
     with Ledger(folder, record) as ledger:
         utterances: Callable[[], Iterator[Utterance]] = opened.__iter__
@@ -145,18 +144,19 @@ def sweep(
             for result in executor.run(_tasks(utterances(), points, ledger)):
                 ledger.append(result.rows)
                 engine_s += result.seconds
-                if reason := result.rows[0].error:
-                    failure = (result.rows[0].utterance_id, reason)
-                    if strict:
-                        raise AudioError(f"utterance '{failure[0]}': {reason}")
-                    if failure not in failures:
-                        failures.append(failure)
+                if strict and (reason := result.rows[0].error):
+                    raise AudioError(f"utterance '{result.rows[0].utterance_id}': {reason}")
                 done += len(result.rows)
                 if progress is not None:
                     pace = (time.monotonic() - measuring) / (done - before)
                     progress(Progress("measuring", done, total, pace * (total - done)))
         rows = sum(ledger.count_done(point.name) for point in points)
-    return SweepResult(folder, len(points), rows, tuple(failures), engine_s, time.monotonic() - started)
+    failures = failed_utterances(folder)
+    if len(failures) == summary.n_utterances:
+        raise CorpusError(
+            f"{opened.path}: not one of the {len(failures)} recordings could be read; the first: {failures[0][1]}"
+        )
+    return SweepResult(folder, len(points), rows, failures, engine_s, time.monotonic() - started)
 
 
 def _tasks(

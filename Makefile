@@ -1,0 +1,41 @@
+# README's commands. Each does its own set-up: a virtual environment in .venv, pinned by constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.demo  ## synthetic corpus, sweep, frontier, recommendation, report
+	$(BIN)/allophone demo --out runs/demo
+
+test: $(VENV)/.all  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.all  ## style, types, import order, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/write_docs.py --check
+
+bench: $(VENV)/.all  ## every figure in docs/results, measured again on this machine
+	$(BIN)/python benchmarks/run_all.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "allophone needs Python 3.10 or newer; name one with: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+# torch first and alone: asked for by name and version it is the CPU build where one is at hand.
+$(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[demo,torch,serve,ray,datasets,dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) runs/demo

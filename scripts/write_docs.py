@@ -1,0 +1,58 @@
+"""Write the generated pages of docs/, or check that they are up to date."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import click
+import typer.main
+
+from allophone.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def commands_page() -> str:
+    """Return docs/commands.md: every verb with its arguments and options, read off the commands themselves."""
+    root = typer.main.get_command(app)
+    assert isinstance(root, click.Group) or hasattr(root, "commands")
+    lines = ["# Commands", "", "Written by `scripts/write_docs.py`; do not edit.", ""]
+    for name, command in root.commands.items():
+        lines += [f"## allophone {name}", "", (command.help or "").strip(), ""]
+        lines += ["| argument or option | default | meaning |", "|---|---|---|"]
+        for parameter in command.params:
+            if parameter.name == "help":
+                continue
+            shown = parameter.name.upper() if parameter.param_type_name == "argument" else ", ".join(parameter.opts)
+            default = "required" if parameter.required else _default(parameter.default)
+            lines.append(f"| `{shown}` | {default} | {getattr(parameter, 'help', None) or ''} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _default(value: object) -> str:
+    return "" if value is None or value is False or callable(value) else f"`{value}`"
+
+
+def main() -> int:
+    """Write the pages, or with --check return 1 if one is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is out of date")
+    check = parser.parse_args().check
+    stale = 0
+    for path, text in {ROOT / "docs" / "commands.md": commands_page()}.items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        if check:
+            print(f"{path.relative_to(ROOT)} is out of date: run python scripts/write_docs.py", file=sys.stderr)
+            stale += 1
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""What fine-tuning an encoder for emotion recognition executes, trains and keeps.
+
+The recipe: the convolutional front end, projection and position convolution stay frozen; every layer gets low-rank
+adapters of rank ``r`` on its query, key, value and output projections (none at rank 0); the top ``k`` layers are
+unfrozen; the weighted layer sum and the head are always trained.
+
+A product ``y = xW`` costs one forward, one more where a gradient for ``x`` is needed, and one more where ``W`` is
+trained. A gradient for ``x`` is needed as soon as anything trained lies before it, so the lowest trained layer is
+spared the gradients of its own input (unless it normalises that input first and the normalisation is trained), and
+everything below it costs no backward at all. Gradient checkpointing, which
+would add forwards, is not assumed; the optimizer's element-wise work is not counted.
+
+Symbols: ``d`` width, ``f`` feed-forward width, ``n`` layers, ``A`` audio tokens, ``r`` rank, ``k`` unfrozen layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from allophone.costs.formulas import FLOPS_PER_MAC
+from allophone.costs.limits import check_classes, check_lora_rank, check_unfrozen_layers
+from allophone.costs.parameters import speech_layer_parameters, whisper_layer_parameters
+from allophone.costs.speech import POOLED_STATISTICS, LayerStack, layer_stack, pooled_head_flops
+from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+
+__all__ = [
+    "ADAPTED_PROJECTIONS",
+    "Adaptation",
+    "adapter_flops",
+    "adapter_parameters",
+    "backward_layer_flops",
+    "optimizer_bytes",
+    "pooled_head_parameters",
+    "trainable_parameters",
+    "training_flops",
+]
+
+ADAPTED_PROJECTIONS = 4  # query, key, value, output
+READING_LAYER_INPUT = 3  # of them, those that read the layer's input
+ADAMW_MOMENTS = 2  # running mean and running square of the gradient
+MOMENT_BYTES = 4  # float32
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """How an encoder is fine-tuned.
+
+    Args:
+        lora_rank: Rank of the adapters, 0 for none.
+        unfrozen_layers: Top layers whose own weights are trained.
+        classes: Classes of the head.
+    """
+
+    lora_rank: int
+    unfrozen_layers: int
+    classes: int
+
+    def check(self, dims: WhisperDimensions | SpeechEncoderDimensions) -> None:
+        """Refuse what the encoder cannot take.
+
+        Raises:
+            SpaceError: Rank above the width, more unfrozen layers than layers, fewer than two classes.
+        """
+        stack = layer_stack(dims)
+        check_lora_rank(stack.width, self.lora_rank)
+        check_unfrozen_layers(stack.layers, self.unfrozen_layers)
+        check_classes(self.classes)
+
+
+def adapter_parameters(width: int, lora_rank: int) -> int:
+    """One layer's adapters: down and up for each projection, ``4·2·r·d``. Source: arXiv 2106.09685, section 4.1."""
+    return ADAPTED_PROJECTIONS * 2 * lora_rank * width
+
+
+def pooled_head_parameters(width: int, layers: int, classes: int) -> int:
+    """One weight a hidden state (the input of the first layer included), and a linear layer: ``n + 1 + 2d·C + C``."""
+    return layers + 1 + POOLED_STATISTICS * width * classes + classes
+
+
+def trainable_parameters(dims: WhisperDimensions | SpeechEncoderDimensions, adaptation: Adaptation) -> int:
+    """Return adapters of all layers, weights of the unfrozen ones, layer weights and head.
+
+    WavLM's position buckets are stored in its first layer and count with it.
+
+    Raises:
+        SpaceError: An adaptation that the encoder cannot take.
+    """
+    adaptation.check(dims)
+    stack = layer_stack(dims)
+    if isinstance(dims, WhisperDimensions):
+        layer = whisper_layer_parameters(dims.n_audio_state, cross=False)
+        buckets = 0
+    else:
+        layer = speech_layer_parameters(dims)
+        buckets = dims.num_buckets * dims.num_attention_heads
+    unfrozen = adaptation.unfrozen_layers * layer
+    unfrozen += buckets if adaptation.unfrozen_layers == stack.layers else 0
+    adapters = stack.layers * adapter_parameters(stack.width, adaptation.lora_rank)
+    return adapters + unfrozen + pooled_head_parameters(stack.width, stack.layers, adaptation.classes)
+
+
+def optimizer_bytes(trained: int) -> int:
+    """AdamW's two float32 moments of every trained parameter: ``8`` bytes each. Source: arXiv 1711.05101."""
+    return ADAMW_MOMENTS * MOMENT_BYTES * trained
+
+
+def adapter_flops(stack: LayerStack, tokens: int, lora_rank: int) -> int:
+    """One layer's adapters as separate branches, as in training: ``4·2·(2·d·r)·A``."""
+    return ADAPTED_PROJECTIONS * 2 * FLOPS_PER_MAC * stack.width * lora_rank * tokens
+
+
+def backward_layer_flops(
+    stack: LayerStack, tokens: int, *, lora_rank: int, unfrozen: bool, input_gradient: bool
+) -> int:
+    """Backward of one layer in which something is trained.
+
+    Args:
+        stack: The encoder's layers.
+        tokens: Audio tokens.
+        lora_rank: Rank of the layer's adapters, 0 for none.
+        unfrozen: Whether the layer's own weights are trained.
+        input_gradient: Whether anything trained lies below, so that the gradient must pass through.
+    """
+    d = stack.width
+    square = FLOPS_PER_MAC * d * d * tokens  # one projection
+    gate = FLOPS_PER_MAC * stack.gate_width * d * tokens
+    reading_input = READING_LAYER_INPUT * square + gate
+    after = square + FLOPS_PER_MAC * 2 * d * stack.hidden * tokens  # output projection, feed-forward
+    reaches_input = input_gradient or (unfrozen and stack.norm_first)
+    scores = 2 * (FLOPS_PER_MAC * 2 * d * tokens * tokens)  # both products have two gradients
+    inputs = after + (reading_input if reaches_input else 0)
+    weights = after + reading_input if unfrozen else 0
+    # An adapter x·down·up: gradients of up, of its input, of down; of x where needed (the output projection's always).
+    half = FLOPS_PER_MAC * d * lora_rank * tokens
+    through = ADAPTED_PROJECTIONS if reaches_input else ADAPTED_PROJECTIONS - READING_LAYER_INPUT
+    adapters = (3 * ADAPTED_PROJECTIONS + through) * half
+    return inputs + weights + scores + adapters
+
+
+def training_flops(
+    dims: WhisperDimensions | SpeechEncoderDimensions, adaptation: Adaptation, *, tokens: int, forward: int
+) -> int:
+    """Return FLOPs of one training step on one recording: forward with adapters as branches, and backward.
+
+    Args:
+        dims: The model.
+        adaptation: How it is fine-tuned.
+        tokens: Audio tokens of the recording.
+        forward: FLOPs of one inference (``speech_flops`` or ``whisper_pooled_flops``).
+
+    Raises:
+        SpaceError: An adaptation that the encoder cannot take.
+    """
+    adaptation.check(dims)
+    stack = layer_stack(dims)
+    rank = adaptation.lora_rank
+    lowest = 0 if rank else stack.layers - adaptation.unfrozen_layers
+    backward = 2 * pooled_head_flops(stack.width, adaptation.classes)  # its weights, and its input for the layer sum
+    for layer in range(lowest, stack.layers):
+        backward += backward_layer_flops(
+            stack,
+            tokens,
+            lora_rank=rank,
+            unfrozen=layer >= stack.layers - adaptation.unfrozen_layers,
+            input_gradient=layer > lowest,
+        )
+    return forward + stack.layers * adapter_flops(stack, tokens, rank) + backward

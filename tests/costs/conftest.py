@@ -1,0 +1,118 @@
+"""Random-weight models from configuration, and torch's own count of what they execute."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def whisper_config() -> Callable[..., Any]:
+    """A configuration with the given dimensions; ``audio_tokens`` is the length that the encoder will insist on."""
+
+    def config(dims: WhisperDimensions, audio_tokens: int | None = None) -> Any:
+        return transformers.WhisperConfig(
+            vocab_size=dims.n_vocab,
+            num_mel_bins=dims.n_mels,
+            encoder_layers=dims.n_audio_layer,
+            encoder_attention_heads=dims.n_audio_head,
+            encoder_ffn_dim=4 * dims.n_audio_state,
+            decoder_layers=dims.n_text_layer,
+            decoder_attention_heads=dims.n_text_head,
+            decoder_ffn_dim=4 * dims.n_text_state,
+            d_model=dims.n_audio_state,
+            max_source_positions=audio_tokens or dims.n_audio_ctx,
+            max_target_positions=dims.n_text_ctx,
+            pad_token_id=0,
+            bos_token_id=0,
+            eos_token_id=0,
+            decoder_start_token_id=0,
+            attn_implementation="eager",
+        )
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def speech_model() -> Callable[..., Any]:
+    """A wav2vec 2.0, HuBERT or WavLM encoder with the given dimensions."""
+
+    def model(dims: SpeechEncoderDimensions, family: str, *, device: str = "cpu") -> Any:
+        config_class, model_class = {
+            "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model),
+            "hubert": (transformers.HubertConfig, transformers.HubertModel),
+            "wavlm": (transformers.WavLMConfig, transformers.WavLMModel),
+        }[family]
+        buckets = {"num_buckets": dims.num_buckets} if family == "wavlm" else {}
+        config = config_class(
+            conv_dim=dims.conv_dim,
+            conv_kernel=dims.conv_kernel,
+            conv_stride=dims.conv_stride,
+            conv_bias=dims.conv_bias,
+            feat_extract_norm=dims.feat_extract_norm,
+            hidden_size=dims.hidden_size,
+            intermediate_size=dims.intermediate_size,
+            num_hidden_layers=dims.num_hidden_layers,
+            num_attention_heads=dims.num_attention_heads,
+            num_conv_pos_embeddings=dims.num_conv_pos_embeddings,
+            num_conv_pos_embedding_groups=dims.num_conv_pos_embedding_groups,
+            do_stable_layer_norm=dims.stable_layer_norm,
+            layerdrop=0.0,
+            attn_implementation="eager",
+            **buckets,
+        )
+        with torch.device(device):
+            return model_class(config).eval()
+
+    return model
+
+
+@pytest.fixture(scope="session")
+def executed_by() -> Callable[[Callable[[], Any]], int]:
+    """What torch's FlopCounterMode counts while a function runs."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def count(function: Callable[[], Any]) -> int:
+        counter = FlopCounterMode(display=False)
+        with counter:
+            function()
+        return int(counter.get_total_flops())
+
+    return count
+
+
+@pytest.fixture(scope="session")
+def peak_bytes() -> Callable[[Callable[[], Any]], int]:
+    """The most bytes that torch's CPU allocator had handed out at one moment while a function ran."""
+    from torch.profiler import ProfilerActivity, profile
+
+    def peak(function: Callable[[], Any]) -> int:
+        with torch.no_grad(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            kept = function()
+        events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+        alive = most = 0
+        for event in sorted(events, key=lambda event: event.start_ns()):
+            alive += event.nbytes()
+            most = max(most, alive)
+        del kept
+        return most
+
+    return peak

@@ -1,0 +1,141 @@
+from itertools import product
+from math import inf, nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allophone.errors import InfeasibleError, SpaceError
+from allophone.frontier.recommend import recommend
+from allophone.frontier.summary import PointSummary
+from allophone.records import OperatingPoint
+
+
+def point(stride: int, wer: float, rtf: float, memory: float = 1e9, gflops: float = 10.0) -> PointSummary:
+    return PointSummary(
+        point=OperatingPoint(model="tiny.en", token_stride=stride),
+        n_utterances=10,
+        audio_s=100.0,
+        hits=90,
+        substitutions=5,
+        insertions=0,
+        deletions=5,
+        text_tokens=200,
+        truncated_windows=0,
+        wer=wer,
+        rtf=rtf,
+        latency_mean_s=rtf,
+        latency_p50_s=rtf,
+        latency_p95_s=2 * rtf,
+        encode_s=1.0,
+        decode_s=1.0,
+        executed_gflops=gflops,
+        peak_memory_bytes=memory,
+    )
+
+
+CHEAP, MIDDLE, GOOD = point(4, 0.15, 0.02), point(2, 0.11, 0.05), point(1, 0.10, 0.20)
+POINTS = [CHEAP, MIDDLE, GOOD]
+
+
+def test_without_constraints_the_lowest_error_rate_wins():
+    answer = recommend(POINTS)
+    assert (answer.chosen, answer.minimised, answer.binding, answer.feasible) == (GOOD, "wer", None, 3)
+
+
+def test_a_speed_limit_binds_and_what_it_costs_is_said():
+    answer = recommend(POINTS, {"rtf": 0.1})
+    assert (answer.chosen, answer.binding, answer.without_binding) == (MIDDLE, "rtf", GOOD)
+    assert (
+        answer.question == "Which operating point has the lowest word error rate with real-time factor at most 0.100?"
+    )
+    assert "would give 10.00 %" in answer.explain()[1]
+
+
+def test_with_a_quality_limit_the_fastest_wins():
+    answer = recommend(POINTS, {"wer": 0.12, "rtf": 0.1})
+    assert (answer.chosen, answer.minimised, answer.binding, answer.without_binding) == (MIDDLE, "rtf", "wer", CHEAP)
+
+
+def test_a_limit_that_changes_nothing_does_not_bind():
+    answer = recommend(POINTS, {"rtf": 1.0})
+    assert answer.binding is None
+    assert "No constraint binds" in answer.explain()[1]
+
+
+def test_a_limit_may_be_met_exactly():
+    assert recommend(POINTS, {"rtf": 0.05}).chosen == MIDDLE
+
+
+def test_the_nearest_miss_is_named_with_its_distance():
+    # CHEAP misses rtf 0.01 by 100 %; MIDDLE by 400 %
+    with pytest.raises(
+        InfeasibleError, match=r"tiny\.en-full-s4-int8-b1 comes nearest; its real-time factor 0\.020 .* by 100 %"
+    ):
+        recommend(POINTS, {"rtf": 0.01})
+
+
+def test_ties_go_to_the_lower_error_rate_then_the_faster():
+    assert recommend([GOOD, point(3, 0.10, 0.15)]).chosen.rtf == 0.15
+    assert recommend([point(1, 0.2, 0.1), point(2, 0.1, 0.1)], minimise="rtf").chosen.wer == 0.1
+
+
+def test_what_was_not_measured_meets_no_limit_and_wins_nothing():
+    unmeasured = point(1, 0.05, 0.01, memory=nan)
+    assert recommend([unmeasured, CHEAP], {"peak_memory_bytes": 2e9}).chosen == CHEAP
+    assert recommend([unmeasured, CHEAP], minimise="peak_memory_bytes").chosen == CHEAP
+    with pytest.raises(InfeasibleError):
+        recommend([unmeasured], {"peak_memory_bytes": 2e9})
+
+
+@pytest.mark.parametrize("limit", [0, -1, nan, inf])
+def test_an_impossible_limit_is_refused(limit):
+    with pytest.raises(SpaceError, match="must be a positive number"):
+        recommend(POINTS, {"rtf": limit})
+
+
+def test_unknown_objectives_name_the_known_ones():
+    for arguments in ({"constraints": {"speed": 1.0}}, {"minimise": "speed"}):
+        with pytest.raises(SpaceError, match="unknown objective 'speed'; known: wer, rtf"):
+            recommend(POINTS, **arguments)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.3]), st.sampled_from([0.1, 0.2, 0.3])), min_size=1, max_size=6),
+    st.sampled_from([None, 0.1, 0.2, 0.25]),
+    st.sampled_from([None, 0.1, 0.2, 0.25]),
+)
+def test_the_answer_is_that_of_a_brute_force_search(values, max_wer, max_rtf):
+    points = [point(index + 1, wer, rtf) for index, (wer, rtf) in enumerate(values)]
+    limits = {name: limit for name, limit in (("wer", max_wer), ("rtf", max_rtf)) if limit is not None}
+    allowed = [p for p in points if p.wer <= (max_wer or 1) and p.rtf <= (max_rtf or 1)]
+    if not allowed:
+        with pytest.raises(InfeasibleError):
+            recommend(points, limits)
+        return
+    answer = recommend(points, limits)
+    objective = "rtf" if max_wer is not None else "wer"
+    assert getattr(answer.chosen, objective) == min(getattr(p, objective) for p in allowed)
+    gains = {
+        name: min(
+            getattr(p, objective)
+            for p in points
+            if all(getattr(p, other) <= limit for other, limit in limits.items() if other != name)
+        )
+        for name in limits
+    }
+    improves = any(gain < getattr(answer.chosen, objective) for gain in gains.values())
+    assert (answer.binding is not None) == improves
+    if improves:
+        assert gains[answer.binding] == min(gains.values())
+
+
+def test_every_pair_of_limits_on_a_grid_is_met_by_the_choice():
+    for max_wer, max_rtf in product([0.1, 0.11, 0.15], [0.02, 0.05, 0.2]):
+        try:
+            chosen = recommend(POINTS, {"wer": max_wer, "rtf": max_rtf}).chosen
+        except InfeasibleError:
+            assert not [p for p in POINTS if p.wer <= max_wer and p.rtf <= max_rtf]
+            continue
+        assert chosen.wer <= max_wer
+        assert chosen.rtf <= max_rtf

@@ -1,0 +1,32 @@
+import json
+
+from builders import write_run
+
+from allophone.point_file import read_point
+from allophone.records import OperatingPoint
+from allophone.report.decision import decide, save_decision
+
+TINY = OperatingPoint(model="tiny.en")
+
+
+def test_what_is_saved_is_what_runs(tmp_path):
+    run = write_run(tmp_path / "r", {TINY: [{"latency_s": 1.0}]}, language="en")
+    saved = decide(run, {"rtf": 0.2})
+    save_decision(run, saved, tmp_path / "point.json")
+    assert read_point(tmp_path / "point.json") == saved == read_point(run / "decision.json")
+    assert saved.point == TINY
+    assert saved.measured["rtf"] == 0.1
+    assert saved.quality_name == "WER"
+
+
+def test_what_was_not_measured_is_null(tmp_path):
+    run = write_run(tmp_path / "r", {TINY: [{"peak_memory_bytes": None}]})
+    save_decision(run, decide(run, {}), tmp_path / "point.json")
+    assert json.loads((tmp_path / "point.json").read_text())["measured"]["peak_memory_bytes"] is None
+
+
+def test_a_relative_run_says_so_in_the_saved_point(tmp_path):
+    run = write_run(tmp_path / "r", {TINY: [{}]}, relative_to="base-full-s1-int8-b5")
+    saved = decide(run, {})
+    assert "relative to base" in saved.quality_name
+    assert any("not WER" in line for line in saved.explanation)

@@ -1,0 +1,36 @@
+from builders import write_run
+
+from allophone.frontier.pareto import Frontier
+from allophone.records import OperatingPoint
+from allophone.report.tables import frontier_table
+
+TINY = OperatingPoint(model="tiny.en")
+BASE = OperatingPoint(model="base")
+
+
+def table_of(tmp_path, **changes):
+    rows = {TINY: [{"latency_s": 1.0}], BASE: [{"hits": 8, "substitutions": 1, "deletions": 1, "insertions": 3}]}
+    return frontier_table(Frontier.from_run(write_run(tmp_path / "r", rows, **changes)))
+
+
+def test_cells_are_what_people_read(tmp_path):
+    table = table_of(tmp_path)
+    cells = dict(zip(table.columns, table.rows[1], strict=True))
+    assert cells == {
+        "point": BASE.name,
+        "WER %": "50.00",  # 5 errors over 10 words
+        "RTF": "0.100",
+        "p95 latency s": "1.000",
+        "GFLOPs/utt.": "40.0",
+        "peak MB": "300",
+        "S/D/I": "1/1/3",
+        "verdict": f"dominated by {TINY.name}",
+    }
+    assert table.muted == (False, True)
+
+
+def test_a_relative_table_never_says_wer(tmp_path):
+    table = table_of(tmp_path, relative_to="base-full-s1-int8-b5")
+    assert "WER" not in table.title
+    assert not any("WER" in column for column in table.columns)
+    assert "relative to base" in table.title
