@@ -1,7 +1,5 @@
 """Time the paired, blocked bootstrap of a whole sweep: intervals, differences and probabilities of dominance.
 
-Usage: python benchmarks/bootstrap_speed.py [--out docs/results/bootstrap_speed.json] [--repeats 5]
-
 What is timed, from counts per point and utterance in memory: drawing the replicates; WER and mean cost of every point
 with 95 % intervals; their differences to one reference point with intervals; and the verdict on every point with the
 probability that each other point dominates it. Peak memory is that of the whole process, interpreter included.
@@ -9,15 +7,10 @@ probability that each other point dominates it. Peak memory is that of the whole
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import resource
-import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +19,13 @@ from allophone.frontier.dominance import frontier_mask
 from allophone.frontier.uncertainty import assess_frontier
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_mean, resample_ratio, resample_ratio_difference
+from recording import spread, write_result
 
 Array = npt.NDArray[np.float64]
 
 SETTINGS = {"n_replicates": 10_000, "n_points": 200, "n_utterances": 3_000, "n_speakers": 300, "seed": 0}
 FRONTIER = {"n_points": 10_000, "n_objectives": 3}
-WARM_UP = 1
+WARM_UP, REPEATS = 1, 5
 
 
 def simulate_counts() -> tuple[list[str | None], Array, Array, Array]:
@@ -80,52 +74,21 @@ def large_frontier() -> dict[str, float]:
     return seconds
 
 
-def machine() -> dict[str, str | int | None]:
-    """What the figures were measured on."""
-    cpu = platform.processor()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        cpu = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), cpu)
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-
-
 def summary(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
     """Median, least and greatest of every figure."""
-    columns = {name: [run[name] for run in runs] for name in runs[0]}
-    return {
-        name: {"median": round(statistics.median(x), 4), "min": round(min(x), 4), "max": round(max(x), 4)}
-        for name, x in columns.items()
-    }
+    return {name: spread([run[name] for run in runs]) for name in runs[0]}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time the bootstrap of a whole sweep.")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/bootstrap_speed.json"))
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
     counts = simulate_counts()
-    runs = [judge(*counts) for _ in range(WARM_UP + arguments.repeats)][WARM_UP:]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )  # KiB on Linux
-    frontiers = [large_frontier() for _ in range(WARM_UP + arguments.repeats)][WARM_UP:]
-    result = {
-        "machine": machine(),
-        "warm_up": WARM_UP,
-        "repeats": arguments.repeats,
-        "bootstrap": {"settings": SETTINGS, **summary(runs), "peak_memory_bytes": peak},
-        "frontier": {"settings": FRONTIER, **summary(frontiers)},
-    }
-    text = json.dumps(result, indent=2)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(text + "\n")
-    print(text)
+    runs = [judge(*counts) for _ in range(WARM_UP + REPEATS)][WARM_UP:]
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    frontiers = [large_frontier() for _ in range(WARM_UP + REPEATS)][WARM_UP:]
+    write_result(
+        "bootstrap_speed",
+        settings={"bootstrap": SETTINGS, "frontier": FRONTIER, "warm_up": WARM_UP, "load_average": os.getloadavg()},
+        figures={"bootstrap": {**summary(runs), "peak_memory_bytes": peak_bytes}, "frontier": summary(frontiers)},
+    )
 
 
 if __name__ == "__main__":

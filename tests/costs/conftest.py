@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,21 +12,12 @@ from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
 
 @pytest.fixture(scope="session")
 def whisper_config() -> Callable[..., Any]:
     """A configuration with the given dimensions; ``audio_tokens`` is the length that the encoder will insist on."""
+
+    transformers = pytest.importorskip("transformers")
 
     def config(dims: WhisperDimensions, audio_tokens: int | None = None) -> Any:
         return transformers.WhisperConfig(
@@ -54,6 +45,9 @@ def whisper_config() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def speech_model() -> Callable[..., Any]:
     """A wav2vec 2.0, HuBERT or WavLM encoder with the given dimensions."""
+
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
 
     def model(dims: SpeechEncoderDimensions, family: str, *, device: str = "cpu") -> Any:
         config_class, model_class = {
@@ -88,6 +82,7 @@ def speech_model() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def executed_by() -> Callable[[Callable[[], Any]], int]:
     """What torch's FlopCounterMode counts while a function runs."""
+    pytest.importorskip("torch")
     from torch.utils.flop_counter import FlopCounterMode
 
     def count(function: Callable[[], Any]) -> int:
@@ -102,6 +97,7 @@ def executed_by() -> Callable[[Callable[[], Any]], int]:
 @pytest.fixture(scope="session")
 def peak_bytes() -> Callable[[Callable[[], Any]], int]:
     """The most bytes that torch's CPU allocator had handed out at one moment while a function ran."""
+    torch = pytest.importorskip("torch")
     from torch.profiler import ProfilerActivity, profile
 
     def peak(function: Callable[[], Any]) -> int:

@@ -52,7 +52,9 @@ def closed_form(dims, *, frames, text_tokens, prompt_tokens, stride):
     )
 
 
-@pytest.mark.parametrize("name", {dims: name for name, dims in WHISPER_MODELS.items()}.values())  # equal rows once
+@pytest.mark.parametrize(
+    "name", list({dims: name for name, dims in WHISPER_MODELS.items()}.values())
+)  # equal rows once
 def test_every_size_executes_what_the_closed_form_says(name, whisper_config, executed_by):
     dims = WHISPER_MODELS[name]
     knobs = {"frames": 3000, "text_tokens": 3, "prompt_tokens": 4, "stride": 1}

@@ -225,8 +225,9 @@ def test_level_out_of_range_is_refused():
 
 
 def test_no_error_at_all_has_an_interval_without_width():
-    interval = intervals(resample_ratio(np.zeros((1, 40)), np.full(40, 10), draw_blocks(["a", "b"] * 20)))[0]
-    assert interval == Interval(0.0, 0.0, 0.95, 0.0)
+    replicates = resample_ratio(np.zeros((1, 40)), np.full(40, 10), draw_blocks(["a", "b"] * 20))
+    assert (replicates.pivots == 0).all()
+    assert intervals(replicates)[0] == Interval(0.0, 0.0, 0.95, 0.0)
 
 
 def test_blocks_of_one_rate_have_an_interval_without_width():

@@ -30,7 +30,7 @@ def test_the_saved_decision_is_the_one_shown(tmp_path):
     assert BASE.name in headline(write_report(run))
     save_decision(run, decide(run, {"rtf": 0.15}))
     assert TINY.name in headline(write_report(run))
-    assert json.loads((run / "frontier.json").read_text())["cost"] == "rtf"
+    assert json.loads((run / "frontier.json").read_text())["costs"] == ["rtf"]
 
 
 def test_a_decision_for_a_point_that_is_gone_is_not_shown(tmp_path):

@@ -9,7 +9,9 @@ BASE = OperatingPoint(model="base")
 
 
 def table_of(tmp_path, **changes):
-    rows = {TINY: [{"latency_s": 1.0}], BASE: [{"hits": 8, "substitutions": 1, "deletions": 1, "insertions": 3}]}
+    worse = {"hits": 8, "substitutions": 1, "deletions": 1, "insertions": 3}
+    speakers = [{"speaker": f"s{index}"} for index in range(30)]
+    rows = {TINY: speakers, BASE: [{**worse, **speaker} for speaker in speakers]}
     return frontier_table(Frontier.from_run(write_run(tmp_path / "r", rows, **changes)))
 
 
@@ -23,8 +25,8 @@ def test_cells_are_what_people_read(tmp_path):
         "p95 latency s": "1.000",
         "GFLOPs/utt.": "40.0",
         "peak MB": "300",
-        "S/D/I": "1/1/3",
-        "verdict": f"dominated by {TINY.name}",
+        "S/D/I": "30/30/90",
+        "verdict": f"dominated by {TINY.name} (p > 0.99)",
     }
     assert table.muted == (False, True)
 

@@ -61,16 +61,17 @@ def load_audio(path: Path) -> NDArray[np.float32]:
     except (av.error.FFmpegError, EOFError, UnicodeDecodeError) as error:
         raise AudioError(f"{path}: not readable as audio ({_reason(error)}). Convert it to wav or flac.") from None
     samples: NDArray[np.float32] = np.frombuffer(decoded, np.float32)
+    why = f" ({damage})" if damage else ""
     if samples.size == 0:
-        raise AudioError(f"{path}: decodes to no audio at all. Record or copy it again.")
+        raise AudioError(f"{path}: decodes to no audio at all{why}. Record or copy it again.")
     decoded_s = samples.size / SAMPLE_RATE
     if stated_s is not None and decoded_s < stated_s - max(_SLACK_S, _SLACK_SHARE * stated_s):
         raise AudioError(
-            f"{path}: truncated: {decoded_s:.1f} s could be decoded of the {stated_s:.1f} s that the file states. "
-            "Copy it again."
+            f"{path}: truncated or damaged: {decoded_s:.1f} s could be decoded of the {stated_s:.1f} s that the file "
+            f"states{why}. Copy it again."
         )
-    if damage and stated_s is None:  # else all that the file states was decoded, and junk follows it
-        raise AudioError(f"{path}: damaged after {decoded_s:.1f} s ({damage}). Copy or convert it again.")
+    if damage:
+        raise AudioError(f"{path}: damaged after {decoded_s:.1f} s{why}. Copy or convert it again.")
     return samples
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from allophone.dimensions import SAMPLE_RATE
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compress_time"]
 
+_BLOCK = SAMPLE_RATE  # samples given to the filter at once, so that memory holds input and output only
+
 
 def compress_time(samples: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     """Play audio ``speed`` times faster at the same pitch, through FFmpeg's ``atempo`` filter.
@@ -21,7 +24,7 @@ def compress_time(samples: NDArray[np.float32], speed: float) -> NDArray[np.floa
         speed: 1 leaves the audio as it is; 1.25 makes it a fifth shorter.
 
     Returns:
-        Shape ``(round(n_samples / speed),)``: what the filter returns, cut or padded with zeros by its block rest.
+        Shape ``(round(n_samples / speed),)``.
     """
     import av
     import numpy as np
@@ -35,19 +38,28 @@ def compress_time(samples: NDArray[np.float32], speed: float) -> NDArray[np.floa
     source.link_to(tempo)
     tempo.link_to(sink)
     graph.configure()
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None, :], format="flt", layout="mono")
-    frame.sample_rate = SAMPLE_RATE
-    source.push(frame)
-    source.push(None)
-    chunks = []
+    stretched = np.zeros(round(samples.size / speed), np.float32)
+    filled = 0
+    # The filter keeps its last block back, so silence goes after the audio until all of it has come out.
+    for start in range(0, samples.size + _BLOCK, _BLOCK):
+        block = np.zeros((1, _BLOCK), np.float32)
+        piece = samples[start : start + _BLOCK]
+        block[0, : piece.size] = piece
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        source.push(frame)
+        for produced in _available(sink):
+            taken = produced[: stretched.size - filled]
+            stretched[filled : filled + taken.size] = taken
+            filled += taken.size
+    return stretched
+
+
+def _available(sink: Any) -> Iterator[NDArray[np.float32]]:
+    import av
+
     while True:
         try:
-            pulled: Any = sink.pull()
-            chunks.append(pulled.to_ndarray().reshape(-1))
+            yield sink.pull().to_ndarray().reshape(-1)
         except (av.error.BlockingIOError, av.error.EOFError):
-            break
-    stretched = np.zeros(round(samples.size / speed), np.float32)
-    produced = np.concatenate(chunks) if chunks else stretched[:0]
-    length = min(stretched.size, produced.size)
-    stretched[:length] = produced[:length]
-    return stretched
+            return

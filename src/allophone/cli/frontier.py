@@ -13,8 +13,12 @@ __all__ = ["frontier"]
 def frontier(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     cost: Annotated[
-        str, typer.Option(help="executed_gflops, rtf, latency_p50_s, latency_p95_s or peak_memory_bytes.")
-    ] = "rtf",
+        list[str] | None,
+        typer.Option(
+            help="rtf (default), executed_gflops, latency_p50_s, latency_p95_s or peak_memory_bytes; given twice, both."
+        ),
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Probability from which a verdict is given.")] = 0.95,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, seconds, bytes.")] = False,
 ) -> None:
     """Show the frontier and the dominated points of a run."""
@@ -22,7 +26,7 @@ def frontier(
     from allophone.frontier.pareto import Frontier
     from allophone.report.tables import frontier_table
 
-    found = Frontier.from_run(run, cost)
+    found = Frontier.from_run(run, cost or "rtf", confidence)
     if as_json:
         typer.echo(found.to_json())
         return

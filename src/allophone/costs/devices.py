@@ -20,9 +20,18 @@ from allophone.errors import SpaceError
 if TYPE_CHECKING:
     from allophone.records import ComputeType
 
-__all__ = ["DEVICES", "Device", "device", "peak_flop_per_s", "roofline_latency_s", "whisper_roofline_latency_s"]
+__all__ = [
+    "DEVICES",
+    "Device",
+    "device",
+    "measured_device",
+    "peak_flop_per_s",
+    "roofline_latency_s",
+    "whisper_roofline_latency_s",
+]
 
 MIB = 2**20
+UNKNOWN_CACHE_BYTES = 2**63 - 1  # holds any model: a bound must not bill what may be cached
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,35 @@ def device(name: str) -> Device:
         return DEVICES[name]
     except KeyError:
         raise SpaceError(f"unknown device '{name}'; known devices: {', '.join(DEVICES)}") from None
+
+
+def measured_device(
+    name: str,
+    *,
+    float32_flop_per_s: float,
+    bytes_per_s: float,
+    cache_bytes: int | None,
+    int8_ratio: float,
+    bfloat16_ratio: float,
+) -> Device:
+    """Return a device from rates measured on a machine; rates of narrower formats are bounded by their ratios.
+
+    Args:
+        name: What to call it.
+        float32_flop_per_s: Measured rate of float32 products.
+        bytes_per_s: Measured memory bandwidth.
+        cache_bytes: Last-level cache; None where unknown, and then no weight is billed to the memory.
+        int8_ratio: How many times the float32 rate int8 products reach at most.
+        bfloat16_ratio: The same for bfloat16.
+    """
+    rates = {
+        "float32": float32_flop_per_s,
+        "int8": int8_ratio * float32_flop_per_s,
+        "int16": bfloat16_ratio * float32_flop_per_s,
+        "bfloat16": bfloat16_ratio * float32_flop_per_s,
+    }
+    cache = UNKNOWN_CACHE_BYTES if cache_bytes is None else cache_bytes
+    return Device(name, MappingProxyType(rates), bytes_per_s, cache, "measured on this machine")
 
 
 def peak_flop_per_s(on: Device, compute_type: ComputeType) -> float:

@@ -1,19 +1,27 @@
-"""The frontier of a run: the points that no other point beats, and who beats the rest."""
+"""The frontier of a run: which points are on it, dominated or tied, with the probability that says so."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from allophone.frontier.dominance import dominance_matrix, frontier_mask
-from allophone.frontier.objectives import Objective, find_cost, find_objective
+from allophone.errors import SpaceError
+from allophone.frontier.dominance import dominance_matrix
+from allophone.frontier.objectives import OBJECTIVES, Objective, find_cost
+from allophone.frontier.samples import resample_objective
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
+from allophone.frontier.uncertainty import Status, assess_frontier
+from allophone.measure.blocks import draw_blocks
+from allophone.measure.bootstrap import Interval, intervals
 
 __all__ = ["Frontier", "FrontierPoint"]
+
+REPLICATES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +30,26 @@ class FrontierPoint:
 
     Args:
         summary: Its counts and rates.
-        status: ``on`` the frontier or ``dominated``.
-        dominated_by: Names of the frontier points that are no worse in both objectives and better in one.
+        intervals: An interval of every compared objective, by name.
+        status: ``on`` the frontier, ``dominated`` (both with at least the frontier's confidence), ``tied`` where the
+            measurements do not tell, ``unmeasured`` where an objective was not measured.
+        measured_on: Whether no point dominates it as measured, uncertainty left aside.
+        p_on_frontier: Probability that no point dominates it.
+        dominated_by: The point likeliest to dominate it, or None where none ever does.
+        p_dominated: Probability that this one dominates it.
+        beaten_by: Names of the points that dominate it as measured.
+        tied_with: Names of the points that cannot be told from it.
     """
 
     summary: PointSummary
-    status: Literal["on", "dominated"]
-    dominated_by: tuple[str, ...]
+    intervals: dict[str, Interval]
+    status: Status
+    measured_on: bool
+    p_on_frontier: float
+    dominated_by: str | None
+    p_dominated: float
+    beaten_by: tuple[str, ...]
+    tied_with: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -38,58 +59,92 @@ class FrontierPoint:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """Points compared on quality and one cost, cheapest first.
+    """Points compared on quality and one or two costs, cheapest first.
 
     Args:
         run: The summarised run.
         quality: The quality objective.
-        cost: The cost objective.
-        points: Every point, in the order of its cost.
+        costs: The cost objectives; the first orders the points.
+        points: Every point.
+        confidence: Probability from which a verdict is given, and the level of the intervals.
+        tie_groups: Names of points that cannot be told apart, the likeliest on the frontier first.
+        warnings: What a reader of the intervals must know.
     """
 
     run: RunSummary
     quality: Objective
-    cost: Objective
+    costs: tuple[Objective, ...]
     points: tuple[FrontierPoint, ...]
+    confidence: float
+    tie_groups: tuple[tuple[str, ...], ...]
+    warnings: tuple[str, ...]
 
     @classmethod
-    def from_run(cls, folder: str | Path, cost: str = "rtf") -> Frontier:
+    def from_run(cls, folder: str | Path, cost: str | Sequence[str] = "rtf", confidence: float = 0.95) -> Frontier:
         """Read a run and find its frontier.
 
         Args:
             folder: The run folder.
-            cost: One of :data:`allophone.frontier.objectives.COSTS`.
+            cost: One or two of :data:`allophone.frontier.objectives.COSTS`.
+            confidence: Probability from which a verdict is given, above 0.5.
 
         Raises:
             LedgerError: Not a run, or nothing measured.
-            SpaceError: Unknown cost.
+            SpaceError: Unknown cost, more than two, or an impossible confidence.
         """
-        return cls.from_summary(summarise_run(Path(folder)), cost)
+        return cls.from_summary(summarise_run(Path(folder)), cost, confidence)
 
     @classmethod
-    def from_summary(cls, run: RunSummary, cost: str = "rtf") -> Frontier:
-        """Find the frontier of a summarised run."""
-        objective, quality = find_cost(cost), find_objective("wer")
-        values = np.array([[point.wer, getattr(point, objective.name)] for point in run.points], dtype=float)
+    def from_summary(cls, run: RunSummary, cost: str | Sequence[str] = "rtf", confidence: float = 0.95) -> Frontier:
+        """Find the frontier of a summarised run, with speakers resampled as blocks and all points paired."""
+        costs = tuple(find_cost(name) for name in ([cost] if isinstance(cost, str) else cost))
+        if not 1 <= len(costs) <= 2 or len(set(costs)) < len(costs):
+            raise SpaceError(f"a frontier has one or two different costs, not {len(costs)}.")
+        if not 0.5 < confidence < 1:
+            raise SpaceError(f"the confidence is {confidence}; it must lie between 0.5 and 1.")
+        objectives = (OBJECTIVES["wer"], *costs)
+        resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
+        resampled = [resample_objective(run.samples, objective.name, resample) for objective in objectives]
+        values = np.array([[getattr(point, item.name) for item in objectives] for point in run.points], dtype=float)
+        # A single utterance shows no spread, so its replicates would be certain of everything.
+        spread = resample.n_blocks > 1
+        replicates = np.stack([item.widened() if spread else item.values for item in resampled], axis=-1)
+        verdicts = assess_frontier(replicates, values, confidence)
+        ranges = [intervals(item, confidence) for item in resampled]
+        names = [point.name for point in run.points]
         beats = dominance_matrix(values)
-        on = frontier_mask(values)
-        points = [
-            FrontierPoint(
-                summary=point,
-                status="on" if on[index] else "dominated",
-                dominated_by=tuple(
-                    run.points[other].name for other in np.flatnonzero(beats[:, index] & on) if not on[index]
-                ),
+        points = []
+        for j, point in enumerate(run.points):
+            dominator = int(verdicts.dominator[j])
+            points.append(
+                FrontierPoint(
+                    summary=point,
+                    intervals={item.name: ranges[k][j] for k, item in enumerate(objectives)},
+                    status=verdicts.status[j] if spread or verdicts.status[j] == "unmeasured" else "tied",
+                    measured_on=bool(verdicts.frontier[j]),
+                    p_on_frontier=float(verdicts.p_on_frontier[j]) if spread else float("nan"),
+                    dominated_by=names[dominator] if dominator >= 0 else None,
+                    p_dominated=float(verdicts.p_dominated_by[dominator, j]) if dominator >= 0 and spread else 0.0,
+                    beaten_by=tuple(names[i] for i in np.flatnonzero(beats[:, j])),
+                    tied_with=tuple(names[i] for i in np.flatnonzero(verdicts.tied[j])),
+                )
             )
-            for index, point in enumerate(run.points)
-        ]
-        points.sort(key=lambda point: (getattr(point.summary, objective.name), point.summary.wer))
-        return cls(run, quality, objective, tuple(points))
+        points.sort(key=lambda point: (getattr(point.summary, costs[0].name), point.summary.wer))
+        groups = tuple(tuple(names[j] for j in group) for group in verdicts.tie_groups) if spread else (tuple(names),)
+        return cls(
+            run=run,
+            quality=objectives[0],
+            costs=costs,
+            points=tuple(points),
+            confidence=confidence,
+            tie_groups=groups,
+            warnings=(resample.warning,) if resample.warning else (),
+        )
 
     @property
     def on(self) -> tuple[FrontierPoint, ...]:
-        """The points on the frontier, cheapest first."""
-        return tuple(point for point in self.points if point.status == "on")
+        """The points that no other dominates as measured, cheapest first; their status says how sure that is."""
+        return tuple(point for point in self.points if point.measured_on)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the frontier as plain data: fractions, seconds, bytes."""
@@ -102,15 +157,23 @@ class Frontier:
             "quality_name": record.quality_name,
             "relative_to": record.relative_to,
             "normalizer": record.normalizer,
-            "cost": self.cost.name,
-            "notices": list(self.run.notices),
+            "costs": [cost.name for cost in self.costs],
+            "confidence": self.confidence,
+            "notices": [*self.run.notices, *self.warnings],
             "failures": [{"utterance_id": name, "error": reason} for name, reason in self.run.failures],
+            "tie_groups": [list(group) for group in self.tie_groups],
             "points": [
                 {
+                    **asdict(point.summary),
                     "name": point.name,
                     "status": point.status,
-                    "dominated_by": list(point.dominated_by),
-                    **asdict(point.summary),
+                    "measured_on": point.measured_on,
+                    "p_on_frontier": point.p_on_frontier,
+                    "dominated_by": point.dominated_by,
+                    "p_dominated": point.p_dominated,
+                    "beaten_by": list(point.beaten_by),
+                    "tied_with": list(point.tied_with),
+                    "intervals": {name: [interval.low, interval.high] for name, interval in point.intervals.items()},
                     "point": point.summary.point.model_dump(),
                 }
                 for point in self.points

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allophone.errors import LedgerError
+from allophone.frontier.samples import RunSamples, read_samples
 from allophone.ledger.ledger import connect, failed_utterances
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.measure.wer import word_error_rate
@@ -61,12 +62,14 @@ class RunSummary:
         points: Points with measurements, in the plan's order.
         failures: Utterance id and reason of every recording that could not be measured.
         notices: What a reader must know: rows missing, utterances left out.
+        samples: The same measurements utterance by utterance, points in the same order.
     """
 
     run: RunRecord
     points: tuple[PointSummary, ...]
     failures: tuple[tuple[str, str], ...]
     notices: tuple[str, ...]
+    samples: RunSamples
 
 
 # An utterance counts where every point has a row without error: comparisons are paired.
@@ -77,8 +80,8 @@ GROUP BY utterance_index HAVING count(*) = ? AND count(error) = 0
 """
 _SUMMARY = """
 SELECT point, count(*), sum(duration_s), sum(hits), sum(substitutions), sum(insertions), sum(deletions),
-       sum(text_tokens), sum(truncated_windows), sum(latency_s), quantile_cont(latency_s, 0.5),
-       quantile_cont(latency_s, 0.95), sum(encode_s), sum(decode_s), avg(executed_flops), max(peak_memory_bytes)
+       sum(text_tokens), sum(truncated_windows), sum(latency_s), quantile_disc(latency_s, 0.5),
+       quantile_disc(latency_s, 0.95), sum(encode_s), sum(decode_s), avg(executed_flops), max(peak_memory_bytes)
 FROM measurements SEMI JOIN shared USING (utterance_index) WHERE point IN (SELECT name FROM asked) GROUP BY point
 """
 
@@ -102,12 +105,14 @@ def summarise_run(folder: Path) -> RunSummary:
         connection.execute("DELETE FROM asked WHERE name NOT IN (SELECT DISTINCT point FROM measurements)")
         connection.execute(_SHARED, [len(started)])
         rows = {str(row[0]): row for row in connection.execute(_SUMMARY).fetchall()}
+        names = tuple(name for name in by_name if name in rows)
+        if not names:
+            raise LedgerError(f"{folder}: no utterance is measured at every point yet. Let its sweep go on.")
+        samples = read_samples(connection, names)
         failures = failed_utterances(folder)
         notices = _notices(connection, run, started, len(failures))
-    if not rows:
-        raise LedgerError(f"{folder}: no utterance is measured at every point yet. Let its sweep go on.")
-    points = tuple(_point(by_name[name], rows[name]) for name in by_name if name in rows)
-    return RunSummary(run, points, failures, notices)
+    points = tuple(_point(by_name[name], rows[name]) for name in names)
+    return RunSummary(run, points, failures, notices, samples)
 
 
 def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:

@@ -151,19 +151,20 @@ def resample_ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike, resam
         # Linearised: a block's share in the ratio's deviation is its residual over the total (Davison and Hinkley,
         # section 2.7.2). In a replicate the residual is residual - deviation · below, whence the three sums.
         residuals = above - estimates * below
-        columns = np.hstack([above, residuals**2, residuals * below, below, below**2])
         small_sample = n_blocks / (n_blocks - 1) if n_blocks > 1 else np.nan
         standard_errors = np.sqrt(small_sample * (residuals**2).sum(axis=0)) / whole
+        squares, products, below_squares = residuals**2, residuals * below, below**2
         start = 0
         for weights in resample.weights():
             rows = slice(start, start := start + len(weights))
-            sums = weights @ columns
-            total, squares, products = np.split(sums[:, :-2], 3, axis=1)
-            parts = np.where(sums[:, [-2]] == 0, np.nan, sums[:, [-2]])
-            values[rows] = total / parts
+            parts = weights @ below
+            parts[parts == 0] = np.nan
+            values[rows] = weights @ above / parts
             deviations = values[rows] - estimates
-            spread = squares - 2 * deviations * products + deviations**2 * sums[:, [-1]]
-            spread[spread <= _ROUNDING * squares] = 0.0
+            spread = weights @ squares
+            rounding = _ROUNDING * spread
+            spread += deviations * (deviations * (weights @ below_squares) - 2 * (weights @ products))
+            spread[spread <= rounding] = 0.0
             pivot = np.abs(deviations) * parts / np.sqrt(small_sample * spread)
             pivots[rows] = np.where(deviations == 0, 0.0, pivot)
     least = 0.0 if not (above < 0).any() else -np.inf

@@ -50,7 +50,7 @@ def resample_quantile(values: npt.ArrayLike, share: float, resample: Resample) -
 
     def quantiles(weights: FloatArray) -> FloatArray:
         target = np.maximum(np.ceil(share * (weights @ sizes) - _ROUNDING), 1)
-        padded = np.pad(weights, ((0, 0), (0, 1)))
+        padded = np.pad(weights, ((0, 0), (0, 1))).astype(np.float32)  # whole numbers, exact up to 2**24 utterances
         places = [_first_place(padded, point, target) for point in stretches]
         found = [row[place] for row, place in zip(ranked, places, strict=True)]
         return np.where(np.isnan(values).any(axis=1), np.nan, np.transpose(found))
@@ -60,7 +60,7 @@ def resample_quantile(values: npt.ArrayLike, share: float, resample: Resample) -
     return Replicates(resample, estimates, replicates, least=0.0 if not (values < 0).any() else -np.inf)
 
 
-def _first_place(weights: FloatArray, blocks: IntArray, target: FloatArray) -> IntArray:
+def _first_place(weights: npt.NDArray[np.float32], blocks: IntArray, target: FloatArray) -> IntArray:
     """The first place in sorted order where the cumulative weight reaches the target, in every replicate.
 
     Args:
@@ -75,7 +75,7 @@ def _first_place(weights: FloatArray, blocks: IntArray, target: FloatArray) -> I
     n_columns = weights.shape[1]
     cells = (blocks + n_columns * np.arange(n_stretches)[:, None]).ravel()
     sizes = np.bincount(cells, minlength=n_stretches * n_columns).reshape(n_stretches, n_columns)
-    cumulative = np.pad(weights @ sizes.cumsum(axis=0, dtype=np.float64).T, ((0, 0), (1, 0)))
+    cumulative = np.pad(weights @ sizes.cumsum(axis=0, dtype=np.float32).T, ((0, 0), (1, 0)))
     stretch = (cumulative[:, 1:] < target[:, None]).sum(axis=1)
     before = np.take_along_axis(cumulative, stretch[:, None], axis=1)
     inside = before + np.take_along_axis(weights, blocks[stretch], axis=1).cumsum(axis=1)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 from typing import TYPE_CHECKING, Any
 
-from allophone.frontier.pareto import Frontier
+from allophone.frontier.objectives import Objective
+from allophone.frontier.pareto import Frontier, FrontierPoint
+from allophone.frontier.uncertainty import Status
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -19,13 +21,16 @@ _GREY = "#b5b5b5"
 
 @dataclass(frozen=True, slots=True)
 class PlottedPoint:
-    """One point of the plot, in the units that the axes show."""
+    """One point of the plot with its intervals, in the units that the axes show."""
 
     name: str
     model: str
     x: float
     y: float
-    on_frontier: bool
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    status: Status
+    measured_on: bool
     hover: str
 
 
@@ -40,6 +45,7 @@ class FrontierFigure:
         chosen: Name of the recommended point, or None.
         log_x: Whether the cost axis is logarithmic: where costs span more than a factor of five.
         ticks: Labelled costs of a logarithmic axis: 1, 2 and 5 times powers of ten.
+        y_top: End of the quality axis; wide intervals of few speakers may leave the plot.
     """
 
     x_title: str
@@ -48,11 +54,12 @@ class FrontierFigure:
     chosen: str | None
     log_x: bool
     ticks: tuple[float, ...]
+    y_top: float
 
 
 def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFigure:
     """Compute what is drawn; points whose cost was not measured are left out."""
-    cost, quality = frontier.cost, frontier.quality
+    cost, quality = frontier.costs[0], frontier.quality
     points = []
     for point in frontier.points:
         summary = point.summary
@@ -64,11 +71,20 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
             f"<br>RTF {summary.rtf:.3f}, p95 latency {summary.latency_p95_s:.2f} s"
             f"<br>{summary.executed_gflops:.1f} GFLOPs an utterance"
         )
-        if point.dominated_by:
-            hover += f"<br>dominated by {', '.join(point.dominated_by[:3])}"
+        hover += f"<br>{point.status}, on the frontier with p {point.p_on_frontier:.2f}"
+        if point.status == "dominated":
+            hover += f"<br>dominated by {point.dominated_by} with p {point.p_dominated:.2f}"
         points.append(
             PlottedPoint(
-                point.name, summary.point.model_slug, x, summary.wer * quality.scale, point.status == "on", hover
+                name=point.name,
+                model=summary.point.model_slug,
+                x=x,
+                y=summary.wer * quality.scale,
+                x_range=_range(point, cost),
+                y_range=_range(point, quality),
+                status=point.status,
+                measured_on=point.measured_on,
+                hover=hover,
             )
         )
     xs = [point.x for point in points if point.x > 0]
@@ -84,33 +100,43 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
         chosen=chosen,
         log_x=log_x,
         ticks=tuple(ticks),
+        y_top=1.5 * max((point.y for point in points), default=1.0) or 1.0,
     )
 
 
+def _range(point: FrontierPoint, objective: Objective) -> tuple[float, float]:
+    interval = point.intervals[objective.name]
+    value = getattr(point.summary, objective.name)
+    ends = (interval.low, interval.high) if isfinite(interval.low) and isfinite(interval.high) else (value, value)
+    return (ends[0] * objective.scale, ends[1] * objective.scale)
+
+
 def draw_frontier(figure: FrontierFigure) -> go.Figure:
-    """Draw: dominated points grey, frontier points in their model's colour and joined by steps, the choice ringed."""
+    """Draw: dominated points grey, points surely on the frontier filled, tied ones hollow, the choice ringed.
+
+    The stepped line joins what is on the frontier as measured; bars are intervals.
+    """
     import plotly.graph_objects as go
 
     drawn = go.Figure()
-    on = [point for point in figure.points if point.on_frontier]
+    measured_on = [point for point in figure.points if point.measured_on]
     drawn.add_trace(
         go.Scatter(
-            x=[point.x for point in on],
-            y=[point.y for point in on],
+            x=[point.x for point in measured_on],
+            y=[point.y for point in measured_on],
             mode="lines",
             line={"color": "#444", "width": 1, "shape": "hv"},
             hoverinfo="skip",
             showlegend=False,
         )
     )
-    dominated = [point for point in figure.points if not point.on_frontier]
-    if dominated:
-        drawn.add_trace(_markers(dominated, "dominated", _GREY, 9))
     models = list(dict.fromkeys(point.model for point in figure.points))
-    for index, model in enumerate(models):
-        members = [point for point in on if point.model == model]
-        if members:
-            drawn.add_trace(_markers(members, model, _COLOURS[index % len(_COLOURS)], 12))
+    for status in ("dominated", "tied", "on"):
+        for index, model in enumerate(models):
+            members = [point for point in figure.points if point.status == status and point.model == model]
+            if members:
+                colour = _GREY if status == "dominated" else _COLOURS[index % len(_COLOURS)]
+                drawn.add_trace(_markers(members, f"{model}, {status}", colour, hollow=status == "tied"))
     ringed = [point for point in figure.points if point.name == figure.chosen]
     if ringed:
         drawn.add_trace(
@@ -130,22 +156,34 @@ def draw_frontier(figure: FrontierFigure) -> go.Figure:
         legend={"orientation": "h", "y": 1.08},
         font={"family": "system-ui, sans-serif", "size": 14},
         xaxis={"title": figure.x_title, "type": "log" if figure.log_x else "linear", "rangemode": "tozero"},
-        yaxis={"title": figure.y_title, "rangemode": "tozero"},
+        yaxis={"title": figure.y_title, "range": [0, figure.y_top]},
     )
     if figure.log_x:
         drawn.update_xaxes(tickvals=list(figure.ticks), ticktext=[f"{tick:g}" for tick in figure.ticks])
     return drawn
 
 
-def _markers(points: list[PlottedPoint], name: str, colour: str, size: int) -> Any:
+def _markers(points: list[PlottedPoint], name: str, colour: str, *, hollow: bool) -> Any:
     import plotly.graph_objects as go
 
+    def bars(values: list[float], ranges: list[tuple[float, float]]) -> dict[str, Any]:
+        return {
+            "type": "data",
+            "array": [high - value for value, (_, high) in zip(values, ranges, strict=True)],
+            "arrayminus": [value - low for value, (low, _) in zip(values, ranges, strict=True)],
+            "thickness": 0.8,
+            "width": 0,
+        }
+
+    xs, ys = [point.x for point in points], [point.y for point in points]
     return go.Scatter(
-        x=[point.x for point in points],
-        y=[point.y for point in points],
+        x=xs,
+        y=ys,
         mode="markers",
         name=name,
-        marker={"size": size, "color": colour},
+        marker={"size": 11, "color": colour, "symbol": "circle-open" if hollow else "circle", "line": {"width": 2}},
+        error_x=bars(xs, [point.x_range for point in points]),
+        error_y=bars(ys, [point.y_range for point in points]),
         text=[point.hover for point in points],
         hovertemplate="%{text}<extra></extra>",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from allophone.frontier.pareto import Frontier
@@ -19,14 +20,14 @@ REPORT_FILE = "report.html"
 FRONTIER_FILE = "frontier.json"
 
 
-def write_report(run: str | Path, cost: str = "rtf", out: str | Path | None = None) -> Path:
+def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | Path | None = None) -> Path:
     """Write ``report.html`` and ``frontier.json`` for a run.
 
     The recommendation shown is the last one saved in the run; without one it is the point of lowest word error rate.
 
     Args:
         run: The run folder.
-        cost: Cost on the horizontal axis.
+        cost: One or two costs; the first is on the horizontal axis.
         out: Where the HTML goes; in the run where None.
 
     Returns:

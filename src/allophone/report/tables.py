@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite, isnan
 
 from allophone.frontier.objectives import OBJECTIVES
-from allophone.frontier.pareto import Frontier
+from allophone.frontier.pareto import Frontier, FrontierPoint
 
 __all__ = ["Table", "frontier_table"]
 
@@ -32,32 +33,68 @@ class Table:
 
 
 def frontier_table(frontier: Frontier) -> Table:
-    """Return the frontier as a table, cheapest point first."""
+    """Return the frontier as a table, cheapest point first, with an interval for every compared objective."""
     record = frontier.run.run
     heads = {
         "wer": "WER %" if record.relative_to is None else "diff. %",
         "rtf": "RTF",
+        "latency_p50_s": "p50 latency s",
         "latency_p95_s": "p95 latency s",
         "executed_gflops": "GFLOPs/utt.",
         "peak_memory_bytes": "peak MB",
     }
+    columns = list(dict.fromkeys([*_COLUMNS, *(cost.name for cost in frontier.costs)]))
     rows = []
     for point in frontier.points:
         summary = point.summary
-        cells = [OBJECTIVES[name].show(getattr(summary, name)).split(" ")[0] for name in _COLUMNS]
-        verdict = "on frontier" if point.status == "on" else f"dominated by {_listed(point.dominated_by)}"
+        cells = [_cell(point, name) for name in columns]
         errors = f"{summary.substitutions}/{summary.deletions}/{summary.insertions}"
-        rows.append((point.name, *cells, errors, verdict))
+        rows.append((point.name, *cells, errors, _verdict(point)))
     first = frontier.points[0].summary
     compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"
+    costs = " and ".join(cost.title for cost in frontier.costs)
+    level = f"{100 * frontier.confidence:g} %"
     return Table(
-        title=f"{record.quality_name} against {frontier.cost.title}: {compared} of {record.corpus}",
-        columns=("point", *(heads[name] for name in _COLUMNS), "S/D/I", "verdict"),
+        title=f"{record.quality_name} against {costs}: {compared} of {record.corpus}",
+        columns=("point", *(heads[name] for name in columns), "S/D/I", "verdict"),
         rows=tuple(rows),
         muted=tuple(point.status == "dominated" for point in frontier.points),
-        notes=(*frontier.run.notices, f"Words are compared after the {record.normalizer} normaliser."),
+        notes=(
+            *frontier.run.notices,
+            *frontier.warnings,
+            f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
+            f"dominated where that is {level} sure, else tied; * marks what is on the frontier as measured.",
+            f"Words are compared after the {record.normalizer} normaliser.",
+        ),
     )
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+def _cell(point: FrontierPoint, name: str) -> str:
+    objective = OBJECTIVES[name]
+
+    def number(value: float) -> str:
+        return objective.show(value).split(" ")[0]
+
+    shown = number(getattr(point.summary, name))
+    interval = point.intervals.get(name)
+    if interval is None or not isfinite(interval.low) or interval.low == interval.high:
+        return shown
+    return f"{shown} [{number(interval.low)}, {number(interval.high)}]"
+
+
+def _verdict(point: FrontierPoint) -> str:
+    star = "*" if point.measured_on else ""
+    if point.status == "on":
+        return f"on{star} (p {_probability(point.p_on_frontier)})"
+    if point.status == "dominated":
+        return f"dominated by {point.dominated_by} (p {_probability(point.p_dominated)})"
+    if point.status == "tied":
+        return f"tied{star} (on with p {_probability(point.p_on_frontier)})"
+    return "not measured"
+
+
+def _probability(p: float) -> str:
+    # Never 0.00 or 1.00: a bootstrap is not certain of anything.
+    if isnan(p):
+        return "unknown"
+    return "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"

@@ -1,0 +1,114 @@
+"""The measurements that statistics need, utterance by utterance, and every objective resampled from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from allophone.errors import SpaceError
+from allophone.measure.blocks import Resample
+from allophone.measure.bootstrap import Replicates, resample_mean, resample_ratio
+from allophone.measure.quantiles import resample_quantile
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["RunSamples", "read_samples", "resample_objective"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunSamples:
+    """One value a point and utterance, on the utterances that all points share.
+
+    Args:
+        points: Names of the points, in the order of the arrays' rows.
+        utterances: Ids of the utterances, in the order of the arrays' columns.
+        speakers: Speaker of every utterance, or None.
+        words: Reference words, shape (n_utterances,): they do not depend on the point.
+        duration_s: Seconds of audio, shape (n_utterances,).
+        errors: Word errors, shape (n_points, n_utterances), as the arrays below.
+        latency_s: Seconds from samples to text.
+        executed_flops: FLOPs that ran.
+        peak_memory_bytes: Peak resident bytes; NaN where not measured.
+    """
+
+    points: tuple[str, ...]
+    utterances: tuple[str, ...]
+    speakers: tuple[str | None, ...]
+    words: FloatArray
+    duration_s: FloatArray
+    errors: FloatArray
+    latency_s: FloatArray
+    executed_flops: FloatArray
+    peak_memory_bytes: FloatArray
+
+
+_COLUMNS = {
+    "errors": "substitutions + insertions + deletions",
+    "latency_s": "latency_s",
+    "executed_flops": "executed_flops",
+    "peak_memory_bytes": "peak_memory_bytes",
+}
+
+
+def read_samples(connection: duckdb.DuckDBPyConnection, points: tuple[str, ...]) -> RunSamples:
+    """Read the arrays through a connection that holds the view ``measurements`` and the table ``shared``.
+
+    Args:
+        connection: As :func:`allophone.frontier.summary.summarise_run` prepares it.
+        points: Names of the points, all of them measured on every shared utterance.
+    """
+    joined = "FROM measurements SEMI JOIN shared USING (utterance_index) WHERE point = ? ORDER BY utterance_index"
+    listed = ", ".join(f"({expression})::DOUBLE AS {name}" for name, expression in _COLUMNS.items())
+    arrays: dict[str, list[FloatArray]] = {name: [] for name in _COLUMNS}
+    for point in points:
+        found = connection.execute(f"SELECT {listed} {joined}", [point]).fetchnumpy()
+        for name, rows in arrays.items():
+            rows.append(np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan))
+    common = f"SELECT utterance_id, speaker, hits + substitutions + deletions, duration_s {joined}"
+    rows_of_one = connection.execute(common, [points[0]]).fetchall()
+    return RunSamples(
+        points=points,
+        utterances=tuple(str(row[0]) for row in rows_of_one),
+        speakers=tuple(row[1] for row in rows_of_one),
+        words=np.array([row[2] for row in rows_of_one], dtype=np.float64),
+        duration_s=np.array([row[3] for row in rows_of_one], dtype=np.float64),
+        **{name: np.array(rows) for name, rows in arrays.items()},
+    )
+
+
+def resample_objective(samples: RunSamples, name: str, resample: Resample) -> Replicates:
+    """Return an objective in every replicate, in base units: fractions, seconds, GFLOPs, bytes.
+
+    The peak of memory is a property of the process, not of the utterances drawn: it is the same in every replicate.
+
+    Args:
+        samples: The measurements.
+        name: One of :data:`allophone.frontier.objectives.OBJECTIVES`.
+        resample: From :func:`allophone.measure.blocks.draw_blocks` over the samples' speakers.
+
+    Raises:
+        SpaceError: No such objective.
+    """
+    if name == "wer":
+        return resample_ratio(samples.errors, samples.words, resample)
+    if name == "rtf":
+        return resample_ratio(samples.latency_s, samples.duration_s, resample)
+    if name in {"latency_p50_s", "latency_p95_s"}:
+        return resample_quantile(samples.latency_s, 0.5 if name == "latency_p50_s" else 0.95, resample)
+    if name == "executed_gflops":
+        return resample_mean(samples.executed_flops / 1e9, resample)
+    if name == "peak_memory_bytes":
+        peaks = np.where(np.isnan(samples.peak_memory_bytes).all(axis=1), np.nan, _peaks(samples.peak_memory_bytes))
+        return Replicates(resample, peaks, np.broadcast_to(peaks, (resample.n_replicates, len(peaks))))
+    raise SpaceError(f"objective '{name}' cannot be resampled.")
+
+
+def _peaks(values: FloatArray) -> FloatArray:
+    peaks: FloatArray = np.nan_to_num(values, nan=-np.inf).max(axis=1)
+    return peaks

@@ -1,0 +1,62 @@
+import pytest
+from builders import run_record, write_run
+
+from allophone.errors import LedgerError
+from allophone.ledger.run_record import machine_stamp
+from allophone.records import OperatingPoint
+from allophone.sweeps.continuation import continue_run
+
+A = OperatingPoint(model="tiny.en")
+B = OperatingPoint(model="base")
+
+
+def test_a_new_folder_takes_what_is_wanted(tmp_path):
+    wanted = run_record([A], 1)
+    assert continue_run(tmp_path / "r", wanted) == wanted
+
+
+def test_the_same_request_keeps_the_day_it_began(tmp_path):
+    write_run(tmp_path / "r", {A: [{}]})
+    wanted = run_record([A], 1, created="2027-05-05T00:00:00+00:00")
+    assert continue_run(tmp_path / "r", wanted).created == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fingerprint": "0" * 64, "n_utterances": 5}, "the corpus changed.*1 utterances then, 5 now"),
+        ({"language": "de"}, "'language' was 'en' and is 'de' now"),
+        ({"threads": 7}, "'threads' was 1 and is 7 now"),
+        ({"relative_to": "base"}, "'relative_to' was None and is 'base' now"),
+        ({"points": [A, B]}, "1 points then, 2 now"),
+        ({"points": [A, B], "plan": "grid"}, "plan was star and is grid now"),
+        (
+            {"points": [A, B], "space": {"model": ["tiny.en", "base"]}},
+            "axis 'model' was tiny.en and is tiny.en,base now",
+        ),
+    ],
+)
+def test_what_changed_is_named(tmp_path, changes, message):
+    write_run(tmp_path / "r", {A: [{}]})
+    with pytest.raises(LedgerError, match=message):
+        continue_run(tmp_path / "r", run_record([A], 1).model_copy(update=changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"processor": "Abacus"}, "another machine .processor"),
+        ({"cores": 1000}, "another machine .cores"),
+        ({"packages": {"ctranslate2": "0.1"}}, "began with ctranslate2"),
+    ],
+)
+def test_times_of_another_machine_or_engine_are_not_mixed(tmp_path, changes, message):
+    write_run(tmp_path / "r", {A: [{}]})
+    machine = machine_stamp().model_copy(update=changes)
+    with pytest.raises(LedgerError, match=message):
+        continue_run(tmp_path / "r", run_record([A], 1, machine=machine))
+
+
+def test_points_may_be_added_when_asked(tmp_path):
+    write_run(tmp_path / "r", {A: [{}]})
+    assert continue_run(tmp_path / "r", run_record([A, B], 1), extend=True).points == [A, B]
