@@ -1,9 +1,9 @@
 import pytest
 
-from allophone.costs.parameters import parameters, whisper_encoder_parameters
+from allophone.costs.parameters import model_parameters, whisper_encoder_parameters
 from allophone.dimensions import SPEECH_ENCODERS, WHISPER_MODELS, dimensions
 
-# sum(p.numel()) of the released checkpoints as transformers loads them; the vocabulary is tied to the head.
+# sum(p.numel()) of the models that transformers builds from the released configurations; the head is the vocabulary.
 RELEASED = {
     "tiny": 37_760_640,
     "tiny.en": 37_760_256,
@@ -34,11 +34,11 @@ def test_every_model_of_the_tables_is_here():
 
 @pytest.mark.parametrize(("name", "released"), list(RELEASED.items()))
 def test_released_sizes(name, released):
-    assert parameters(dimensions(name)) == released
+    assert model_parameters(dimensions(name)) == released
 
 
 def test_encoder_of_tiny_by_hand():
-    # convolutions 3·80·384 + 384 + 3·384² + 384; positions 1500·384; 4 layers of 12·384² + 3 + 4 + 1 + 1 biases and
-    # 4 norm vectors of 384 (13·384); last norm 2·384
-    by_hand = 92_160 + 384 + 442_368 + 384 + 576_000 + 4 * (1_769_472 + 13 * 384) + 768
+    # convolutions 3·80·384 + 384 + 3·384² + 384; positions 1500·384; 4 layers of 12·384² weights, biases of 384 for
+    # query, value, output and the feed-forward part's end, 4·384 for its middle, 4 norm vectors: 12·384; norm 2·384
+    by_hand = 92_160 + 384 + 442_368 + 384 + 576_000 + 4 * (1_769_472 + 12 * 384) + 768
     assert whisper_encoder_parameters(WHISPER_MODELS["tiny"]) == by_hand

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from allophone.costs.parameters import parameters
+from allophone.costs.parameters import model_parameters
 from allophone.costs.published import published_ser_flops, published_whisper_flops
 from allophone.costs.reproduction import (
     ASR_TABLE,
@@ -73,7 +73,7 @@ def test_every_row_of_emotion_recognition_to_the_printed_digit(row, classes):
     model, duration_s, _, printed = row
     dims = speech_encoder_dimensions(model)
     head = dims.hidden_size * 256 + 256 + 256 * classes + classes
-    flops = published_ser_flops(parameters(dims) + head, float(duration_s))
+    flops = published_ser_flops(model_parameters(dims) + head, float(duration_s))
     assert f"{float(flops) / 1e9:.1f}" == printed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,8 +23,8 @@ class CorpusSummary:
 
     Args:
         source: The corpus as the user named it.
-        fingerprint: SHA-256 over ids, transcripts, speakers and the sizes of the recordings, in order: equal corpora
-            have equal fingerprints wherever they lie.
+        fingerprint: SHA-256 over ids, transcripts, labels, speakers and the sizes of the recordings, in order: equal
+            corpora have equal fingerprints wherever they lie.
         n_utterances: How many.
         n_references: How many have a transcript (an empty transcript is one: it says that nothing was said).
         n_speakers: How many different speakers are named.
@@ -76,7 +77,7 @@ class Corpus:
                 size = utterance.audio_filepath.stat().st_size
             except OSError:
                 size = -1  # reported when its turn comes; the fingerprint still notices when it appears
-            line = "\x1f".join([utterance.id, utterance.text or "", utterance.speaker or "", str(size)])
+            line = json.dumps([utterance.id, utterance.text, utterance.label, utterance.speaker, size])
             digest.update(line.encode() + b"\n")
             n_utterances += 1
             n_references += utterance.text is not None

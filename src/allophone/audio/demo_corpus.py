@@ -91,12 +91,12 @@ class DemoUtterance:
 
 SPEAKERS = {
     "ash": Speaker(frame=800, rate=1.0, intonation=1.0),
-    "birch": Speaker(frame=960, rate=1.05, intonation=0.75),
+    "birch": Speaker(frame=920, rate=1.05, intonation=0.8),
     "cedar": Speaker(frame=760, rate=1.1, intonation=1.05),
-    "elm": Speaker(frame=1000, rate=0.95, intonation=0.7),
+    "elm": Speaker(frame=940, rate=0.95, intonation=0.85),
     "fir": Speaker(frame=840, rate=0.9, intonation=1.1),
     "hazel": Speaker(frame=720, rate=1.0, intonation=1.0),
-    "linden": Speaker(frame=920, rate=1.15, intonation=0.85),
+    "linden": Speaker(frame=900, rate=1.1, intonation=0.9),
     "rowan": Speaker(frame=880, rate=1.0, intonation=0.8),
 }
 GRADES = {

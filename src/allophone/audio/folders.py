@@ -19,21 +19,27 @@ def read_folder(folder: Path) -> Iterator[Utterance]:
     """Yield every recording below a folder, directory by directory in sorted order.
 
     A directory with a ``*.trans.txt`` file is read as LibriSpeech (``ID TRANSCRIPT`` a line; the speaker is the part of
-    the ID before the first dash). Elsewhere the transcript of ``x.wav`` is ``x.txt`` beside it, where there is one, and
-    the ID is the path below ``folder`` without its suffix.
+    the ID before the first dash). Other recordings have their transcript beside them, ``x.txt`` for ``x.wav``, or none;
+    their ID is the path below ``folder`` without its suffix, with bytes that are not UTF-8 escaped.
 
     Raises:
-        CorpusError: A transcript file is not UTF-8, or a LibriSpeech line names a recording that is not there.
+        CorpusError: A directory cannot be listed, or a transcript file is not UTF-8.
     """
-    for directory, subdirectories, names in os.walk(folder, followlinks=True):
+    seen: set[tuple[int, int]] = set()
+    for directory, subdirectories, names in os.walk(folder, followlinks=True, onerror=_refuse):
         subdirectories[:] = sorted(name for name in subdirectories if not name.startswith("."))
         here = Path(directory)
-        transcripts = sorted(name for name in names if name.endswith(_LIBRISPEECH))
-        if transcripts:
-            for name in transcripts:
-                yield from _librispeech(here / name)
-        else:
-            yield from _side_cars(folder, here, sorted(names))
+        status = here.stat()
+        if (status.st_dev, status.st_ino) in seen:  # a link back up, or a second way to the same recordings
+            subdirectories.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        listed: set[str] = set()
+        for name in sorted(name for name in names if name.endswith(_LIBRISPEECH)):
+            for utterance in _librispeech(here / name):
+                listed.add(utterance.audio_filepath.name)
+                yield utterance
+        yield from _side_cars(folder, here, sorted(set(names) - listed))
 
 
 def _side_cars(root: Path, directory: Path, names: list[str]) -> Iterator[Utterance]:
@@ -43,25 +49,28 @@ def _side_cars(root: Path, directory: Path, names: list[str]) -> Iterator[Uttera
             continue
         side_car = path.with_suffix(".txt")
         text = _read_text(side_car).strip() if side_car.is_file() else None
-        yield Utterance(id=path.relative_to(root).with_suffix("").as_posix(), audio_filepath=path, text=text)
+        name_below = path.relative_to(root).with_suffix("").as_posix()
+        yield Utterance(id=os.fsencode(name_below).decode("utf-8", "backslashreplace"), audio_filepath=path, text=text)
 
 
 def _librispeech(transcript: Path) -> Iterator[Utterance]:
-    for number, line in enumerate(_read_text(transcript).splitlines(), start=1):
+    for line in _read_text(transcript).split("\n"):
         if not line.strip():
             continue
-        name, _, text = line.strip().partition(" ")
+        name, text = (*line.split(maxsplit=1), "")[:2]
         candidates = [transcript.parent / f"{name}{suffix}" for suffix in (".flac", ".wav", ".opus", ".ogg", ".mp3")]
-        path = next((candidate for candidate in candidates if candidate.is_file()), None)
-        if path is None:
-            raise CorpusError(
-                f"{transcript}:{number}: no recording {name}.flac beside it. Copy it, or delete the line."
-            )
-        yield Utterance(id=name, audio_filepath=path, text=text, speaker=name.partition("-")[0])
+        path = next((candidate for candidate in candidates if candidate.is_file()), candidates[0])
+        yield Utterance(id=name, audio_filepath=path, text=text.strip(), speaker=name.partition("-")[0])
 
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: not UTF-8 text ({error.reason}). Save the transcript as UTF-8.") from None
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror}). Check the file.") from None
+
+
+def _refuse(error: OSError) -> None:
+    raise CorpusError(f"{error.filename}: cannot be listed ({error.strerror}). Check the folder.")

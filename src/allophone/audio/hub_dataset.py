@@ -46,23 +46,40 @@ def fetch_dataset(source: str) -> Path:
         import datasets
     except ImportError:
         raise MissingExtraError("datasets", "datasets") from None
-    (folder / "audio").mkdir(parents=True, exist_ok=True)
     partial = folder / f"manifest.{os.getpid()}.partial"
     try:
+        (folder / "audio").mkdir(parents=True, exist_ok=True)
         rows = datasets.load_dataset(
             name, options.get("config"), split=options["split"], revision=options.get("revision"), streaming=True
         )
         audio = _column(source, "audio", options, rows.column_names or [], ("audio",))
-        rows = rows.cast_column(audio, datasets.Audio(decode=False))
+        rows = rows.cast_column(audio, _as_stored())
         with partial.open("w", encoding="utf-8") as lines:
             for utterance in _utterances(source, rows, audio, options, folder):
                 lines.write(write_manifest_line(utterance, folder) + "\n")
+        partial.replace(manifest)
     except AllophoneError:
         raise
     except Exception as error:  # the library raises many kinds, from network to parsing
-        raise CorpusError(f"{source}: cannot be loaded: {str(error).splitlines()[0]}") from error
-    partial.replace(manifest)
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise CorpusError(
+            f"{source}: cannot be loaded: {reason}. Check its name and split, and the connection."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
     return manifest
+
+
+def _as_stored() -> Any:
+    """Return the feature type of recordings that stay encoded: ``{"path": ..., "bytes": ...}``, one of them None."""
+    import datasets
+
+    class AsStored(datasets.Audio):  # type: ignore[misc]
+        # The inherited method wants torchcodec even where nothing is encoded.
+        def encode_example(self, value: Any) -> Any:
+            return {"path": str(value), "bytes": None} if isinstance(value, str | Path) else value
+
+    return AsStored(decode=False)
 
 
 def _utterances(source: str, rows: Any, audio: str, options: dict[str, str], folder: Path) -> Iterator[Utterance]:
@@ -72,17 +89,26 @@ def _utterances(source: str, rows: Any, audio: str, options: dict[str, str], fol
     name = _column(source, "id", options, columns, ("id",), required=False)
     limit = int(options["limit"]) if "limit" in options else None
     for number, row in enumerate(islice(rows, limit)):
-        recording = row[audio]
-        suffix = Path(recording.get("path") or "").suffix or ".wav"
-        path = folder / "audio" / f"{number:07d}{suffix}"
-        content = recording.get("bytes")
-        path.write_bytes(content if content is not None else Path(recording["path"]).read_bytes())
+        recording = row[audio] or {
+            "bytes": b""
+        }  # a row without one becomes an empty file, reported when its turn comes
+        path = folder / "audio" / f"{number:07d}{Path(recording.get('path') or '').suffix or '.wav'}"
+        path.write_bytes(_content(recording))
         yield Utterance(
             id=str(row[name]) if name else f"{number:07d}",
             audio_filepath=path,
             text=None if not text or row[text] is None else str(row[text]),
             speaker=None if not speaker or row[speaker] is None else str(row[speaker]),
         )
+
+
+def _content(recording: dict[str, Any]) -> bytes:
+    if recording.get("bytes") is not None:
+        return bytes(recording["bytes"])
+    import fsspec  # type: ignore[import-untyped]  # comes with datasets
+
+    with fsspec.open(recording["path"], "rb") as file:  # a file here, on the hub or inside an archive
+        return bytes(file.read())
 
 
 def _column(
@@ -110,6 +136,6 @@ def _parse(source: str) -> tuple[str, dict[str, str]]:
         raise UsageError(
             f"{source}: write hf:NAME?split=SPLIT, for example hf:openslr/librispeech_asr?split=test.other"
         )
-    if "limit" in options and not options["limit"].isdecimal():
-        raise UsageError(f"{source}: limit is '{options['limit']}'. Give a whole number of utterances.")
+    if "limit" in options and not (options["limit"].isdecimal() and int(options["limit"])):
+        raise UsageError(f"{source}: limit is '{options['limit']}'. Give a whole number of utterances, 1 or more.")
     return name, options

@@ -13,7 +13,7 @@ from allophone.costs.devices import (
 from allophone.costs.emotion import EmotionCost, emotion_cost
 from allophone.costs.executed import WhisperFlops, WhisperFlopsArrays, whisper_flops, whisper_flops_arrays
 from allophone.costs.memory import kv_cache_bytes, speech_peak_activation_bytes, whisper_peak_activation_bytes
-from allophone.costs.parameters import parameters, whisper_encoder_parameters
+from allophone.costs.parameters import model_parameters, whisper_encoder_parameters
 from allophone.costs.published import published_ser_flops, published_whisper_flops
 from allophone.costs.reproduction import PAPER, Reproduction, reproduce
 from allophone.costs.selection import SELECTION_PAPER, SHARES, Selection, select_between
@@ -43,9 +43,9 @@ __all__ = [
     "emotion_cost",
     "kv_cache_bytes",
     "measured_device",
+    "model_parameters",
     "optimizer_bytes",
     "packed_vocabulary_bytes",
-    "parameters",
     "pipeline_flops",
     "plan_window_frames",
     "published_ser_flops",

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from allophone.costs.executed import whisper_flops
-from allophone.costs.limits import check_compute_type
-from allophone.costs.weights import whisper_weights
+from allophone.costs.limits import check_compute_type, check_windows
+from allophone.costs.weights import ACTIVATION_BYTES, whisper_weights
 from allophone.dimensions import WhisperDimensions
 from allophone.errors import SpaceError
 
@@ -209,14 +209,17 @@ def whisper_roofline_latency_s(
 
     Each window's encoder reads the encoder's weights once. Each decoder pass (the prompt with the first token, then one
     a token) reads the decoder's weights and the vocabulary once, whatever the number of beams. Of weights read, those
-    that fit the last-level cache are not billed. Activations and the cache of keys and values are not billed.
+    that fit the last-level cache are not billed; position tables, activations, keys and values are not billed at all.
 
     Raises:
         SpaceError: A knob outside the model's limits, or a compute type without a rate.
     """
+    check_windows(window_frames, window_tokens)
     weights = {part: make.stored_bytes(compute_type) for part, make in whisper_weights(dims).items()}
-    encoder_bytes = max(0, weights["encoder"] - on.cache_bytes)
-    pass_bytes = max(0, weights["decoder"] + weights["vocabulary"] - on.cache_bytes)
+    number = ACTIVATION_BYTES[compute_type]
+    encoder = weights["encoder"] - number * dims.n_audio_ctx * dims.n_audio_state
+    decoder = weights["decoder"] - number * dims.n_text_ctx * dims.n_text_state + weights["vocabulary"]
+    encoder_bytes, pass_bytes = (max(0, read - on.cache_bytes) for read in (encoder, decoder))
     total = 0.0
     for frames, text_tokens in zip(window_frames, window_tokens, strict=True):
         parts = whisper_flops(

@@ -29,7 +29,14 @@ from allophone.costs.formulas import (
     stem_flops,
     strided_positions,
 )
-from allophone.costs.limits import check_beam, check_frames, check_prompt, check_stride, check_text_tokens
+from allophone.costs.limits import (
+    check_beam,
+    check_frames,
+    check_prompt,
+    check_stride,
+    check_text_tokens,
+    check_windows,
+)
 from allophone.dimensions import WhisperDimensions
 from allophone.errors import SpaceError
 
@@ -106,10 +113,7 @@ def whisper_flops(
     Raises:
         SpaceError: Lists of unequal length, or a knob outside the model's limits; the message names the limit.
     """
-    if len(window_frames) != len(window_tokens):
-        raise SpaceError(
-            f"{len(window_frames)} window_frames but {len(window_tokens)} window_tokens: one of each a window"
-        )
+    check_windows(window_frames, window_tokens)
     check_stride(token_stride)
     check_beam(beam_size)
     check_prompt(prompt_tokens, started=any(window_tokens))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WhisperDimensions
@@ -21,6 +22,7 @@ __all__ = [
     "check_stride",
     "check_text_tokens",
     "check_unfrozen_layers",
+    "check_windows",
 ]
 
 SPEEDS = (0.5, 4.0)  # least and most time compression, as in OperatingPoint
@@ -45,6 +47,14 @@ def check_frames(dims: WhisperDimensions, frames: int) -> None:
         raise SpaceError(
             f"{frames} log-mel frames in a window; the encoder takes 1 to {most} "
             f"({dims.n_audio_ctx} audio tokens is its trained length)"
+        )
+
+
+def check_windows(window_frames: Sequence[int], window_tokens: Sequence[int]) -> None:
+    """Refuse lists that do not describe the same windows."""
+    if len(window_frames) != len(window_tokens):
+        raise SpaceError(
+            f"{len(window_frames)} window_frames but {len(window_tokens)} window_tokens: one of each a window"
         )
 
 

@@ -14,8 +14,8 @@ from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
 __all__ = [
     "attention_parameters",
     "feed_forward_parameters",
+    "model_parameters",
     "norm_parameters",
-    "parameters",
     "speech_encoder_parameters",
     "speech_layer_parameters",
     "whisper_encoder_parameters",
@@ -99,7 +99,7 @@ def speech_encoder_parameters(dims: SpeechEncoderDimensions) -> int:
     return front_end + projection + position + mask_embedding + norm_parameters(d) + buckets + layers
 
 
-def parameters(dims: WhisperDimensions | SpeechEncoderDimensions) -> int:
+def model_parameters(dims: WhisperDimensions | SpeechEncoderDimensions) -> int:
     """Parameters of any model in the dimensions tables."""
     if isinstance(dims, WhisperDimensions):
         return whisper_parameters(dims)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from allophone.costs.executed import whisper_flops
-from allophone.costs.parameters import parameters
+from allophone.costs.parameters import model_parameters
 from allophone.costs.published import published_ser_flops, published_whisper_flops
 from allophone.costs.speech import speech_flops
 from allophone.dimensions import MAX_TEXT_TOKENS, SAMPLE_RATE, speech_encoder_dimensions, whisper_dimensions
@@ -175,7 +175,7 @@ def _asr_row(model: str, audio_tokens: int, token_stride: int, printed_gflops: s
 def _ser_row(model: str, duration_s: str, adaptation: str, printed_gflops: str) -> SerReproduction:
     dims = speech_encoder_dimensions(model)
     width, hidden = dims.hidden_size, SER_CLASSIFIER_WIDTH
-    counted = parameters(dims) + width * hidden + hidden + hidden * SER_CLASSES + SER_CLASSES
+    counted = model_parameters(dims) + width * hidden + hidden + hidden * SER_CLASSES + SER_CLASSES
     samples = int(Fraction(duration_s) * SAMPLE_RATE)
     executed = speech_flops(dims, samples=samples, classes=SER_CLASSES)
     formula = published_ser_flops(counted, float(duration_s))

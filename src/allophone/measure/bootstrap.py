@@ -7,8 +7,8 @@ replicate of every point. What the intervals are:
   in closed form, so its interval is the symmetric studentised one: ``estimate ± q · se``, where ``q`` is the level's
   quantile of ``|replicate - estimate| / se(replicate)`` (Hall, "On symmetric bootstrap confidence intervals", 1988). It
   corrects for few blocks and for skewed errors, for which the percentile interval is too narrow.
-- Anything else (quantiles, unweighted recall) and ratios whose studentised deviation is unbounded, because too few
-  blocks carry all errors, take percentiles of the replicates widened for few blocks (``Resample.stretch``).
+- Anything else (quantiles, unweighted recall), ratios whose studentised deviation is unbounded because too few blocks
+  carry all errors, and everything with fewer than six blocks take percentiles of the replicates widened for few blocks (``Resample.stretch``).
 
 Columns with equal block sums are computed once: points with equal counts are equal in every replicate, to the last bit.
 """
@@ -31,6 +31,7 @@ __all__ = [
     "resample_ratio_difference",
 ]
 
+_BLOCKS_FOR_PIVOTS = 6  # among fewer, replicates of hardly any spread are common and their pivots without bound
 _ROUNDING = 1e-12  # relative; what is smaller is taken for rounding of an exact zero
 
 
@@ -114,7 +115,11 @@ def intervals(replicates: Replicates, level: float = 0.95) -> tuple[Interval, ..
     tail = (1 - level) / 2
     estimates = replicates.estimates
     low, high = np.full_like(estimates, np.nan), np.full_like(estimates, np.nan)
-    if replicates.pivots is not None and replicates.standard_errors is not None:
+    if (
+        replicates.pivots is not None
+        and replicates.standard_errors is not None
+        and replicates.resample.n_blocks >= _BLOCKS_FOR_PIVOTS
+    ):
         with np.errstate(invalid="ignore"):  # 0 · inf: without spread between blocks there is nothing to scale
             reach = _quantile(replicates.pivots, level, upper=True) * replicates.standard_errors
         low, high = estimates - reach, estimates + reach

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ class CTranslate2Engine:
     """
 
     def __init__(self, weights: Weights, compute_type: str, *, threads: int = 0, device: str = "cpu") -> None:
+        # Each length of audio makes oneDNN compile its own convolutions; by default it keeps the last 1024 of them,
+        # hundreds of MB. A full context needs two, and lengths that fit the audio seldom come again.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
         import ctranslate2
         import tokenizers
 

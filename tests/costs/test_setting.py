@@ -1,0 +1,160 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allophone.audio.mel import context_frames
+from allophone.costs.emotion import emotion_cost
+from allophone.costs.executed import whisper_flops
+from allophone.costs.memory import speech_peak_activation_bytes, whisper_peak_activation_bytes
+from allophone.costs.setting import plan_window_frames, whisper_cost
+from allophone.costs.speech import speech_flops
+from allophone.dimensions import speech_encoder_dimensions, whisper_dimensions
+from allophone.errors import SpaceError
+from allophone.records import OperatingPoint
+
+TINY = whisper_dimensions("tiny")
+FLOPS = ("flops_stem", "flops_encoder", "flops_cross_kv", "flops_decoder", "flops_head")
+
+
+@pytest.mark.parametrize(
+    ("knobs", "frames"),
+    [
+        ({"audio_s": 30}, (3000,)),
+        ({"audio_s": 5}, (3000,)),
+        ({"audio_s": 75}, (3000, 3000, 3000)),
+        ({"audio_s": 75, "context": "fit"}, (3000, 3000, 1500)),
+        ({"audio_s": 5, "context": "fit"}, (500,)),
+        ({"audio_s": 5, "context": "fit", "margin_s": 2}, (700,)),
+        ({"audio_s": 5, "context": "fit", "margin_s": 2, "floor_s": 10}, (1000,)),
+        ({"audio_s": 29, "context": "fit", "margin_s": 2}, (3000,)),  # no more than was trained on
+        ({"audio_s": 5, "context": "fit", "speed": 1.25}, (400,)),
+        ({"audio_s": 25, "context": "fit", "window_s": 10}, (1000, 1000, 500)),
+        ({"audio_s": 0.001, "context": "fit"}, (2,)),  # one audio token
+        ({"audio_s": 0}, ()),
+    ],
+)
+def test_windows(knobs, frames):
+    assert plan_window_frames(**knobs) == frames
+
+
+@settings(deadline=None)
+@given(
+    samples=st.integers(1, 480_000),
+    context=st.sampled_from(["full", "fit"]),
+    margin_s=st.floats(0, 30),
+    floor_s=st.floats(0, 30),
+)
+def test_one_window_has_the_frames_that_the_engine_runs_on(samples, context, margin_s, floor_s):
+    point = OperatingPoint(model="tiny", context=context, margin_s=margin_s, floor_s=floor_s)
+    planned = plan_window_frames(samples / 16_000, context=context, margin_s=margin_s, floor_s=floor_s)
+    assert planned == (context_frames(samples, point),)
+
+
+def test_a_recording_of_several_windows_is_the_sum_of_them():
+    cost = whisper_cost(TINY, audio_s=75, context="fit", token_stride=2, beam_size=3, text_tokens=9, prompt_tokens=2)
+    flops = whisper_flops(
+        TINY, window_frames=[3000, 3000, 1500], window_tokens=[9] * 3, prompt_tokens=2, token_stride=2, beam_size=3
+    )
+    assert [getattr(cost, name) for name in FLOPS] == [
+        flops.stem,
+        flops.encoder,
+        flops.cross_kv,
+        flops.decoder,
+        flops.head,
+    ]
+    assert cost.flops_total == flops.total
+    assert cost.macs_total == flops.macs_total
+    assert cost.window_tokens == (9, 9, 9)
+    largest = whisper_peak_activation_bytes(TINY, frames=3000, beam_size=3, compute_type="int8")
+    assert cost.peak_activation_bytes == largest
+    # 2 · 4 layers · 384 · (3 · (2 + 9 - 1) + 750) · 4 bytes
+    assert cost.kv_cache_bytes == 9_584_640
+
+
+def test_published_convention_has_only_encoder_and_decoder():
+    cost = whisper_cost(TINY, convention="published")
+    assert [getattr(cost, name) for name in FLOPS] == [0, 28_145_664_000, 0, 35_507_404_800, 0]
+    assert cost.flops_total == 63_653_068_800
+    executed = whisper_cost(TINY)
+    assert (cost.params, cost.weight_bytes, cost.kv_cache_bytes) == (
+        executed.params,
+        executed.weight_bytes,
+        executed.kv_cache_bytes,
+    )
+
+
+def test_no_audio_costs_nothing_but_the_weights():
+    cost = whisper_cost(TINY, audio_s=0)
+    assert cost.flops_total == cost.macs_total == cost.kv_cache_bytes == cost.peak_activation_bytes == 0
+    assert cost.weight_bytes > 0
+
+
+@pytest.mark.parametrize(
+    ("knobs", "limit"),
+    [
+        ({"audio_s": -1}, "0 s or more"),
+        ({"audio_s": float("inf")}, "0 s or more"),
+        ({"audio_s": float("nan")}, "0 s or more"),
+        ({"window_s": 31}, "trained 30 s"),
+        ({"window_s": 0}, "above 0 s"),
+        ({"margin_s": -1}, "0 s to the trained 30 s"),
+        ({"floor_s": 31}, "0 s to the trained 30 s"),
+        ({"context": "half"}, "full, fit"),
+        ({"speed": 5}, "0.5 to 4"),
+        ({"token_stride": 0}, "least is 1"),
+        ({"beam_size": 0}, "least is 1"),
+        ({"text_tokens": 449}, "has 448"),
+        ({"prompt_tokens": 0}, "at least one token"),
+        ({"compute_type": "int4"}, "int8_bfloat16"),
+        ({"convention": "imagined"}, "executed, published"),
+    ],
+)
+def test_impossible_knobs_name_the_limit(knobs, limit):
+    with pytest.raises(SpaceError, match=limit):
+        whisper_cost(TINY, **knobs)
+
+
+def test_emotion_of_an_encoder_on_samples():
+    dims = speech_encoder_dimensions("wav2vec2-base")
+    cost = emotion_cost(dims, duration_s=4, lora_rank=8, unfrozen_layers=2, classes=6)
+    flops = speech_flops(dims, samples=64_000, classes=6)
+    assert cost.flops_total == flops.total
+    assert cost.macs_total * 2 == flops.total
+    assert cost.audio_tokens == 199
+    assert cost.params == 94_371_712 + 13 + 2 * 768 * 6 + 6
+    assert cost.weight_bytes == 4 * cost.params
+    # 12·4·2·8·768 adapters, 2 layers of 7,087,872, head
+    assert cost.trainable_params == 589_824 + 14_175_744 + 13 + 2 * 768 * 6 + 6
+    assert cost.optimizer_bytes == 8 * cost.trainable_params
+    assert cost.peak_activation_bytes == speech_peak_activation_bytes(dims, 64_000)
+    assert flops.total < cost.flops_training < 3 * flops.total
+
+
+def test_emotion_with_whisper_runs_on_the_audio_alone():
+    cost = emotion_cost(TINY, duration_s=3.01)
+    assert cost.audio_tokens == 151  # 48160 samples of 320 a token, rounded up
+    assert cost.params == 8_208_384 + 5 + 2 * 384 * 6 + 6
+    assert cost.peak_activation_bytes == whisper_peak_activation_bytes(TINY, frames=302, engine="eager")
+
+
+def test_emotion_published_counts_parameters():
+    cost = emotion_cost(TINY, duration_s=2, convention="published")
+    assert cost.flops_total == 2 * cost.params * 50 * 2
+    assert cost.flops_training is None
+
+
+@pytest.mark.parametrize(
+    ("knobs", "limit"),
+    [
+        ({"duration_s": 30.02}, "1 to 3000"),
+        ({"duration_s": 0}, "1 to 3000"),
+        ({"duration_s": -1}, "0 s or more"),
+        ({"lora_rank": 385}, "width, 384"),
+        ({"unfrozen_layers": 5}, "has 4 layers"),
+        ({"classes": 1}, "at least 2"),
+        ({"convention": "imagined"}, "executed, published"),
+    ],
+)
+def test_impossible_emotion_knobs_name_the_limit(knobs, limit):
+    with pytest.raises(SpaceError, match=limit):
+        emotion_cost(TINY, **({"duration_s": 3} | knobs))
