@@ -6,14 +6,13 @@ import argparse
 import json
 from pathlib import Path
 
-from recording import RESULTS, SPEECH, markdown_table, stamp_line, write_result
-
 from allophone.frontier.pareto import Frontier
 from allophone.ledger.run_record import read_run
 from allophone.report.figures import FrontierFigure, frontier_figure
 from allophone.report.tables import frontier_table
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
+from recording import RESULTS, SPEECH, markdown_table, stamp_line, write_result
 
 SPACE = SearchSpace(
     model=("tiny.en", "base"),
@@ -44,9 +43,9 @@ def main() -> None:
         [
             "# Star sweep: tiny.en and base on LibriSpeech test-other",
             f"Written by `benchmarks/star_sweep.py`. {frontier.points[0].summary.n_utterances} utterances, "
-            f"{record.n_speakers} speakers, {frontier.points[0].summary.audio_s / 60:.1f} minutes (a sample of test-other). "
-            f"{stamp_line()}; {record.threads} threads, int8, no fallback; each utterance once at every point, models taking "
-            "turns utterance by utterance. Point estimates without intervals: differences below about a point are noise here.",
+            f"{record.n_speakers} speakers, {frontier.points[0].summary.audio_s / 60:.1f} minutes, a sample of test-other. "
+            f"{stamp_line()}; {record.threads} threads, int8, no fallback; every utterance once at every point, models "
+            "taking turns utterance by utterance.",
             "![frontier](star_sweep.svg)",
             markdown_table(table.columns, table.rows),
             *table.notes,

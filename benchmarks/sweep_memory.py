@@ -8,14 +8,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from recording import write_result
-
 from allophone.audio.demo_corpus import build_demo_corpus
 from allophone.audio.manifest import read_manifest
 from allophone.measure.memory import resident_bytes
 from allophone.sweeps import executor
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
+from recording import write_result
 
 LENGTHS = (60, 600, 6000)
 SAMPLE_EVERY_S = 0.02

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
-from recording import SPEECH, spread, write_result
-
 from allophone.audio.decode import load_audio
 from allophone.audio.demo_corpus import build_demo_corpus
 from allophone.audio.manifest import read_manifest
@@ -20,6 +18,7 @@ from allophone.records import OperatingPoint, Utterance
 from allophone.sweeps.plans import plan_points
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
+from recording import SPEECH, spread, write_result
 
 ROUNDS = 5
 UTTERANCES = 16

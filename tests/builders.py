@@ -89,6 +89,8 @@ def measurement(point: OperatingPoint, index: int, **changes: Any) -> Measuremen
         "decode_s": 0.3,
         "latency_s": 1.0,
         "executed_flops": 40_000_000_000,
+        "published_flops": 60_000_000_000,
+        "roofline_s": 0.25,
         "peak_memory_bytes": 300_000_000,
         "error": None,
     }

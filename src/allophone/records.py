@@ -204,6 +204,8 @@ class Measurement:
 
     Times are seconds and what this point alone would pay, even where an encoder pass was shared. ``latency_s`` is
     ``prepare_s + encode_s + decode_s``; reading the file (``load_s``) is the same for every point and stands apart.
+    ``roofline_s`` is the least time that the executed FLOPs and the weights read take at this machine's measured rates.
+    FLOPs are counted by two conventions, ``executed`` and ``published`` (docs/conventions.md).
     ``utterance_index`` is the place in the corpus, from 0. ``normalizer`` names how both texts were normalised before
     the words were counted. ``relative_to`` names the model whose transcripts stand in for references, or is None where
     the reference is the corpus's own. ``error`` names why an utterance could not be measured; the counts are then 0
@@ -237,5 +239,7 @@ class Measurement:
     decode_s: float
     latency_s: float
     executed_flops: int
+    published_flops: int
+    roofline_s: float | None
     peak_memory_bytes: int | None
     error: str | None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from allophone.audio import demo_corpus, demo_store
 from allophone.audio.demo_corpus import EXPECTED_SHA256, GRADES, SPEAKERS, build_demo_corpus, plan_demo_corpus
 from allophone.audio.demo_store import install, sealed_sha256

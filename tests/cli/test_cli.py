@@ -3,9 +3,9 @@ import subprocess
 import sys
 
 import pytest
-from builders import tone, write_run, write_tones, write_wav
 
 from allophone.records import OperatingPoint
+from builders import tone, write_run, write_tones, write_wav
 
 TINY = OperatingPoint(model="fake:tiny")
 SMALL = OperatingPoint(model="fake:small")

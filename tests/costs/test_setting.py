@@ -158,3 +158,14 @@ def test_emotion_published_counts_parameters():
 def test_impossible_emotion_knobs_name_the_limit(knobs, limit):
     with pytest.raises(SpaceError, match=limit):
         emotion_cost(TINY, **({"duration_s": 3} | knobs))
+
+
+@pytest.mark.parametrize("speed", [0.5, 4.0])
+def test_speeds_end_where_operating_points_end(speed):
+    beyond = speed + (1e-6 if speed > 1 else -1e-6)
+    assert OperatingPoint(model="tiny", speed=speed).speed == speed
+    assert plan_window_frames(1, speed=speed) == (3000,)
+    with pytest.raises(ValueError, match="speed"):
+        OperatingPoint(model="tiny", speed=beyond)
+    with pytest.raises(SpaceError, match="speed"):
+        plan_window_frames(1, speed=beyond)

@@ -30,6 +30,8 @@ def point(stride: int, wer: float, rtf: float, memory: float = 1e9, gflops: floa
         encode_s=1.0,
         decode_s=1.0,
         executed_gflops=gflops,
+        published_gflops=1.5 * gflops,
+        roofline_share=0.25,
         peak_memory_bytes=memory,
     )
 

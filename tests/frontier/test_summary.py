@@ -1,10 +1,10 @@
 import pytest
-from builders import run_record, write_run
 
 from allophone.errors import LedgerError
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.ledger import Ledger
 from allophone.records import OperatingPoint
+from builders import run_record, write_run
 
 A = OperatingPoint(model="tiny.en")
 B = OperatingPoint(model="base")

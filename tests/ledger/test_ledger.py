@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from builders import measurement, run_record, write_run
 
 from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger, columns, connect
 from allophone.records import OperatingPoint
+from builders import measurement, run_record, write_run
 
 A = OperatingPoint(model="tiny.en")
 B = OperatingPoint(model="base")
@@ -109,7 +109,7 @@ def test_a_full_disk_keeps_what_was_measured(tmp_path):
     with Ledger(tmp_path / "r", run_record([A], 3)) as ledger:
         ledger.append([measurement(A, 0)])
         ledger._journals[A.name].close()
-        ledger._journals[A.name] = full = Path("/dev/full").open("w", encoding="utf-8")
+        ledger._journals[A.name] = full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115
         with pytest.raises(LedgerError, match="No space left on device"):
             ledger.append([measurement(A, 1)])
         ledger._journals.pop(A.name)

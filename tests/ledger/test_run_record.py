@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from builders import run_record
 
 from allophone.errors import LedgerError
 from allophone.ledger.run_record import RUN_FILE, machine_stamp, read_run, write_json
 from allophone.records import OperatingPoint
+from builders import run_record
 
 POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2)
 

@@ -1,10 +1,9 @@
 import json
 
-from builders import write_run
-
 from allophone.point_file import read_point
 from allophone.records import OperatingPoint
 from allophone.report.decision import decide, save_decision
+from builders import write_run
 
 TINY = OperatingPoint(model="tiny.en")
 

@@ -1,9 +1,9 @@
 import pytest
-from builders import write_run
 
 from allophone.frontier.pareto import Frontier
 from allophone.records import OperatingPoint
 from allophone.report.figures import draw_frontier, frontier_figure
+from builders import write_run
 
 TINY = OperatingPoint(model="tiny.en")
 BASE = OperatingPoint(model="base")

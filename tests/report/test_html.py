@@ -1,11 +1,10 @@
 import json
 import re
 
-from builders import write_run
-
 from allophone.records import OperatingPoint
 from allophone.report.decision import decide, save_decision
 from allophone.report.html import write_report
+from builders import write_run
 
 TINY = OperatingPoint(model="tiny.en")
 BASE = OperatingPoint(model="base")

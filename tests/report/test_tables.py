@@ -1,8 +1,7 @@
-from builders import write_run
-
 from allophone.frontier.pareto import Frontier
 from allophone.records import OperatingPoint
 from allophone.report.tables import frontier_table
+from builders import write_run
 
 TINY = OperatingPoint(model="tiny.en")
 BASE = OperatingPoint(model="base")
@@ -25,6 +24,7 @@ def test_cells_are_what_people_read(tmp_path):
         "p95 latency s": "1.000",
         "GFLOPs/utt.": "40.0",
         "peak MB": "300",
+        "of peak %": "25",  # 0.25 s of 1 s
         "S/D/I": "30/30/90",
         "verdict": f"dominated by {TINY.name} (p > 0.99)",
     }

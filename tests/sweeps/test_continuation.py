@@ -1,10 +1,10 @@
 import pytest
-from builders import run_record, write_run
 
 from allophone.errors import LedgerError
 from allophone.ledger.run_record import machine_stamp
 from allophone.records import OperatingPoint
 from allophone.sweeps.continuation import continue_run
+from builders import run_record, write_run
 
 A = OperatingPoint(model="tiny.en")
 B = OperatingPoint(model="base")

@@ -2,13 +2,13 @@ import os
 import signal
 
 import pytest
-from builders import write_tones
 
 from allophone.audio.manifest import read_manifest
 from allophone.errors import AllophoneError, UnknownModelError
 from allophone.records import OperatingPoint
 from allophone.sweeps.executor import LocalExecutor
 from allophone.sweeps.worker import Settings, Task
+from builders import write_tones
 
 TINY = OperatingPoint(model="fake:tiny")
 SMALL = OperatingPoint(model="fake:small")

@@ -7,9 +7,9 @@ import sys
 import time
 
 import pytest
-from builders import write_tones
 
 from allophone.ledger.ledger import connect
+from builders import write_tones
 
 N_UTTERANCES = 40
 POINTS = 4  # fake:tiny: centre, fit, stride 2, beam 5

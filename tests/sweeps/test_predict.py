@@ -1,5 +1,4 @@
 import pytest
-from builders import write_tones
 
 from allophone.audio.corpus import open_corpus
 from allophone.frontier.summary import summarise_run
@@ -8,6 +7,7 @@ from allophone.sweeps.predict import predict
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings
+from builders import write_tones
 
 FULL = OperatingPoint(model="fake:tiny")
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1)

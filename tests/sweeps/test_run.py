@@ -4,13 +4,13 @@ import sys
 import textwrap
 
 import pytest
-from builders import write_tones
 
 from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError, UnknownModelError, UsageError
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.ledger import connect
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
+from builders import write_tones
 
 FAKES = ["fake:tiny", "fake:small"]
 SPACE = SearchSpace(model=tuple(FAKES), token_stride=(1, 2), beam_size=(1,))  # 2 x (full, fit, stride 2) = 6 points

@@ -100,9 +100,9 @@ SPEAKERS = {
     "rowan": Speaker(frame=880, rate=1.0, intonation=0.8),
 }
 GRADES = {
-    "easy": Grade(1.0, (28.0, 36.0), ("pink",), None, (0.0, 0.0)),
-    "medium": Grade(1.1, (6.0, 12.0), ("pink", "brown", "babble"), (0.25, 0.45), (3.0, 6.0)),
-    "hard": Grade(1.3, (-1.0, 4.0), ("babble", "pink"), (0.5, 0.8), (-1.0, 2.0)),
+    "easy": Grade(1.15, (20.0, 28.0), ("pink",), None, (0.0, 0.0)),
+    "medium": Grade(1.35, (10.0, 15.0), ("pink", "brown", "babble"), (0.2, 0.3), (8.0, 11.0)),
+    "hard": Grade(1.5, (6.0, 10.0), ("babble", "pink"), (0.35, 0.5), (6.0, 9.0)),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.cost import cost
 from allophone.cli.demo import demo
 from allophone.cli.doctor import doctor
 from allophone.cli.frontier import frontier
@@ -45,7 +46,7 @@ def _root(
     pass
 
 
-for _verb in (sweep, frontier, recommend, transcribe, report, models, doctor, demo):
+for _verb in (sweep, frontier, recommend, transcribe, report, cost, models, doctor, demo):
     app.command()(_verb)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from allophone.ledger.run_record import MachineStamp
 
 __all__ = ["doctor"]
 
@@ -18,6 +21,9 @@ _EXTRAS = {
 
 
 def doctor(
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure matrix products and memory bandwidth, for rooflines.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check the machine, the compute types it has, the extras and the weights; exit 1 if a sweep could not run."""
@@ -56,6 +62,7 @@ def doctor(
             f"{extra} {'yes' if all(find_spec(name) for name in names) else 'no'}" for extra, names in _EXTRAS.items()
         ),
         "weights": ", ".join(weights) or "none",
+        "rates": _rates(machine, measure=measure),
         "cache": str(cache_folder()),
         "problems": problems,
     }
@@ -68,3 +75,15 @@ def doctor(
         typer.echo("Ready." if not problems else "Not ready; see the problems above.")
     if problems:
         raise typer.Exit(1)
+
+
+def _rates(machine: MachineStamp, *, measure: bool) -> str:
+    if not measure:
+        return "measured with --measure"
+    from allophone.sweeps.roofline import device_rates
+
+    rates = device_rates(machine, again=True)
+    return (
+        f"float32 products {rates.float32_flop_per_s / 1e9:.0f} GFLOP/s, memory {rates.bytes_per_s / 1e9:.1f} GB/s "
+        f"(median of {rates.repeats}; the fastest measurement so far is kept)"
+    )

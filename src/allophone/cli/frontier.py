@@ -15,7 +15,8 @@ def frontier(
     cost: Annotated[
         list[str] | None,
         typer.Option(
-            help="rtf (default), executed_gflops, latency_p50_s, latency_p95_s or peak_memory_bytes; given twice, both."
+            help="rtf (the default), executed_gflops, published_gflops, latency_p50_s, latency_p95_s or "
+            "peak_memory_bytes; given twice, both."
         ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Probability from which a verdict is given.")] = 0.95,

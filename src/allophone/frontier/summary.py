@@ -24,8 +24,9 @@ class PointSummary:
     """What one operating point did over the shared utterances: counts first, then rates.
 
     Rates are fractions, times seconds. ``wer`` is the error sum over the reference words, ``rtf`` the latency sum over
-    the audio sum, ``executed_gflops`` the mean over utterances, ``peak_memory_bytes`` the largest resident size of the
-    process, model included (NaN where the system tells none).
+    the audio sum, ``executed_gflops`` and ``published_gflops`` are means over utterances. ``roofline_share`` is the
+    least time that the machine's rates allow over the time it took (1 is the peak; NaN where the rates are unknown).
+    ``peak_memory_bytes`` is the largest resident size of the process, model included (NaN where the system tells none).
     """
 
     point: OperatingPoint
@@ -45,6 +46,8 @@ class PointSummary:
     encode_s: float
     decode_s: float
     executed_gflops: float
+    published_gflops: float
+    roofline_share: float
     peak_memory_bytes: float
 
     @property
@@ -81,7 +84,8 @@ GROUP BY utterance_index HAVING count(*) = ? AND count(error) = 0
 _SUMMARY = """
 SELECT point, count(*), sum(duration_s), sum(hits), sum(substitutions), sum(insertions), sum(deletions),
        sum(text_tokens), sum(truncated_windows), sum(latency_s), quantile_disc(latency_s, 0.5),
-       quantile_disc(latency_s, 0.95), sum(encode_s), sum(decode_s), avg(executed_flops), max(peak_memory_bytes)
+       quantile_disc(latency_s, 0.95), sum(encode_s), sum(decode_s), avg(executed_flops), avg(published_flops),
+       sum(roofline_s), max(peak_memory_bytes)
 FROM measurements SEMI JOIN shared USING (utterance_index) WHERE point IN (SELECT name FROM asked) GROUP BY point
 """
 
@@ -116,7 +120,8 @@ def summarise_run(folder: Path) -> RunSummary:
 
 
 def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
-    _, n, audio_s, hits, subs, ins, dels, tokens, truncated, latency, p50, p95, encode, decode, flops, memory = row
+    _, n, audio_s, hits, subs, ins, dels, tokens, truncated, latency, p50, p95, encode, decode, *costs = row
+    flops, published, roofline, memory = costs
     return PointSummary(
         point=point,
         n_utterances=int(n),
@@ -135,6 +140,8 @@ def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
         encode_s=encode,
         decode_s=decode,
         executed_gflops=flops / 1e9,
+        published_gflops=published / 1e9,
+        roofline_share=float("nan") if roofline is None else roofline / latency,
         peak_memory_bytes=float("nan") if memory is None else float(memory),
     )
 

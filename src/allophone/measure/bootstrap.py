@@ -8,7 +8,8 @@ replicate of every point. What the intervals are:
   quantile of ``|replicate - estimate| / se(replicate)`` (Hall, "On symmetric bootstrap confidence intervals", 1988). It
   corrects for few blocks and for skewed errors, for which the percentile interval is too narrow.
 - Anything else (quantiles, unweighted recall), ratios whose studentised deviation is unbounded because too few blocks
-  carry all errors, and everything with fewer than six blocks take percentiles of the replicates widened for few blocks (``Resample.stretch``).
+  carry all errors, and everything with fewer than six blocks take percentiles of the replicates widened for few blocks
+  (``Resample.stretch``).
 
 Columns with equal block sums are computed once: points with equal counts are equal in every replicate, to the last bit.
 """

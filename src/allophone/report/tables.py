@@ -41,6 +41,7 @@ def frontier_table(frontier: Frontier) -> Table:
         "latency_p50_s": "p50 latency s",
         "latency_p95_s": "p95 latency s",
         "executed_gflops": "GFLOPs/utt.",
+        "published_gflops": "published GFLOPs/utt.",
         "peak_memory_bytes": "peak MB",
     }
     columns = list(dict.fromkeys([*_COLUMNS, *(cost.name for cost in frontier.costs)]))
@@ -49,14 +50,14 @@ def frontier_table(frontier: Frontier) -> Table:
         summary = point.summary
         cells = [_cell(point, name) for name in columns]
         errors = f"{summary.substitutions}/{summary.deletions}/{summary.insertions}"
-        rows.append((point.name, *cells, errors, _verdict(point)))
+        rows.append((point.name, *cells, _share(summary.roofline_share), errors, _verdict(point)))
     first = frontier.points[0].summary
     compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"
     costs = " and ".join(cost.title for cost in frontier.costs)
     level = f"{100 * frontier.confidence:g} %"
     return Table(
         title=f"{record.quality_name} against {costs}: {compared} of {record.corpus}",
-        columns=("point", *(heads[name] for name in columns), "S/D/I", "verdict"),
+        columns=("point", *(heads[name] for name in columns), "of peak %", "S/D/I", "verdict"),
         rows=tuple(rows),
         muted=tuple(point.status == "dominated" for point in frontier.points),
         notes=(
@@ -64,6 +65,7 @@ def frontier_table(frontier: Frontier) -> Table:
             *frontier.warnings,
             f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
             f"dominated where that is {level} sure, else tied; * marks what is on the frontier as measured.",
+            "Of peak: the least time that this machine's measured rates allow over the time it took (roofline).",
             f"Words are compared after the {record.normalizer} normaliser.",
         ),
     )
@@ -80,6 +82,10 @@ def _cell(point: FrontierPoint, name: str) -> str:
     if interval is None or not isfinite(interval.low) or interval.low == interval.high:
         return shown
     return f"{shown} [{number(interval.low)}, {number(interval.high)}]"
+
+
+def _share(share: float) -> str:
+    return "unknown" if isnan(share) else f"{100 * share:.0f}"
 
 
 def _verdict(point: FrontierPoint) -> str:

@@ -21,6 +21,7 @@ from allophone.sweeps.continuation import continue_run
 from allophone.sweeps.executor import LocalExecutor, WeightsKey
 from allophone.sweeps.plans import plan_points
 from allophone.sweeps.references import reference_point, require_references, transcribe_references, with_references
+from allophone.sweeps.roofline import device_rates
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings, Task
 
@@ -116,7 +117,8 @@ def sweep(
     opened = open_corpus(corpus)
     summary = opened.scan()
     load_normalizer(normalizer)
-    for model in dict.fromkeys([*space.model, *([reference_model] if reference_model else [])]):
+    real = [model for model in space.model if not model.startswith(FAKE_PREFIX)]
+    for model in dict.fromkeys([*real, *([reference_model] if reference_model else [])]):
         if not model.startswith(FAKE_PREFIX):
             resolve_weights(model)
     machine = machine_stamp()
@@ -129,6 +131,7 @@ def sweep(
         relative_to=stand_in.name if stand_in else None,
         device=device,
         threads=threads or max(1, machine.cores // workers),
+        rates=device_rates(machine) if real and device == "cpu" else None,
     )
     record = continue_run(folder, _record(summary, points, plan, space, settings, machine), extend=extend)
     engine_s = 0.0

@@ -12,25 +12,30 @@ from typing import Any
 
 from allophone.audio.decode import load_audio
 from allophone.costs.executed import whisper_flops
+from allophone.costs.published import published_whisper_flops
+from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN
 from allophone.errors import AllophoneError, AudioError
+from allophone.measure.device import MeasuredDevice
 from allophone.measure.memory import PeakMemory, resident_bytes
 from allophone.measure.wer import Normalizer, count_word_errors
 from allophone.models.engine import Engine, load_engine
 from allophone.models.transcribe import transcribe_points
 from allophone.records import Measurement, OperatingPoint, Transcript, Utterance
+from allophone.sweeps.roofline import least_latency_s, roofline_device
 
 __all__ = ["Ready", "Settings", "Task", "TaskResult", "run_worker"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all rows of a run have in common; the names are those of ``RunRecord``."""
+    """What all rows of a run have in common; the names are those of ``RunRecord``. ``rates`` are this machine's."""
 
     normalizer: Normalizer = "english"
     language: str = "en"
     relative_to: str | None = None
     device: str = "cpu"
     threads: int = 0
+    rates: MeasuredDevice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,25 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
         beam_size=point.beam_size,
         no_speech_prob=True,
     )
+    published = sum(
+        published_whisper_flops(
+            engine.dimensions,
+            audio_tokens=window // FRAMES_PER_AUDIO_TOKEN,
+            text_tokens=count,
+            token_stride=point.token_stride,
+        ).total
+        for window, count in zip(frames, tokens, strict=True)
+    )
+    roofline_s = None
+    if settings.rates is not None:
+        roofline_s = least_latency_s(
+            engine.dimensions,
+            point,
+            roofline_device(settings.rates),
+            window_frames=frames,
+            window_tokens=tokens,
+            prompt_tokens=transcript.prompt_tokens,
+        )
     generated = sum(tokens)
     return Measurement(
         point=point.name,
@@ -156,6 +180,8 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
         decode_s=transcript.decode_s,
         latency_s=transcript.latency_s,
         executed_flops=flops.total,
+        published_flops=round(published),
+        roofline_s=roofline_s,
         peak_memory_bytes=transcript.peak_memory_bytes,
         error=None,
     )
@@ -180,6 +206,8 @@ def _failed(task: Task, point: OperatingPoint, settings: Settings, reason: str) 
         window_frames=[],
         window_tokens=[],
         executed_flops=0,
+        published_flops=0,
+        roofline_s=None,
         error=reason,
         **nothing,
     )
