@@ -43,7 +43,7 @@ def main() -> None:
         [
             "# Star sweep: tiny.en and base on LibriSpeech test-other",
             f"Written by `benchmarks/star_sweep.py`. {frontier.points[0].summary.n_utterances} utterances, "
-            f"{record.n_speakers} speakers, {frontier.points[0].summary.audio_s / 60:.1f} minutes, a sample of test-other. "
+            f"{record.n_speakers} speakers, {frontier.points[0].summary.audio_s / 60:.1f} minutes of test-other. "
             f"{stamp_line()}; {record.threads} threads, int8, no fallback; every utterance once at every point, models "
             "taking turns utterance by utterance.",
             "![frontier](star_sweep.svg)",

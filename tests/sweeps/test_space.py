@@ -5,10 +5,10 @@ from allophone.sweeps.space import AXES, SearchSpace, parse_axes, read_space
 
 
 def test_the_axes_are_those_of_the_vocabulary():
-    assert AXES == (
+    assert (
         *("model", "window_s", "context", "margin_s", "floor_s"),
         *("token_stride", "speed", "compute_type", "beam_size"),
-    )
+    ) == AXES
 
 
 def test_flags_become_typed_values():
