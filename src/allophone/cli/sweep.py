@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from allophone.sweeps.space import SearchSpace
 
 __all__ = ["sweep"]
 
@@ -17,8 +20,15 @@ def sweep(
         str | None, typer.Option(help="Models to compare, comma-separated: names, folders, hub repositories.")
     ] = None,
     plan: Annotated[
-        str, typer.Option(help="star: one axis at a time round a centre; grid: every combination.")
+        str,
+        typer.Option(
+            help="star: one axis at a time round a centre; grid: every combination; "
+            "isoflop: combinations of equal compute, see --budgets."
+        ),
     ] = "star",
+    budgets: Annotated[
+        str | None, typer.Option(help="For isoflop: executed GFLOPs an utterance, comma-separated.")
+    ] = None,
     axis: Annotated[
         list[str] | None, typer.Option(help="Values of an axis, e.g. token_stride=1,2,4; may be repeated.")
     ] = None,
@@ -40,12 +50,13 @@ def sweep(
     """Measure operating points on your audio, into a run folder."""
     from allophone.cli.show import show_progress
     from allophone.sweeps.run import sweep as run_sweep
-    from allophone.sweeps.space import parse_axes, read_space
+    from allophone.sweeps.space import parse_axes, parse_numbers, read_space
 
     names = [name.strip() for name in models.split(",") if name.strip()] if models else None
     search_space = read_space(space, names, parse_axes(axis or []))
+    budgets_gflops = parse_numbers("--budgets", budgets)
     if dry_run:
-        _print_plan(corpus, search_space, plan, language, device, threads)
+        _print_plan(corpus, search_space, plan, budgets_gflops, language, device, threads)
         return
     try:
         with show_progress() as progress:
@@ -54,6 +65,7 @@ def sweep(
                 out=out,
                 space=search_space,
                 plan=plan,
+                budgets_gflops=budgets_gflops,
                 normalizer=normalizer,  # type: ignore[arg-type]
                 language=language,
                 reference_model=reference_model,
@@ -77,19 +89,19 @@ def sweep(
     typer.echo(f"Next: allophone frontier {out}")
 
 
-def _print_plan(corpus: str, space: object, plan: str, language: str, device: str, threads: int) -> None:
+def _print_plan(
+    corpus: str, space: SearchSpace, plan: str, budgets: list[float], language: str, device: str, threads: int
+) -> None:
     from allophone.audio.corpus import open_corpus
     from allophone.cli.show import print_table
     from allophone.ledger.run_record import machine_stamp
     from allophone.report.tables import Table
     from allophone.sweeps.plans import plan_points
     from allophone.sweeps.predict import predict
-    from allophone.sweeps.space import SearchSpace
     from allophone.sweeps.worker import Settings
 
-    assert isinstance(space, SearchSpace)
-    points = plan_points(space, plan)
     opened = open_corpus(corpus)
+    points = plan_points(space, plan, corpus=opened, budgets_gflops=budgets)
     n_utterances = opened.scan().n_utterances
     settings = Settings(language=language, device=device, threads=threads or machine_stamp().cores)
     predictions = predict(opened, n_utterances, points, settings)

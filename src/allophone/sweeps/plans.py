@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, Literal, get_args
 
+from allophone.audio.corpus import Corpus
+from allophone.dimensions import WhisperDimensions, whisper_dimensions
 from allophone.errors import SpaceError
+from allophone.models.engine import FAKE_PREFIX
+from allophone.models.weights import locate_weights
 from allophone.records import OperatingPoint
+from allophone.sweeps.isoflop import isoflop_points
+from allophone.sweeps.predict import sample_durations
 from allophone.sweeps.space import SearchSpace
 
 __all__ = ["Plan", "plan_points"]
 
-Plan = Literal["star", "grid"]
+Plan = Literal["star", "grid", "isoflop"]
 
 # Axes that vary alone in a star; the context axes are one arm, since margin and floor mean nothing at full context.
 _ARMS = ("window_s", "token_stride", "speed", "compute_type", "beam_size")
 
 
-def plan_points(space: SearchSpace, plan: str) -> list[OperatingPoint]:
+def plan_points(
+    space: SearchSpace, plan: str, *, corpus: Corpus | None = None, budgets_gflops: Sequence[float] = ()
+) -> list[OperatingPoint]:
     """Return the points of a plan, each once, models outermost.
 
     ``star`` varies one axis at a time round the centre (the first value of each axis), for every model; ``grid`` is
-    every combination.
+    every combination; ``isoflop`` is those combinations whose predicted compute on the corpus meets a budget.
+
+    Args:
+        space: The axes.
+        plan: The plan's name.
+        corpus: What will be measured; ``isoflop`` needs its lengths.
+        budgets_gflops: Executed GFLOPs an utterance, for ``isoflop`` alone.
 
     Raises:
-        SpaceError: Unknown plan.
+        SpaceError: Unknown plan, budgets for a plan that takes none, or a budget that no combination meets.
+        UnknownModelError: ``isoflop`` with a model whose dimensions are not known.
     """
     if plan not in get_args(Plan):
         raise SpaceError(f"unknown plan '{plan}'; known plans: {', '.join(get_args(Plan))}.")
-    points = _star(space) if plan == "star" else _grid(space)
-    return list(dict.fromkeys(points))
+    if budgets_gflops and plan != "isoflop":
+        raise SpaceError(f"budgets belong to plan isoflop, not to {plan}.")
+    points = list(dict.fromkeys(_star(space) if plan == "star" else _grid(space)))
+    if plan != "isoflop":
+        return points
+    if corpus is None:
+        raise SpaceError("plan isoflop needs a corpus.")
+    dimensions = {model: _dimensions(model) for model in space.model}
+    return isoflop_points(points, budgets_gflops, sample_durations(corpus)[0], dimensions)
+
+
+def _dimensions(model: str) -> WhisperDimensions:
+    if model.startswith(FAKE_PREFIX):
+        return whisper_dimensions(model.removeprefix(FAKE_PREFIX))
+    found = locate_weights(model)
+    return found.dimensions if found is not None else whisper_dimensions(model)
 
 
 def _star(space: SearchSpace) -> Iterator[OperatingPoint]:

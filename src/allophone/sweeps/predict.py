@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from itertools import islice
 
 from allophone.audio.corpus import Corpus
 from allophone.audio.decode import load_audio
-from allophone.audio.mel import context_frames
-from allophone.costs.executed import whisper_flops
 from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import AudioError
-from allophone.models.engine import Engine, load_engine, text_token_cap
+from allophone.models.engine import Engine, load_engine
 from allophone.models.transcribe import transcribe_points
 from allophone.records import OperatingPoint, Utterance
+from allophone.sweeps.isoflop import predicted_flops
 from allophone.sweeps.worker import Settings, warm_up
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "predict", "sample_durations"]
 
 _SAMPLED = 200  # utterances that stand for the corpus
-_TOKENS_PER_SECOND = 3.4  # English at about 2.6 words a second and 1.3 tokens a word
 _FALLBACK_S = 8.0  # an utterance whose length is not stated and whose file cannot be read
 
 
@@ -54,15 +52,7 @@ def predict(
     Raises:
         WeightsError: A model's weights cannot be found.
     """
-    durations: list[float] = []
-    probe: Utterance | None = None
-    for utterance in corpus:
-        if len(durations) == _SAMPLED:
-            break
-        duration_s = utterance.duration_s if utterance.duration_s is not None else _measured_duration(utterance)
-        durations.append(duration_s)
-        if probe is None and utterance.audio_filepath.is_file():
-            probe = utterance
+    durations, probe = sample_durations(corpus)
     scale = n_utterances / len(durations)
     predictions: dict[str, Prediction] = {}
     by_weights: dict[tuple[str, str], list[OperatingPoint]] = {}
@@ -72,10 +62,22 @@ def predict(
         engine = load_engine(model, compute_type, threads=settings.threads, device=settings.device)
         probed = _probe(engine, probe, members, settings) if probe else {}
         for point in members:
-            flops = sum(_flops(engine, duration_s, point) for duration_s in durations) * scale
+            flops = sum(predicted_flops(engine.dimensions, duration_s, point) for duration_s in durations) * scale
             rate = probed.get(point.name)
             predictions[point.name] = Prediction(point, flops / 1e9, flops * rate if rate is not None else None)
     return [predictions[point.name] for point in points]
+
+
+def sample_durations(corpus: Corpus) -> tuple[list[float], Utterance | None]:
+    """Return the lengths of the first 200 utterances in seconds, and the first one whose recording is there."""
+    durations: list[float] = []
+    probe: Utterance | None = None
+    for utterance in islice(corpus, _SAMPLED):
+        stated = utterance.duration_s
+        durations.append(stated if stated is not None else _measured_duration(utterance))
+        if probe is None and utterance.audio_filepath.is_file():
+            probe = utterance
+    return durations, probe
 
 
 def _measured_duration(utterance: Utterance) -> float:
@@ -83,22 +85,6 @@ def _measured_duration(utterance: Utterance) -> float:
         return load_audio(utterance.audio_filepath).size / SAMPLE_RATE
     except AudioError:
         return _FALLBACK_S
-
-
-def _flops(engine: Engine, duration_s: float, point: OperatingPoint) -> int:
-    compressed_s = duration_s / point.speed
-    windows = max(1, ceil(compressed_s / point.window_s))
-    frames = context_frames(ceil(compressed_s / windows * SAMPLE_RATE), point)
-    tokens = min(ceil(duration_s / windows * _TOKENS_PER_SECOND) + 1, text_token_cap(duration_s / windows))
-    return whisper_flops(
-        engine.dimensions,
-        window_frames=[frames] * windows,
-        window_tokens=[tokens] * windows,
-        prompt_tokens=engine.prompt_tokens("en"),
-        token_stride=point.token_stride,
-        beam_size=point.beam_size,
-        no_speech_prob=True,
-    ).total
 
 
 def _probe(
@@ -118,5 +104,5 @@ def _probe(
         if point.encode_key not in encoded:
             encoded.add(point.encode_key)
             seconds = transcript.latency_s
-        rates[point.name] = seconds / _flops(engine, samples.size / SAMPLE_RATE, point)
+        rates[point.name] = seconds / predicted_flops(engine.dimensions, samples.size / SAMPLE_RATE, point)
     return rates

@@ -73,6 +73,7 @@ def sweep(
     models: Sequence[str] | None = None,
     space: SearchSpace | None = None,
     plan: str = "star",
+    budgets_gflops: Sequence[float] = (),
     normalizer: Normalizer = "english",
     language: str = "en",
     reference_model: str | None = None,
@@ -90,7 +91,8 @@ def sweep(
         out: The run folder.
         models: Models to compare; a shorthand for a space with only this axis set.
         space: The axes; the default space of :class:`SearchSpace` where None.
-        plan: ``star`` or ``grid``.
+        plan: ``star``, ``grid`` or ``isoflop``.
+        budgets_gflops: Executed GFLOPs an utterance that the compositions of ``isoflop`` have to meet.
         normalizer: How texts are normalised before words are counted.
         language: Language of the prompt, or ``auto``.
         reference_model: Transcribe with this model first and measure relative to its transcripts.
@@ -113,9 +115,9 @@ def sweep(
         space = SearchSpace(model=tuple(models)) if models else SearchSpace()
     elif models:
         space = space.model_copy(update={"model": tuple(models)})
-    points = plan_points(space, plan)
     opened = open_corpus(corpus)
     summary = opened.scan()
+    points = plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops)
     load_normalizer(normalizer)
     real = [model for model in space.model if not model.startswith(FAKE_PREFIX)]
     for model in dict.fromkeys([*real, *([reference_model] if reference_model else [])]):

@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["AXES", "SearchSpace", "parse_axes", "read_space"]
+__all__ = ["AXES", "SearchSpace", "parse_axes", "parse_numbers", "read_space"]
 
 
 class SearchSpace(BaseModel):
@@ -117,6 +117,18 @@ def parse_axes(flags: Sequence[str]) -> dict[str, list[str]]:
             raise SpaceError(f"--axis '{name.strip()}' is given twice. List all its values in one flag.")
         axes[name.strip()] = values
     return axes
+
+
+def parse_numbers(flag: str, listed: str | None) -> list[float]:
+    """Parse a flag's comma-separated numbers; none where it is not given.
+
+    Raises:
+        SpaceError: One is not a number.
+    """
+    try:
+        return [float(value) for value in (listed or "").split(",") if value.strip()]
+    except ValueError:
+        raise SpaceError(f"{flag} '{listed}': write numbers, for example {flag} 20,40,80.") from None
 
 
 def _lower_first(message: str) -> str:

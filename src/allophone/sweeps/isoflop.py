@@ -1,0 +1,81 @@
+"""Compositions of equal compute: the points of a space whose executed FLOPs meet a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+
+from allophone.audio.mel import context_frames
+from allophone.costs.executed import whisper_flops
+from allophone.dimensions import SAMPLE_RATE, WhisperDimensions
+from allophone.errors import SpaceError
+from allophone.models.engine import text_token_cap
+from allophone.records import OperatingPoint
+
+__all__ = ["TOLERANCE", "isoflop_points", "predicted_flops"]
+
+TOLERANCE = 0.1  # a composition meets a budget when its mean compute is within this share of it
+_TOKENS_PER_SECOND = 3.4  # English at about 2.6 words a second and 1.3 tokens a word
+
+
+def isoflop_points(
+    points: Sequence[OperatingPoint],
+    budgets_gflops: Sequence[float],
+    durations_s: Sequence[float],
+    dimensions: Mapping[str, WhisperDimensions],
+) -> list[OperatingPoint]:
+    """Return the points whose predicted mean compute is within a tenth of a budget, budgets in order.
+
+    Args:
+        points: All combinations of a space.
+        budgets_gflops: Executed GFLOPs an utterance.
+        durations_s: Lengths of utterances that stand for the corpus.
+        dimensions: Dimensions of every model that occurs.
+
+    Raises:
+        SpaceError: There is no budget, one is not positive, or no point meets it; the message names the nearest cost.
+    """
+    if not budgets_gflops:
+        raise SpaceError("plan isoflop needs budgets: --budgets 20,40,80 (executed GFLOPs an utterance).")
+    means = {
+        point: sum(predicted_flops(dimensions[point.model], length, point) for length in durations_s)
+        / len(durations_s)
+        / 1e9
+        for point in points
+    }
+    chosen: list[OperatingPoint] = []
+    for budget in budgets_gflops:
+        if not budget > 0:
+            raise SpaceError(f"budget {budget:g}: give GFLOPs an utterance, above 0.")
+        met = [point for point in points if abs(means[point] - budget) <= TOLERANCE * budget]
+        if not met:
+            nearest = min(means, key=lambda point: abs(means[point] - budget))
+            raise SpaceError(
+                f"budget {budget:g}: no point of the space costs that within {TOLERANCE:.0%}; the nearest is "
+                f"{nearest.name} with {means[nearest]:.1f} GFLOPs. Widen the space or move the budget."
+            )
+        chosen += met
+    return list(dict.fromkeys(chosen))
+
+
+def predicted_flops(dims: WhisperDimensions, duration_s: float, point: OperatingPoint) -> int:
+    """Return the executed FLOPs of one utterance under an assumed speaking rate of 3.4 tokens a second.
+
+    Args:
+        dims: The model.
+        duration_s: Length of the recording.
+        point: The operating point.
+    """
+    compressed_s = duration_s / point.speed
+    windows = max(1, ceil(compressed_s / point.window_s))
+    frames = context_frames(ceil(compressed_s / windows * SAMPLE_RATE), point)
+    tokens = min(ceil(duration_s / windows * _TOKENS_PER_SECOND) + 1, text_token_cap(duration_s / windows))
+    return whisper_flops(
+        dims,
+        window_frames=[frames] * windows,
+        window_tokens=[tokens] * windows,
+        prompt_tokens=4 if dims.multilingual else 2,
+        token_stride=point.token_stride,
+        beam_size=point.beam_size,
+        no_speech_prob=True,
+    ).total
