@@ -23,7 +23,8 @@ def sweep(
         str,
         typer.Option(
             help="star: one axis at a time round a centre; grid: every combination; "
-            "isoflop: combinations of equal compute, see --budgets."
+            "isoflop: combinations of equal compute, see --budgets; "
+            "race: every combination, given up once surely dominated."
         ),
     ] = "star",
     budgets: Annotated[
@@ -33,6 +34,7 @@ def sweep(
         list[str] | None, typer.Option(help="Values of an axis, e.g. token_stride=1,2,4; may be repeated.")
     ] = None,
     space: Annotated[Path | None, typer.Option(help="A TOML file with one key an axis.")] = None,
+    race_cost: Annotated[str, typer.Option(help="For race: the cost that points are judged by.")] = "rtf",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print points, compute and time, and measure nothing.")
     ] = False,
@@ -66,6 +68,7 @@ def sweep(
                 space=search_space,
                 plan=plan,
                 budgets_gflops=budgets_gflops,
+                race_cost=race_cost,
                 normalizer=normalizer,  # type: ignore[arg-type]
                 language=language,
                 reference_model=reference_model,

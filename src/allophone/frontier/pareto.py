@@ -161,6 +161,7 @@ class Frontier:
             "confidence": self.confidence,
             "notices": [*self.run.notices, *self.warnings],
             "failures": [{"utterance_id": name, "error": reason} for name, reason in self.run.failures],
+            "eliminated": [asdict(item) for item in self.run.eliminated],
             "tie_groups": [list(group) for group in self.tie_groups],
             "points": [
                 {

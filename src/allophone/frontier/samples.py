@@ -16,7 +16,7 @@ from allophone.measure.quantiles import resample_quantile
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["RunSamples", "read_samples", "resample_objective"]
+__all__ = ["RunSamples", "read_samples", "resample_objective", "share_utterances"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -57,6 +57,19 @@ _COLUMNS = {
     "published_flops": "published_flops",
     "peak_memory_bytes": "peak_memory_bytes",
 }
+
+
+# An utterance counts where every asked point has a row without error: comparisons are paired.
+_SHARED = """
+CREATE TEMP TABLE shared AS
+SELECT utterance_index FROM measurements WHERE point IN (SELECT name FROM asked)
+GROUP BY utterance_index HAVING count(*) = ? AND count(error) = 0
+"""
+
+
+def share_utterances(connection: duckdb.DuckDBPyConnection, n_points: int) -> None:
+    """Make the table ``shared`` of utterances measured at all ``n_points`` points named in the table ``asked``."""
+    connection.execute(_SHARED, [n_points])
 
 
 def read_samples(connection: duckdb.DuckDBPyConnection, points: tuple[str, ...]) -> RunSamples:

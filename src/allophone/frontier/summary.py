@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allophone.errors import LedgerError
-from allophone.frontier.samples import RunSamples, read_samples
+from allophone.frontier.samples import RunSamples, read_samples, share_utterances
 from allophone.ledger.ledger import connect, failed_utterances
+from allophone.ledger.race_record import Elimination, read_race
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.measure.wer import word_error_rate
 from allophone.records import OperatingPoint
@@ -66,6 +67,7 @@ class RunSummary:
         failures: Utterance id and reason of every recording that could not be measured.
         notices: What a reader must know: rows missing, utterances left out.
         samples: The same measurements utterance by utterance, points in the same order.
+        eliminated: Points that a race gave up; they are not among ``points``.
     """
 
     run: RunRecord
@@ -73,14 +75,9 @@ class RunSummary:
     failures: tuple[tuple[str, str], ...]
     notices: tuple[str, ...]
     samples: RunSamples
+    eliminated: tuple[Elimination, ...] = ()
 
 
-# An utterance counts where every point has a row without error: comparisons are paired.
-_SHARED = """
-CREATE TEMP TABLE shared AS
-SELECT utterance_index FROM measurements WHERE point IN (SELECT name FROM asked)
-GROUP BY utterance_index HAVING count(*) = ? AND count(error) = 0
-"""
 _SUMMARY = """
 SELECT point, count(*), sum(duration_s), sum(hits), sum(substitutions), sum(insertions), sum(deletions),
        sum(text_tokens), sum(truncated_windows), sum(latency_s), quantile_disc(latency_s, 0.5),
@@ -97,7 +94,9 @@ def summarise_run(folder: Path) -> RunSummary:
         LedgerError: The folder is not a run, nothing is measured, or the points share no utterance.
     """
     run = read_run(folder)
-    by_name = {point.name: point for point in run.points}
+    eliminated = read_race(folder)[1]
+    given_up = {item.point for item in eliminated}
+    by_name = {point.name: point for point in run.points if point.name not in given_up}
     with connect(folder) as connection:
         connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(by_name)])
         counted = connection.execute(
@@ -107,16 +106,16 @@ def summarise_run(folder: Path) -> RunSummary:
         if not started:
             raise LedgerError(f"{folder}: no point of this run is measured yet. Run its sweep.")
         connection.execute("DELETE FROM asked WHERE name NOT IN (SELECT DISTINCT point FROM measurements)")
-        connection.execute(_SHARED, [len(started)])
+        share_utterances(connection, len(started))
         rows = {str(row[0]): row for row in connection.execute(_SUMMARY).fetchall()}
         names = tuple(name for name in by_name if name in rows)
         if not names:
             raise LedgerError(f"{folder}: no utterance is measured at every point yet. Let its sweep go on.")
         samples = read_samples(connection, names)
         failures = failed_utterances(folder)
-        notices = _notices(connection, run, started, len(failures))
+        notices = _notices(connection, run, len(by_name), started, len(failures))
     points = tuple(_point(by_name[name], rows[name]) for name in names)
-    return RunSummary(run, points, failures, notices, samples)
+    return RunSummary(run, points, failures, notices, samples, tuple(eliminated))
 
 
 def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
@@ -147,17 +146,17 @@ def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
 
 
 def _notices(
-    connection: duckdb.DuckDBPyConnection, run: RunRecord, started: dict[str, int], failed: int
+    connection: duckdb.DuckDBPyConnection, run: RunRecord, n_points: int, started: dict[str, int], failed: int
 ) -> tuple[str, ...]:
     notices = []
     if run.relative_to is not None:
         notices.append(f"Errors are counted relative to {run.relative_to}, not against references: they are not WER.")
-    wanted = len(run.points) * run.n_utterances
+    wanted = n_points * run.n_utterances
     have = sum(started.values())
     if have < wanted:
         notices.append(f"The run is in progress: {have} of {wanted} rows are measured.")
-    if missing := len(run.points) - len(started):
-        notices.append(f"{missing} of {len(run.points)} points have no measurement yet and are left out.")
+    if missing := n_points - len(started):
+        notices.append(f"{missing} of {n_points} points have no measurement yet and are left out.")
     shared = connection.execute("SELECT count(*) FROM shared").fetchall()[0][0]
     if failed:
         notices.append(f"{failed} recordings could not be read and are left out.")

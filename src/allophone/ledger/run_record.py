@@ -47,7 +47,7 @@ class RunRecord(BaseModel):
     """Everything that must not change while a run is measured.
 
     ``space`` holds the axes as asked for; ``points`` what the plan made of them. Times are comparable only within one
-    ``machine``, ``threads`` and ``device``.
+    ``machine``, ``threads`` and ``device``. ``race_cost`` is the cost that a race judges by, None for other plans.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +68,7 @@ class RunRecord(BaseModel):
     relative_to: str | None
     device: str
     threads: int
+    race_cost: str | None = None
     machine: MachineStamp
 
     @property

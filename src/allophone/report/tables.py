@@ -8,7 +8,7 @@ from math import isfinite, isnan
 from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier, FrontierPoint
 
-__all__ = ["Table", "frontier_table"]
+__all__ = ["Table", "frontier_table", "number_of"]
 
 _COLUMNS = ("wer", "rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes")
 
@@ -51,6 +51,13 @@ def frontier_table(frontier: Frontier) -> Table:
         cells = [_cell(point, name) for name in columns]
         errors = f"{summary.substitutions}/{summary.deletions}/{summary.insertions}"
         rows.append((point.name, *cells, _share(summary.roofline_share), errors, _verdict(point)))
+    for gone in frontier.run.eliminated:
+        shown = {"wer": number_of("wer", gone.wer)}
+        if (raced := frontier.run.run.race_cost) is not None:
+            shown[raced] = number_of(raced, gone.cost)
+        cells = [shown.get(name, "") for name in columns]
+        verdict = f"given up after {gone.utterances}: dominated by {gone.dominated_by} ({_p(gone.p_dominated)})"
+        rows.append((gone.point, *cells, "", "", verdict))
     first = frontier.points[0].summary
     compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"
     costs = " and ".join(cost.title for cost in frontier.costs)
@@ -59,7 +66,10 @@ def frontier_table(frontier: Frontier) -> Table:
         title=f"{record.quality_name} against {costs}: {compared} of {record.corpus}",
         columns=("point", *(heads[name] for name in columns), "of peak %", "S/D/I", "verdict"),
         rows=tuple(rows),
-        muted=tuple(point.status == "dominated" for point in frontier.points),
+        muted=(
+            *(point.status == "dominated" for point in frontier.points),
+            *(True for _ in frontier.run.eliminated),
+        ),
         notes=(
             *frontier.run.notices,
             *frontier.warnings,
@@ -72,16 +82,16 @@ def frontier_table(frontier: Frontier) -> Table:
 
 
 def _cell(point: FrontierPoint, name: str) -> str:
-    objective = OBJECTIVES[name]
-
-    def number(value: float) -> str:
-        return objective.show(value).split(" ")[0]
-
-    shown = number(getattr(point.summary, name))
+    shown = number_of(name, getattr(point.summary, name))
     interval = point.intervals.get(name)
     if interval is None or not isfinite(interval.low) or interval.low == interval.high:
         return shown
-    return f"{shown} [{number(interval.low)}, {number(interval.high)}]"
+    return f"{shown} [{number_of(name, interval.low)}, {number_of(name, interval.high)}]"
+
+
+def number_of(name: str, value: float) -> str:
+    """Return an objective's value as people read it, without its unit."""
+    return OBJECTIVES[name].show(value).split(" ")[0]
 
 
 def _share(share: float) -> str:
@@ -91,16 +101,16 @@ def _share(share: float) -> str:
 def _verdict(point: FrontierPoint) -> str:
     star = "*" if point.measured_on else ""
     if point.status == "on":
-        return f"on{star} (p {_probability(point.p_on_frontier)})"
+        return f"on{star} ({_p(point.p_on_frontier)})"
     if point.status == "dominated":
-        return f"dominated by {point.dominated_by} (p {_probability(point.p_dominated)})"
+        return f"dominated by {point.dominated_by} ({_p(point.p_dominated)})"
     if point.status == "tied":
-        return f"tied{star} (on with p {_probability(point.p_on_frontier)})"
+        return f"tied{star} (on with {_p(point.p_on_frontier)})"
     return "not measured"
 
 
-def _probability(p: float) -> str:
+def _p(p: float) -> str:
     # Never 0.00 or 1.00: a bootstrap is not certain of anything.
     if isnan(p):
-        return "unknown"
-    return "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"
+        return "p unknown"
+    return "p > 0.99" if p > 0.99 else "p < 0.01" if p < 0.01 else f"p {p:.2f}"

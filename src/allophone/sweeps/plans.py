@@ -18,7 +18,7 @@ from allophone.sweeps.space import SearchSpace
 
 __all__ = ["Plan", "plan_points"]
 
-Plan = Literal["star", "grid", "isoflop"]
+Plan = Literal["star", "grid", "isoflop", "race"]
 
 # Axes that vary alone in a star; the context axes are one arm, since margin and floor mean nothing at full context.
 _ARMS = ("window_s", "token_stride", "speed", "compute_type", "beam_size")
@@ -30,7 +30,8 @@ def plan_points(
     """Return the points of a plan, each once, models outermost.
 
     ``star`` varies one axis at a time round the centre (the first value of each axis), for every model; ``grid`` is
-    every combination; ``isoflop`` is those combinations whose predicted compute on the corpus meets a budget.
+    every combination; ``isoflop`` is those combinations whose predicted compute on the corpus meets a budget; ``race``
+    is every combination too, but gives up points on the way (:mod:`allophone.sweeps.race`).
 
     Args:
         space: The axes.

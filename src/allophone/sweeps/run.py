@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
 from allophone.errors import AudioError, CorpusError
+from allophone.frontier.objectives import find_cost
 from allophone.ledger.ledger import Ledger, failed_utterances
-from allophone.ledger.run_record import RunRecord, machine_stamp
+from allophone.ledger.run_record import MachineStamp, RunRecord, machine_stamp
 from allophone.measure.wer import Normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import resolve_weights
@@ -22,6 +22,7 @@ from allophone.sweeps.executor import LocalExecutor, WeightsKey
 from allophone.sweeps.plans import plan_points
 from allophone.sweeps.references import reference_point, require_references, transcribe_references, with_references
 from allophone.sweeps.roofline import device_rates
+from allophone.sweeps.rounds import run_race, tasks_for
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings, Task
 
@@ -74,6 +75,7 @@ def sweep(
     space: SearchSpace | None = None,
     plan: str = "star",
     budgets_gflops: Sequence[float] = (),
+    race_cost: str = "rtf",
     normalizer: Normalizer = "english",
     language: str = "en",
     reference_model: str | None = None,
@@ -91,8 +93,9 @@ def sweep(
         out: The run folder.
         models: Models to compare; a shorthand for a space with only this axis set.
         space: The axes; the default space of :class:`SearchSpace` where None.
-        plan: ``star``, ``grid`` or ``isoflop``.
+        plan: ``star``, ``grid``, ``isoflop`` or ``race``.
         budgets_gflops: Executed GFLOPs an utterance that the compositions of ``isoflop`` have to meet.
+        race_cost: The cost by which ``race`` judges points.
         normalizer: How texts are normalised before words are counted.
         language: Language of the prompt, or ``auto``.
         reference_model: Transcribe with this model first and measure relative to its transcripts.
@@ -124,6 +127,7 @@ def sweep(
         if not model.startswith(FAKE_PREFIX):
             resolve_weights(model)
     machine = machine_stamp()
+    find_cost(race_cost)
     stand_in = reference_point(reference_model) if reference_model else None
     if stand_in is None:
         require_references(opened)
@@ -135,46 +139,53 @@ def sweep(
         threads=threads or max(1, machine.cores // workers),
         rates=device_rates(machine) if real and device == "cpu" else None,
     )
-    record = continue_run(folder, _record(summary, points, plan, space, settings, machine), extend=extend)
-    engine_s = 0.0
+    record = continue_run(folder, _record(summary, points, plan, space, settings, machine, race_cost), extend=extend)
     with Ledger(folder, record) as ledger:
         utterances: Callable[[], Iterator[Utterance]] = opened.__iter__
         if stand_in is not None:
             _make_references(opened, summary, stand_in, folder, settings, progress)
             utterances = lambda: with_references(opened, folder)  # noqa: E731
-        total = len(points) * summary.n_utterances
-        done = before = sum(ledger.count_done(point.name) for point in points)
-        measuring = time.monotonic()
+        meter = _Meter(len(points) * summary.n_utterances, sum(ledger.count_done(point.name) for point in points))
         with LocalExecutor(settings, parallel=workers) as executor:
-            for result in executor.run(_tasks(utterances(), points, ledger)):
-                ledger.append(result.rows)
-                engine_s += result.seconds
-                if strict and (reason := result.rows[0].error):
-                    raise AudioError(f"utterance '{result.rows[0].utterance_id}': {reason}")
-                done += len(result.rows)
-                if progress is not None:
-                    pace = (time.monotonic() - measuring) / (done - before)
-                    progress(Progress("measuring", done, total, pace * (total - done)))
+
+            def measure(tasks: Iterator[tuple[WeightsKey, Task]]) -> None:
+                for result in executor.run(tasks):
+                    ledger.append(result.rows)
+                    if strict and (reason := result.rows[0].error):
+                        raise AudioError(f"utterance '{result.rows[0].utterance_id}': {reason}")
+                    meter.advance(len(result.rows), result.seconds, progress)
+
+            if plan == "race":
+                run_race(list(utterances()), points, folder, race_cost, ledger, measure, meter.give_up)
+            else:
+                measure(tasks_for(enumerate(utterances()), points, ledger))
         rows = sum(ledger.count_done(point.name) for point in points)
     failures = failed_utterances(folder)
     if len(failures) == summary.n_utterances:
         raise CorpusError(
             f"{opened.path}: not one of the {len(failures)} recordings could be read; the first: {failures[0][1]}"
         )
-    return SweepResult(folder, len(points), rows, failures, engine_s, time.monotonic() - started)
+    return SweepResult(folder, len(points), rows, failures, meter.engine_s, time.monotonic() - started)
 
 
-def _tasks(
-    utterances: Iterator[Utterance], points: Sequence[OperatingPoint], ledger: Ledger
-) -> Iterator[tuple[WeightsKey, Task]]:
-    groups: dict[WeightsKey, list[OperatingPoint]] = {}
-    for point in points:
-        groups.setdefault(point.weights_key, []).append(point)
-    for index, utterance in enumerate(utterances):
-        for key, members in groups.items():
-            missing = tuple(point for point in members if not ledger.is_done(point.name, index))
-            if missing:
-                yield key, Task(index, utterance, missing)
+class _Meter:
+    """Counts rows and engine seconds, and estimates the rest from this sitting's pace."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done, self.before = total, done, done
+        self.engine_s = 0.0
+        self._started = time.monotonic()
+
+    def advance(self, rows: int, seconds: float, progress: Callable[[Progress], None] | None) -> None:
+        self.done += rows
+        self.engine_s += seconds
+        if progress is not None:
+            pace = (time.monotonic() - self._started) / (self.done - self.before)
+            progress(Progress("measuring", self.done, self.total, pace * (self.total - self.done)))
+
+    def give_up(self, rows: int) -> None:
+        """Take rows that will never be measured off the total."""
+        self.total -= rows
 
 
 def _make_references(
@@ -198,7 +209,8 @@ def _record(
     plan: str,
     space: SearchSpace,
     settings: Settings,
-    machine: Any,
+    machine: MachineStamp,
+    race_cost: str,
 ) -> RunRecord:
     return RunRecord(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -215,5 +227,6 @@ def _record(
         relative_to=settings.relative_to,
         device=settings.device,
         threads=settings.threads,
+        race_cost=race_cost if plan == "race" else None,
         machine=machine,
     )

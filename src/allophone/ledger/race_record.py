@@ -1,0 +1,61 @@
+"""``race.json``: which points a race has given up, after how much evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from allophone.errors import LedgerError
+from allophone.ledger.run_record import write_json
+
+__all__ = ["RACE_FILE", "Elimination", "read_race", "write_race"]
+
+RACE_FILE = "race.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Elimination:
+    """A point that is measured no further.
+
+    Args:
+        point: Its name.
+        utterances: Utterances that it was judged on.
+        dominated_by: The point that dominates it.
+        p_dominated: Probability of that, from the paired, speaker-blocked bootstrap at that look.
+        wer: Its word error rate then, a fraction.
+        cost: Its cost then, in base units.
+    """
+
+    point: str
+    utterances: int
+    dominated_by: str
+    p_dominated: float
+    wer: float
+    cost: float
+
+
+def write_race(folder: Path, looks_done: int, eliminated: list[Elimination]) -> None:
+    """Write the state of a race, whole or not at all.
+
+    Raises:
+        LedgerError: The folder cannot be written.
+    """
+    fields = {"looks_done": looks_done, "eliminated": [asdict(item) for item in eliminated]}
+    write_json(folder / RACE_FILE, json.dumps(fields, indent=1) + "\n")
+
+
+def read_race(folder: Path) -> tuple[int, list[Elimination]]:
+    """Return how many looks a race has taken and the points it has given up; none where the run is no race.
+
+    Raises:
+        LedgerError: The file is damaged.
+    """
+    path = folder / RACE_FILE
+    if not path.exists():
+        return 0, []
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return int(fields["looks_done"]), [Elimination(**item) for item in fields["eliminated"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LedgerError(f"{path}: damaged ({error}). Delete it; the same sweep judges the looks again.") from None
