@@ -12,13 +12,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_the_quickstart_runs_as_printed(tmp_path, spoken):
+def test_the_quickstart_runs_as_printed(tmp_path, speech):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     recordings = tmp_path / "recordings"
     recordings.mkdir()
-    for name, (path, text) in zip(("one", "two"), spoken.items(), strict=False):
-        (recordings / f"{name}.wav").write_bytes(Path(path).read_bytes())
-        (recordings / f"{name}.txt").write_text(text)
+    for name, recording in zip(("one", "two"), speech, strict=False):
+        (recordings / f"{name}.wav").write_bytes(recording.path.read_bytes())
+        (recordings / f"{name}.txt").write_text(recording.text)
     script = tmp_path / "quickstart.py"
     script.write_text(code)
     done = subprocess.run(

@@ -11,6 +11,7 @@ The tree::
     ├── WeightsError                weights that are missing, damaged or cannot be fetched
     ├── LedgerError                 a run folder that cannot be read, written or continued
     ├── InfeasibleError             no operating point meets the constraints
+    ├── LawError                    no law can be fitted that is to be believed
     └── MissingExtraError           an optional dependency that is not installed
 
 A message names the file, the field and the remedy; it is the whole of what a user sees.
@@ -21,6 +22,7 @@ __all__ = [
     "AudioError",
     "CorpusError",
     "InfeasibleError",
+    "LawError",
     "LedgerError",
     "MissingExtraError",
     "SpaceError",
@@ -68,6 +70,10 @@ class LedgerError(AllophoneError):
 
 class InfeasibleError(AllophoneError):
     """No operating point meets the constraints."""
+
+
+class LawError(AllophoneError):
+    """No law can be fitted to the points, or not one that is to be believed."""
 
 
 class MissingExtraError(AllophoneError):

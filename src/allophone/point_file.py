@@ -19,7 +19,8 @@ class PointFile(BaseModel):
     """The contents of ``point.json``.
 
     ``measured`` holds the objectives that were measured, in base units; ``quality_name`` says whether the error rate is
-    WER or relative to a model.
+    WER or relative to a model. ``probability`` is that of meeting all constraints of the question,
+    ``confidence`` the one asked for; both are None where the constraints were taken as measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +31,8 @@ class PointFile(BaseModel):
     question: str = ""
     explanation: list[str] = []
     quality_name: str = ""
+    confidence: float | None = None
+    probability: float | None = None
     measured: dict[str, float | None] = {}
     corpus: str = ""
     fingerprint: str = ""

@@ -115,7 +115,10 @@ class OperatingPoint(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One recognised word with its place in the recording, in seconds, and its mean token probability."""
+    """One recognised word with its place in the recording, in seconds, and its mean token probability.
+
+    ``text`` keeps the space before the word where the language writes one, so words joined are the segment's text.
+    """
 
     text: str
     start_s: float

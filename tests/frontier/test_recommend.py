@@ -1,14 +1,21 @@
 from itertools import product
 from math import inf, nan
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from allophone.errors import InfeasibleError, SpaceError
+from allophone.frontier.confidence import limits_held
 from allophone.frontier.recommend import recommend
-from allophone.frontier.summary import PointSummary
+from allophone.frontier.samples import RunSamples
+from allophone.frontier.summary import PointSummary, summarise_run
+from allophone.measure.blocks import draw_blocks
 from allophone.records import OperatingPoint
+from builders import write_run
+
+GIVEN = {"points", "utterances", "speakers", "words", "duration_s", "errors"}
 
 
 def point(stride: int, wer: float, rtf: float, memory: float = 1e9, gflops: float = 10.0) -> PointSummary:
@@ -141,3 +148,103 @@ def test_every_pair_of_limits_on_a_grid_is_met_by_the_choice():
             continue
         assert chosen.wer <= max_wer
         assert chosen.rtf <= max_rtf
+
+
+def uncertain_run(folder, *, n=90, n_speakers=30, seed=0):
+    """Three points: cheap, dear and slightly better (by 0.1 word of ten), dear and clearly better but slow."""
+    rng = np.random.default_rng(seed)
+    hard = rng.binomial(4, 0.35, size=n)  # shared by all points
+    rows = {}
+    for point_, errors, latency in (
+        (CHEAP.point, hard + rng.binomial(1, 0.5, size=n) + 1, 0.2),
+        (MIDDLE.point, hard + rng.binomial(1, 0.4, size=n) + 1, 0.5),
+        (GOOD.point, hard, 2.0),
+    ):
+        rows[point_] = [
+            {"hits": 10 - int(e), "substitutions": int(e), "latency_s": latency, "speaker": f"s{i % n_speakers}"}
+            for i, e in enumerate(errors)
+        ]
+    return summarise_run(write_run(folder, rows))
+
+
+def test_with_confidence_the_choice_meets_the_limit_that_surely(tmp_path):
+    run = uncertain_run(tmp_path / "r")
+    wers = {p.name: p.wer for p in run.points}
+    tight = wers[MIDDLE.name] + 1e-6  # met as measured, but no more than a coin's throw
+    assert recommend(run, {"wer": tight}).chosen.name == MIDDLE.name
+    sure = recommend(run, {"wer": tight}, confidence=0.9)
+    assert sure.chosen.name == GOOD.name
+    assert sure.probability >= 0.9
+    assert sure.confidence == 0.9
+    assert sure.warnings == ()
+    assert sure.feasible == 1
+    assert (sure.binding, sure.without_binding.name) == ("wer", CHEAP.name)
+    assert any("probability" in line for line in sure.explain())
+
+
+def test_without_constraints_confidence_names_the_ties_and_what_would_decide(tmp_path):
+    run = uncertain_run(tmp_path / "r", seed=1)
+    answer = recommend(run, {"rtf": 0.1}, confidence=0.9)
+    assert answer.chosen.name == MIDDLE.name
+    assert answer.probability == 1.0
+    (tie,) = answer.ties
+    assert tie.point.name == CHEAP.name
+    assert tie.difference.low <= 0 <= tie.difference.high
+    # 90 utterances of 30 speakers: three utterances come with every speaker
+    assert tie.more_utterances == pytest.approx(3 * tie.more_speakers, abs=3)
+    lines = answer.explain()
+    assert any(f"takes about {tie.more_utterances:.0f} more utterances" in line for line in lines)
+
+
+def test_enough_utterances_decide_the_tie(tmp_path):
+    run = uncertain_run(tmp_path / "r", n=6000, n_speakers=600)
+    answer = recommend(run, {"rtf": 0.1}, confidence=0.9)
+    assert (answer.chosen.name, answer.ties) == (MIDDLE.name, ())
+    assert any("No other point" in line for line in answer.explain())
+
+
+def test_met_as_measured_but_not_surely_is_said(tmp_path):
+    run = uncertain_run(tmp_path / "r")
+    limit = min(p.wer for p in run.points) + 1e-6
+    with pytest.raises(
+        InfeasibleError, match=r"as measured 1 of 3 points .* none with that probability\. .*-s1-.*0\.[45]"
+    ):
+        recommend(run, {"wer": limit}, confidence=0.9)
+    with pytest.raises(InfeasibleError, match="comes nearest; its word error rate"):
+        recommend(run, {"wer": 0.001}, confidence=0.9)
+
+
+def test_few_speakers_are_warned_of(tmp_path):
+    few = recommend(uncertain_run(tmp_path / "few", n_speakers=3), confidence=0.9)
+    assert "Only 3 speakers" in few.warnings[0]
+    one = recommend(uncertain_run(tmp_path / "one", n_speakers=1), confidence=0.9)
+    assert "say nothing about other speakers" in one.warnings[0]
+    assert one.explain()[-1] == one.warnings[0]
+
+
+def test_confidence_needs_measurements_and_a_possible_value(tmp_path):
+    with pytest.raises(SpaceError, match="points alone"):
+        recommend(POINTS, confidence=0.9)
+    with pytest.raises(SpaceError, match=r"between 0\.5 and 1"):
+        recommend(uncertain_run(tmp_path / "r"), confidence=0.3)
+
+
+def test_a_stated_probability_is_about_right():
+    """Over corpora drawn afresh, a point whose true rate is the limit is accepted at 0.9 in about a tenth of them."""
+    rng = np.random.default_rng(7)
+    accepted = []
+    for _ in range(200):
+        speaker = rng.normal(0, 0.05, size=40)
+        errors = rng.binomial(10, np.clip(0.25 + np.repeat(speaker, 5), 0, 1))
+        samples = RunSamples(
+            points=("p",),
+            utterances=tuple(map(str, range(200))),
+            speakers=tuple(f"s{i // 5}" for i in range(200)),
+            words=np.full(200, 10.0),
+            duration_s=np.ones(200),
+            errors=errors[None].astype(float),
+            **{name: np.ones((1, 200)) for name in RunSamples.__dataclass_fields__ if name not in GIVEN},
+        )
+        resample = draw_blocks(samples.speakers, n_replicates=1000)
+        accepted.append(limits_held(samples, {"wer": 0.25}, resample)["wer"].mean() >= 0.9)
+    assert 0.05 <= np.mean(accepted) <= 0.16

@@ -98,6 +98,20 @@ def test_reading_what_is_no_run_names_the_remedy(tmp_path):
         connect(tmp_path / "r")
 
 
+def test_measurements_without_a_column_or_damaged_are_an_error_that_names_the_remedy(tmp_path):
+    import duckdb
+
+    run = write_run(tmp_path / "r", {A: [{}]})
+    file = run / "measurements" / f"{A.name}.parquet"
+    duckdb.execute(f"COPY (SELECT * EXCLUDE latency_s FROM read_parquet('{file}')) TO '{file}.2' (FORMAT parquet)")
+    file.with_suffix(".parquet.2").replace(file)
+    with pytest.raises(LedgerError, match=r"latency_s.*Use the version that wrote it"):
+        connect(run)
+    file.write_bytes(b"no parquet")
+    with pytest.raises(LedgerError, match="cannot be read"):
+        connect(run)
+
+
 def test_a_folder_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "r").write_text("not a folder")
     with pytest.raises(LedgerError, match="cannot be written"):

@@ -29,3 +29,18 @@ def test_a_relative_run_says_so_in_the_saved_point(tmp_path):
     saved = decide(run, {})
     assert "relative to base" in saved.quality_name
     assert any("not WER" in line for line in saved.explanation)
+
+
+def test_the_probability_is_saved_with_the_point(tmp_path):
+    rows = [{"speaker": f"s{i}", "latency_s": 1.0 + 0.01 * (i % 3)} for i in range(30)]
+    run = write_run(tmp_path / "r", {TINY: rows})
+    save_decision(run, decide(run, {"rtf": 0.2}, confidence=0.9), tmp_path / "point.json")
+    saved = read_point(tmp_path / "point.json")
+    assert (saved.confidence, saved.probability) == (0.9, 1.0)
+    assert "met with probability 0.9" in saved.question
+    assert decide(run, {"rtf": 0.2}).probability is None
+
+
+def test_a_point_saved_without_a_probability_is_still_read(tmp_path):
+    (tmp_path / "point.json").write_text(json.dumps({"schema_version": 1, "point": TINY.model_dump()}))
+    assert read_point(tmp_path / "point.json").probability is None

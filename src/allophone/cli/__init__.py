@@ -11,6 +11,7 @@ from allophone.cli.cost import cost
 from allophone.cli.demo import demo
 from allophone.cli.doctor import doctor
 from allophone.cli.frontier import frontier
+from allophone.cli.law import law
 from allophone.cli.models import models
 from allophone.cli.recommend import recommend
 from allophone.cli.report import report
@@ -46,7 +47,7 @@ def _root(
     pass
 
 
-for _verb in (sweep, frontier, recommend, transcribe, report, cost, models, doctor, demo):
+for _verb in (sweep, frontier, recommend, transcribe, report, law, cost, models, doctor, demo):
     app.command()(_verb)
 
 

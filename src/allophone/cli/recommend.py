@@ -25,6 +25,10 @@ def recommend(
         str | None,
         typer.Option(help="wer, rtf, latency_p50_s, latency_p95_s, executed_gflops or peak_memory_bytes."),
     ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Probability with which all limits must hold, e.g. 0.9; without it, as measured."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Save the operating point here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the saved form.")] = False,
 ) -> None:
@@ -39,7 +43,7 @@ def recommend(
         "peak_memory_bytes": None if max_memory_gb is None else max_memory_gb * 1e9,
     }
     constraints = {name: limit for name, limit in given.items() if limit is not None}
-    saved = decide(run, constraints, minimise)
+    saved = decide(run, constraints, minimise, confidence)
     save_decision(run, saved, out)
     if as_json:
         typer.echo(saved.model_dump_json(indent=1))

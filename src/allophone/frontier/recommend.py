@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import inf, isfinite, isnan
 
 from allophone.errors import InfeasibleError, SpaceError
+from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties, limits_held, share_held
+from allophone.frontier.dominance import BoolArray
 from allophone.frontier.objectives import OBJECTIVES, find_objective
 from allophone.frontier.summary import PointSummary, RunSummary
 
@@ -26,6 +28,11 @@ class Recommendation:
         binding: The constraint that, dropped alone, would allow the greatest gain in the minimised objective; None
             where dropping any one changes nothing.
         without_binding: The point that would then be chosen.
+        confidence: Probability with which the constraints had to be met, or None where they were taken as measured.
+        probability: Probability that the chosen point meets all of them; None likewise.
+        ties: Points that also meet them so surely and that cannot be told from the chosen one in the minimised
+            objective, the nearest first.
+        warnings: What a reader of the probabilities must know.
     """
 
     question: str
@@ -35,6 +42,10 @@ class Recommendation:
     feasible: int
     binding: str | None
     without_binding: PointSummary | None
+    confidence: float | None = None
+    probability: float | None = None
+    ties: tuple[Tie, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def explain(self) -> list[str]:
         """Return the answer in sentences."""
@@ -50,6 +61,34 @@ class Recommendation:
             lines.append(f"The limit on {limit} binds: without it {self.without_binding.name} would give {gain}.")
         elif self.constraints:
             lines.append("No constraint binds: dropping any one of them would not change the answer.")
+        if self.confidence is not None and self.probability is not None:
+            if self.constraints:
+                lines.append(
+                    f"It meets all limits with probability {self.probability:.3f} ({self.confidence:g} asked)."
+                )
+            lines += self._explain_ties(self.confidence)
+        return [*lines, *self.warnings]
+
+    def _explain_ties(self, confidence: float) -> list[str]:
+        objective = OBJECTIVES[self.minimised]
+        if not self.ties:
+            return [f"No other point that could be chosen is tied with it in {objective.title}."]
+        nearest = self.ties[0]
+        names = ", ".join(tie.point.name for tie in self.ties)
+        lines = [
+            f"Tied with it in {objective.title}, the paired difference's {100 * confidence:g} % interval including "
+            f"zero: {names}."
+        ]
+        if isfinite(nearest.more_utterances):
+            speakers = "" if nearest.more_speakers is None else f" from about {nearest.more_speakers:.0f} more speakers"
+            apart = objective.show(abs(nearest.difference.estimate))
+            lines.append(
+                f"To decide between it and {nearest.point.name} ({apart} apart) "
+                f"takes about {nearest.more_utterances:.0f} more utterances{speakers}, if the difference is as "
+                f"observed (power {POWER:g})."
+            )
+        else:
+            lines.append(f"{nearest.point.name} is equal to it as measured: no number of utterances would decide.")
         return lines
 
 
@@ -57,20 +96,26 @@ def recommend(
     run: RunSummary | Sequence[PointSummary],
     constraints: Mapping[str, float] | None = None,
     minimise: str | None = None,
+    confidence: float | None = None,
 ) -> Recommendation:
     """Choose the point that is lowest in one objective among those that meet every constraint.
 
-    Ties go to the lower word error rate, then the lower latency, then fewer FLOPs.
+    Ties go to the lower word error rate, then the lower latency, then fewer FLOPs. With a confidence, a point meets the
+    constraints when it does as measured and in at least that share of the paired, speaker-blocked replicates, widened
+    for few speakers, all of them hold together.
 
     Args:
         run: A summarised run, or its points.
         constraints: Largest allowed value by objective name, in base units (``{"wer": 0.12, "rtf": 0.1}``).
         minimise: Objective name. Where None: the word error rate, or the processing time if the word error rate is
             constrained.
+        confidence: Probability with which all constraints must hold, above 0.5; None takes points as measured.
 
     Raises:
-        SpaceError: Unknown objective, or a limit that is not a positive number.
-        InfeasibleError: No point meets the constraints; the message names the nearest one and what it misses by.
+        SpaceError: Unknown objective, a limit that is not a positive number, an impossible confidence, or a confidence
+            where there are only points, or one utterance.
+        InfeasibleError: No point meets the constraints; the message names the nearest one and what it misses by, or
+            with what probability it meets them.
     """
     points = run.points if isinstance(run, RunSummary) else tuple(run)
     limits = dict(constraints or {})
@@ -80,18 +125,59 @@ def recommend(
             raise SpaceError(f"the limit on {name} is {limit}; it must be a positive number.")
     minimised = minimise or ("rtf" if "wer" in limits else "wer")
     objective = find_objective(minimised)
-    feasible = _feasible(points, limits)
     question = f"Which operating point has the lowest {objective.title}"
     if limits:
         question += " with " + " and ".join(
             f"{OBJECTIVES[name].title} at most {OBJECTIVES[name].show(limit)}" for name, limit in limits.items()
         )
+    if confidence is not None and limits:
+        question += f", met with probability {confidence:g}"
     question += "?"
+    feasible = _feasible(points, limits)
     if not feasible:
         raise InfeasibleError(f"{question} None: {_nearest_miss(points, limits)}")
-    chosen = _lowest(feasible, minimised)
-    binding, without = _binding(points, limits, minimised, chosen)
-    return Recommendation(question, chosen, minimised, limits, len(feasible), binding, without)
+    if confidence is None:
+        chosen = _lowest(feasible, minimised)
+        binding, without = _binding(points, limits, minimised, chosen)
+        return Recommendation(question, chosen, minimised, limits, len(feasible), binding, without)
+    if not isinstance(run, RunSummary):
+        raise SpaceError("a confidence needs the run's measurements, not its points alone. Pass the summarised run.")
+    resample = draw_replicates(run.samples.speakers, confidence)
+    held = limits_held(run.samples, limits, resample)
+    share = share_held(points, held)
+    sure = [point for point in feasible if share[point.name] >= confidence]
+    if not sure:
+        nearest = max(feasible, key=lambda point: share[point.name])
+        raise InfeasibleError(
+            f"{question} None: as measured {len(feasible)} of {len(points)} points meet the limits, but none with that "
+            f"probability. {nearest.name} comes nearest, with probability {share[nearest.name]:.3f}. Measure more "
+            "utterances, or ask for less." + (f" {resample.warning}" if resample.warning else "")
+        )
+    chosen = _lowest(sure, minimised)
+    binding, without = _binding(points, limits, minimised, chosen, (confidence, held))
+    places = {point.name: index for index, point in enumerate(points)}
+    ties = find_ties(
+        run.samples,
+        resample,
+        points,
+        places[chosen.name],
+        tuple(places[point.name] for point in sure),
+        minimised,
+        confidence,
+    )
+    return Recommendation(
+        question,
+        chosen,
+        minimised,
+        limits,
+        len(sure),
+        binding,
+        without,
+        confidence,
+        share[chosen.name],
+        ties,
+        (resample.warning,) if resample.warning else (),
+    )
 
 
 def _feasible(points: Sequence[PointSummary], limits: Mapping[str, float]) -> list[PointSummary]:
@@ -108,12 +194,21 @@ def _lowest(points: Sequence[PointSummary], minimised: str) -> PointSummary:
 
 
 def _binding(
-    points: Sequence[PointSummary], limits: Mapping[str, float], minimised: str, chosen: PointSummary
+    points: Sequence[PointSummary],
+    limits: Mapping[str, float],
+    minimised: str,
+    chosen: PointSummary,
+    asked: tuple[float, Mapping[str, BoolArray]] | None = None,
 ) -> tuple[str | None, PointSummary | None]:
     best: tuple[str | None, PointSummary | None] = (None, None)
     lowest = getattr(chosen, minimised)
     for name in limits:
-        freed = _lowest(_feasible(points, {other: limits[other] for other in limits if other != name}), minimised)
+        others = {other: limit for other, limit in limits.items() if other != name}
+        candidates = _feasible(points, others)
+        if asked is not None:
+            share = share_held(points, {other: asked[1][other] for other in others})
+            candidates = [point for point in candidates if share[point.name] >= asked[0]]
+        freed = _lowest(candidates, minimised)
         if getattr(freed, minimised) < lowest:
             lowest = getattr(freed, minimised)
             best = (name, freed)

@@ -55,7 +55,14 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
         selects.append(f"SELECT {names} FROM read_parquet({_literal(finished)})")
     if journals:
         selects.append(f"SELECT {names} FROM {_journal_reader(journals)}")
-    connection.execute(f"CREATE VIEW measurements AS {' UNION ALL '.join(selects)}")
+    try:
+        connection.execute(f"CREATE VIEW measurements AS {' UNION ALL '.join(selects)}")
+    except duckdb.Error as error:
+        connection.close()
+        reason = str(error).partition("\n")[0]
+        raise LedgerError(
+            f"{measurements}: cannot be read ({reason}). Use the version that wrote it, or sweep into a new folder."
+        ) from None
     return connection
 
 

@@ -35,11 +35,11 @@ def read_variables(path: Path) -> dict[str, Variable]:
     """Read the table of variables.
 
     Raises:
-        WeightsError: The file is not a CTranslate2 model, or ends early.
+        WeightsError: The file cannot be read, is not a CTranslate2 model, or ends early.
     """
     variables: dict[str, Variable] = {}
-    size = path.stat().st_size
     try:
+        size = path.stat().st_size
         with path.open("rb") as file:
             version = _number(file, "I")
             if version not in _VERSIONS:
@@ -56,6 +56,8 @@ def read_variables(path: Path) -> dict[str, Variable]:
                     raise WeightsError(f"{path}: ends inside '{name}'. Fetch or convert the model again.")
     except (struct.error, UnicodeDecodeError):
         raise WeightsError(f"{path}: damaged or not a CTranslate2 model. Fetch or convert it again.") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}). Fetch or convert the model again.") from None
     return variables
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CTranslate2Engine"]
 
+_DEVICES = ("cpu", "cuda", "auto")
+
 
 class CTranslate2Engine:
     """One CTranslate2 Whisper model, loaded.
@@ -30,6 +32,7 @@ class CTranslate2Engine:
         device: ``cpu``, ``cuda`` or ``auto``.
 
     Raises:
+        UsageError: There is no such device here.
         SpaceError: The device has no such compute type; the message lists what it has.
         WeightsError: CTranslate2 cannot load the folder.
     """
@@ -41,7 +44,12 @@ class CTranslate2Engine:
         import ctranslate2
         import tokenizers
 
-        supported = sorted(ctranslate2.get_supported_compute_types("cuda" if device == "cuda" else "cpu"))
+        if device not in _DEVICES:
+            raise UsageError(f"device '{device}': write one of {', '.join(_DEVICES)}.")
+        try:
+            supported = sorted(ctranslate2.get_supported_compute_types("cpu" if device == "auto" else device))
+        except (RuntimeError, ValueError) as error:  # no GPU, no driver, or a build without CUDA
+            raise UsageError(f"device '{device}' cannot be used here ({error}). Use cpu.") from None
         if device != "auto" and compute_type not in supported:
             raise SpaceError(
                 f"compute_type '{compute_type}' does not run on this {device}; it has {', '.join(supported)}."
@@ -55,8 +63,12 @@ class CTranslate2Engine:
             raise WeightsError(
                 f"{weights.folder}: cannot be loaded: {error}. Convert or fetch the model again."
             ) from error
+        self._folder = weights.folder
         self._dimensions = weights.dimensions
         self._prompts: dict[str, list[int]] = {}
+        # The model's own list (-1), and every token above end-of-text: languages, tasks and timestamps are no text.
+        end_of_text = self._token_id("<|endoftext|>")
+        self._suppressed = [-1, *range(end_of_text + 1, weights.dimensions.n_vocab)]
 
     @property
     def dimensions(self) -> WhisperDimensions:
@@ -79,6 +91,7 @@ class CTranslate2Engine:
             [self._prompt(language)],
             beam_size=beam_size,
             max_length=2 * max_tokens,  # CTranslate2 generates at most half of max_length
+            suppress_tokens=self._suppressed,
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
@@ -117,13 +130,11 @@ class CTranslate2Engine:
         edges = np.cumsum([0, *(len(group) for group in groups[:-1])])
         words: list[Word] = []
         for text, start, end in zip(texts, edges, edges[1:], strict=False):
-            if words and not any(character.isalnum() for character in text):
-                words[-1] = replace(
-                    words[-1], text=words[-1].text + text.strip()
-                )  # punctuation has no sound of its own
+            if words and not any(character.isalnum() for character in text):  # punctuation has no sound of its own
+                words[-1] = replace(words[-1], text=words[-1].text + text)
                 continue
             probability = float(np.mean(aligned.text_token_probs[start:end]))
-            words.append(Word(text.strip(), float(begins[start]), float(begins[end]), probability))
+            words.append(Word(text, float(begins[start]), float(begins[end]), probability))
         return words
 
     def detect_language(self, encoded: Any) -> str:
@@ -142,19 +153,26 @@ class CTranslate2Engine:
         if language not in self._prompts:
             names = ["<|startoftranscript|>", "<|notimestamps|>"]
             if self._dimensions.multilingual:
-                names[1:1] = [f"<|{language}|>", "<|transcribe|>"]
-            elif language != "en":
-                raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
-            ids: list[int] = []
-            for name in names:
-                token = self._tokenizer.token_to_id(name)
-                if token is None:
+                if language not in self._languages():
                     raise UsageError(
                         f"language '{language}' is not in this model's vocabulary; use a code such as en or de."
                     )
-                ids.append(token)
-            self._prompts[language] = ids
+                names[1:1] = [f"<|{language}|>", "<|transcribe|>"]
+            elif language != "en":
+                raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
+            self._prompts[language] = [self._token_id(name) for name in names]
         return self._prompts[language]
+
+    def _languages(self) -> set[str]:
+        # In every multilingual vocabulary the languages stand between <|startoftranscript|> and <|translate|>.
+        block = range(self._token_id("<|startoftranscript|>") + 1, self._token_id("<|translate|>"))
+        return {str(self._tokenizer.id_to_token(token)).strip("<|>") for token in block}
+
+    def _token_id(self, name: str) -> int:
+        token = self._tokenizer.token_to_id(name)
+        if token is None:
+            raise WeightsError(f"{self._folder}: its tokenizer.json has no {name}. Give a converted Whisper model.")
+        return int(token)
 
 
 def _every_nth(encoded: Any, token_stride: int) -> tuple[Any, Any]:

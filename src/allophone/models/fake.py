@@ -79,7 +79,7 @@ class FakeEngine:
     def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
         """Return one word a token, 0.4 s apart."""
         return [
-            Word(_WORDS[token], index * _SECONDS_PER_WORD, (index + 1) * _SECONDS_PER_WORD, 1.0)
+            Word(f" {_WORDS[token]}", index * _SECONDS_PER_WORD, (index + 1) * _SECONDS_PER_WORD, 1.0)
             for index, token in enumerate(tokens)
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -20,23 +20,23 @@ _SENTENCE_END = (".", "?", "!", "。", "？", "！")
 
 
 def format_transcript(transcript: Transcript, style: TranscriptFormat) -> str:
-    """Return a transcript in one of the formats; ``srt`` and ``vtt`` need the words' times.
+    """Return a transcript in one of the formats.
 
-    An empty transcript is an empty text, an empty SubRip file, or a WebVTT file with its header alone.
+    ``srt`` and ``vtt`` cut cues between words; a window whose words have no times is one cue. An empty transcript is an
+    empty text, an empty SubRip file, or a WebVTT file with its header alone.
     """
     if style == "text":
         return transcript.text
     if style == "json":
         return json.dumps(transcript_dict(transcript), indent=1, ensure_ascii=False)
-    cues = list(_cues(transcript))
     if style == "vtt":
         blocks = [
-            f"{_clock(words[0].start_s, '.')} --> {_clock(words[-1].end_s, '.')}\n{_joined(words)}" for words in cues
+            f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_escaped(text)}" for start, end, text in _cues(transcript)
         ]
         return "\n\n".join(["WEBVTT", *blocks])
     return "\n\n".join(
-        f"{number}\n{_clock(words[0].start_s, ',')} --> {_clock(words[-1].end_s, ',')}\n{_joined(words)}"
-        for number, words in enumerate(cues, start=1)
+        f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}"
+        for number, (start, end, text) in enumerate(_cues(transcript), start=1)
     )
 
 
@@ -49,27 +49,49 @@ def transcript_dict(transcript: Transcript) -> dict[str, Any]:
     return fields
 
 
-def _cues(transcript: Transcript) -> Iterator[list[Word]]:
+def _cues(transcript: Transcript) -> Iterator[tuple[int, int, str]]:
+    """Yield start and end in milliseconds and the text; every cue lasts, and none begins before the last has ended."""
     for segment in transcript.segments:
-        cue: list[Word] = []
-        for word in segment.words:
-            too_long = cue and (
-                len(_joined(cue)) + 1 + len(word.text) > _CUE_CHARACTERS or word.end_s - cue[0].start_s > _CUE_S
-            )
-            if too_long or (cue and cue[-1].text.endswith(_SENTENCE_END)):
-                yield cue
-                cue = []
-            cue.append(word)
-        if cue:
+        if not segment.text:
+            continue
+        words = segment.words or (Word(segment.text, segment.start_s, segment.end_s, 1.0),)
+        for cue in _grouped(words):
+            start, end = _milliseconds(cue[0].start_s), _milliseconds(cue[-1].end_s)
+            if start == end:  # words that the model heard at the very end of the window
+                start = _milliseconds(segment.start_s)
+            yield start, max(end, start + 1), _joined(cue)
+
+
+def _grouped(words: Sequence[Word]) -> Iterator[list[Word]]:
+    cue: list[Word] = []
+    for word in words:
+        full = cue and (
+            len(_joined([*cue, word])) > _CUE_CHARACTERS
+            or word.end_s - cue[0].start_s > _CUE_S
+            or cue[-1].text.endswith(_SENTENCE_END)
+        )
+        # Several words can have one time; a cue must not be made of such words alone.
+        if full and _milliseconds(cue[-1].end_s) > _milliseconds(cue[0].start_s) and word.end_s > word.start_s:
             yield cue
+            cue = []
+        cue.append(word)
+    if cue:
+        yield cue
 
 
-def _joined(words: list[Word]) -> str:
-    return " ".join(word.text for word in words)
+def _joined(words: Sequence[Word]) -> str:
+    return "".join(word.text for word in words).strip()
 
 
-def _clock(seconds: float, decimal: str) -> str:
-    milliseconds = round(seconds * 1000)
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _clock(milliseconds: int, decimal: str) -> str:
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{decimal}{rest % 1000:03d}"

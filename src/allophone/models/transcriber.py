@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allophone.audio.decode import load_audio
+from allophone.errors import AudioError
 from allophone.models.engine import load_engine
 from allophone.models.transcribe import transcribe_points
 from allophone.point_file import read_point
@@ -45,10 +46,18 @@ class Transcriber:
             words: Whether to find each word's place in time.
 
         Raises:
-            AudioError: The file cannot be decoded.
+            AudioError: The file cannot be decoded, or the array is not one row of floating-point samples.
         """
-        samples = load_audio(Path(audio)) if isinstance(audio, str | Path) else audio
+        samples = load_audio(Path(audio)) if isinstance(audio, str | Path) else _checked(audio)
         return transcribe_points(self._engine, samples, [self.point], language=self._language, words=words)[0]
+
+
+def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise AudioError(
+            f"samples of shape {samples.shape} and type {samples.dtype}: give one row of floats in [-1, 1] at 16 kHz."
+        )
+    return samples.astype("float32", copy=False)
 
 
 def load_point(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
@@ -90,7 +91,7 @@ def locate_weights(model: str) -> Weights | None:
         WeightsError: They are there but damaged.
     """
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if model not in WHISPER_MODELS and folder.is_dir():  # a known name is never a folder; ./base is
         return _from_folder(model, folder, "folder")
     if model not in WHISPER_MODELS and ("/" not in model or model.startswith((".", "/", "~"))):
         if "/" in model or "\\" in model:
@@ -150,39 +151,49 @@ def _package_file(import_name: str, below: str) -> Path | None:
 
 def _join(parts: list[Path], others: list[Path], digest: str) -> Path:
     folder = cache_folder() / "weights" / digest[:16]
-    target = folder / "model.bin"
-    if target.is_file() and target.stat().st_size == sum(part.stat().st_size for part in parts):
-        _verify([target], digest)
-        return folder
-    _verify(parts, digest)
-    folder.mkdir(parents=True, exist_ok=True)
-    for other in others:
-        shutil.copyfile(other, folder / other.name)
-    partial = folder / f"model.bin.{os.getpid()}"
-    with partial.open("wb") as joined:
-        for part in parts:
-            with part.open("rb") as piece:
-                shutil.copyfileobj(piece, joined, 1 << 20)
-    partial.replace(target)  # whole or not at all, also with two processes at it
+    target, partial = folder / "model.bin", folder / f"model.bin.{os.getpid()}"
+    try:
+        if target.is_file() and _is_intact([target], digest):
+            return folder
+        _verify(parts, digest)
+        folder.mkdir(parents=True, exist_ok=True)
+        for other in others:
+            shutil.copyfile(other, folder / other.name)
+        with partial.open("wb") as joined:
+            for part in parts:
+                with part.open("rb") as piece:
+                    shutil.copyfileobj(piece, joined, 1 << 20)
+        partial.replace(target)  # whole or not at all, also with two processes at it
+    except OSError as error:
+        raise WeightsError(
+            f"{folder}: weights cannot be joined here ({error.strerror}). Set ALLOPHONE_CACHE to a folder with room."
+        ) from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     _verify([target], digest)
     return folder
 
 
 def _verify(parts: list[Path], digest: str) -> None:
+    if not _is_intact(parts, digest):
+        raise WeightsError(f"{parts[0]}: SHA-256 is not the published one. Install the package again.")
+
+
+def _is_intact(parts: list[Path], digest: str) -> bool:
     # Hashing 145 MB takes a third of a second, so a digest once found right is remembered by path, size and time.
     stamp = "\n".join(f"{part}:{part.stat().st_size}:{part.stat().st_mtime_ns}" for part in parts)
     seal = cache_folder() / "verified" / f"{digest[:16]}-{sha256(stamp.encode()).hexdigest()[:16]}"
     if seal.is_file():
-        return
+        return True
     found = sha256()
     for part in parts:
         with part.open("rb") as file:
             while block := file.read(1 << 20):
                 found.update(block)
     if found.hexdigest() != digest:
-        raise WeightsError(f"{parts[0]}: SHA-256 is not the published one. Install the package again.")
-    try:
+        return False
+    with suppress(OSError):  # a read-only cache only costs the hashing
         seal.parent.mkdir(parents=True, exist_ok=True)
         seal.touch()
-    except OSError:  # a read-only cache only costs the hashing
-        return
+    return True

@@ -17,15 +17,21 @@ __all__ = ["DECISION_FILE", "decide", "save_decision"]
 DECISION_FILE = "decision.json"
 
 
-def decide(run: Path | RunSummary, constraints: Mapping[str, float], minimise: str | None = None) -> PointFile:
+def decide(
+    run: Path | RunSummary,
+    constraints: Mapping[str, float],
+    minimise: str | None = None,
+    confidence: float | None = None,
+) -> PointFile:
     """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
 
     Raises:
+        SpaceError: The question is impossible as put.
         LedgerError: Not a run, or nothing measured.
         InfeasibleError: No point meets the constraints.
     """
     summary = summarise_run(run) if isinstance(run, Path) else run
-    answer = recommend(summary, constraints, minimise)
+    answer = recommend(summary, constraints, minimise, confidence)
     record = summary.run
     measured = {name: float(getattr(answer.chosen, name)) for name in OBJECTIVES}
     return PointFile(
@@ -34,6 +40,8 @@ def decide(run: Path | RunSummary, constraints: Mapping[str, float], minimise: s
         question=answer.question,
         explanation=[*answer.explain(), *summary.notices],
         quality_name=record.quality_name,
+        confidence=answer.confidence,
+        probability=answer.probability,
         measured={name: value if isfinite(value) else None for name, value in measured.items()},
         corpus=record.corpus,
         fingerprint=record.fingerprint,

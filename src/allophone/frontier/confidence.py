@@ -1,0 +1,170 @@
+"""How surely points meet limits, which cannot be told from the chosen one, and how many more utterances would decide.
+
+A limit is met in a replicate when the objective, widened for few speakers, does not exceed it; limits are met together
+in the share of replicates in which all are.
+
+Two points are tied in an objective when the interval of their paired difference includes zero. The standard error of
+that difference falls with the square root of the number of independent blocks, and so, at the same number of utterances
+a speaker, with that of the utterances. Asking that a two-sided test at level ``1 - confidence`` find the observed
+difference ``d`` with the stated power gives the sample-size formula for a paired mean (Lachin, "Introduction to sample
+size determination and power analysis for clinical trials", 1981, equation 1)::
+
+    n_needed = n · ((z_{1 - (1 - confidence) / 2} + z_{power}) · se / |d|)²
+
+with ``se`` the standard error at the ``n`` measured. It takes the observed difference for the true one; where that is
+zero, no number decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, inf, isfinite
+from statistics import NormalDist
+
+import numpy as np
+
+from allophone.errors import SpaceError
+from allophone.frontier.dominance import BoolArray
+from allophone.frontier.samples import RunSamples, resample_objective
+from allophone.frontier.summary import PointSummary
+from allophone.measure.blocks import Resample, draw_blocks
+from allophone.measure.bootstrap import Interval, Replicates, intervals, resample_ratio_difference
+
+__all__ = ["POWER", "Tie", "draw_replicates", "find_ties", "limits_held", "needed_factor", "share_held"]
+
+REPLICATES = 10_000
+POWER = 0.8  # share of repetitions in which a difference of the observed size would be found; the usual choice
+_ROUNDING = 1e-9  # relative; sums over replicates round, also past a limit that is met exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """A point that cannot be told from the chosen one in the minimised objective.
+
+    Args:
+        point: The other point.
+        difference: Its objective minus the chosen one's, with its paired interval, in base units.
+        more_utterances: Utterances beyond those measured that would decide, infinity where no number would.
+        more_speakers: Speakers beyond those measured that these utterances would come from; None where utterances were
+            not resampled by speaker.
+    """
+
+    point: PointSummary
+    difference: Interval
+    more_utterances: float
+    more_speakers: float | None
+
+
+def draw_replicates(speakers: Sequence[str | None], confidence: float) -> Resample:
+    """Lay out the replicates on which limits are judged.
+
+    Raises:
+        SpaceError: The confidence does not lie between 0.5 and 1, or there is one utterance only.
+    """
+    if not 0.5 < confidence < 1:
+        raise SpaceError(f"the confidence is {confidence}; it must lie between 0.5 and 1.")
+    resample = draw_blocks(speakers, n_replicates=REPLICATES)
+    if resample.n_blocks < 2:
+        raise SpaceError("a single utterance shows no spread, so nothing can be said with confidence. Measure more.")
+    return resample
+
+
+def limits_held(samples: RunSamples, limits: Mapping[str, float], resample: Resample) -> dict[str, BoolArray]:
+    """Whether each limit is met, by objective, shape (n_replicates, n_points); what was not measured meets none."""
+    return {
+        name: resample_objective(samples, name, resample).widened() <= limit * (1 + _ROUNDING)
+        for name, limit in limits.items()
+    }
+
+
+def share_held(points: Sequence[PointSummary], held: Mapping[str, BoolArray]) -> dict[str, float]:
+    """Share of replicates in which all limits hold together, by name of the point; 1 where there is no limit.
+
+    Args:
+        points: In the order of the arrays' columns.
+        held: From :func:`limits_held`, or some of its entries.
+    """
+    if not held:
+        return {point.name: 1.0 for point in points}
+    shares = np.logical_and.reduce(list(held.values())).mean(axis=0)
+    return {point.name: float(share) for point, share in zip(points, shares, strict=True)}
+
+
+def needed_factor(difference: float, standard_error: float, confidence: float, power: float = POWER) -> float:
+    """How many times the measured utterances would decide; the formula stands in the module's docstring.
+
+    Args:
+        difference: Observed difference, in any unit.
+        standard_error: Its standard error at the utterances measured, in the same unit.
+        confidence: One minus the level of the two-sided test.
+        power: Probability of finding a true difference of that size.
+
+    Returns:
+        1 or more; infinity where the difference is zero or the standard error is unknown.
+    """
+    if difference == 0 or not isfinite(standard_error):
+        return inf
+    normal = NormalDist()
+    reach = normal.inv_cdf(1 - (1 - confidence) / 2) + normal.inv_cdf(power)
+    return max(1.0, (reach * standard_error / abs(difference)) ** 2)
+
+
+def find_ties(
+    samples: RunSamples,
+    resample: Resample,
+    points: tuple[PointSummary, ...],
+    chosen: int,
+    among: tuple[int, ...],
+    name: str,
+    confidence: float,
+) -> tuple[Tie, ...]:
+    """Find the points tied with the chosen one, the nearest in the objective first.
+
+    Args:
+        samples: The measurements.
+        resample: Blocks over their speakers.
+        points: All points, in the samples' order.
+        chosen: Index of the chosen point.
+        among: Indices of the points that could have been chosen instead.
+        name: The minimised objective.
+        confidence: Level of the intervals of the paired differences.
+    """
+    others = [index for index in among if index != chosen]
+    if not others:
+        return ()
+    replicates = _differences(samples, resample, name, chosen)
+    ranges = intervals(replicates, confidence)
+    n_utterances = len(samples.utterances)
+    ties = []
+    for index in others:
+        found = ranges[index]
+        rounding = _ROUNDING * abs(getattr(points[chosen], name))
+        equal = abs(found.estimate) <= rounding
+        if np.isnan(found.estimate) or not (equal or found.low - rounding <= 0 <= found.high + rounding):
+            continue
+        factor = inf if equal else needed_factor(found.estimate, _standard_error(replicates, index), confidence)
+        # A tie found with few blocks can need no more by the normal formula: one more block is then the least.
+        least = n_utterances / resample.n_blocks
+        utterances = inf if factor == inf else float(max(ceil(least), ceil((factor - 1) * n_utterances)))
+        speakers = None
+        if resample.blocked:
+            speakers = inf if factor == inf else float(max(1, ceil((factor - 1) * resample.n_blocks)))
+        ties.append(Tie(points[index], found, utterances, speakers))
+    ties.sort(key=lambda tie: abs(tie.difference.estimate))
+    return tuple(ties)
+
+
+def _differences(samples: RunSamples, resample: Resample, name: str, chosen: int) -> Replicates:
+    """Every point minus the chosen one; where a closed form of the standard error exists, with it."""
+    if name == "wer":
+        return resample_ratio_difference(samples.errors, samples.words, resample, chosen)
+    if name == "rtf":
+        return resample_ratio_difference(samples.latency_s, samples.duration_s, resample, chosen)
+    return resample_objective(samples, name, resample).difference(chosen)
+
+
+def _standard_error(replicates: Replicates, index: int) -> float:
+    if replicates.standard_errors is not None:
+        return float(replicates.standard_errors[index])
+    return float(np.std(replicates.widened()[:, index]))

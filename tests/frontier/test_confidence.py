@@ -1,0 +1,111 @@
+from math import inf, nan, sqrt
+
+import numpy as np
+import pytest
+
+from allophone.errors import SpaceError
+from allophone.frontier.confidence import draw_replicates, find_ties, limits_held, needed_factor, share_held
+from allophone.frontier.summary import summarise_run
+from allophone.records import OperatingPoint
+from builders import write_run
+
+POINTS = [OperatingPoint(model="tiny.en", token_stride=stride) for stride in (1, 2, 4)]
+
+
+def run_of(folder, errors, *, n_speakers=30, latency=None):
+    """A run whose point k makes errors[k][i] substitutions in ten words of utterance i."""
+    rows = {}
+    for k, counts in enumerate(errors):
+        rows[POINTS[k]] = [
+            {
+                "hits": 10 - int(count),
+                "substitutions": int(count),
+                "speaker": f"s{i % n_speakers}",
+                "latency_s": 1.0 if latency is None else float(latency[k][i]),
+            }
+            for i, count in enumerate(counts)
+        ]
+    return summarise_run(write_run(folder, rows))
+
+
+def test_the_needed_number_is_the_textbook_one():
+    # (1.959964 + 0.841621)^2 = 7.8489: Lachin's n for a paired mean with d = sigma; at n = 1, se = sigma
+    assert needed_factor(1.0, 1.0, 0.95) == pytest.approx(7.8489, abs=1e-4)
+    # at the needed number the standard error is d / 2.8016, and then the factor is 1
+    assert needed_factor(1.0, 1 / sqrt(7.8489), 0.95) == pytest.approx(1, abs=1e-4)
+    assert needed_factor(-0.5, 1.0, 0.95) == pytest.approx(4 * 7.8489, abs=1e-3)
+    assert needed_factor(0.0, 1.0, 0.95) == inf
+    assert needed_factor(1.0, nan, 0.95) == inf
+
+
+def test_the_needed_number_has_the_stated_power():
+    rng = np.random.default_rng(5)
+    n = round(50 * needed_factor(0.3, 2 / sqrt(50), 0.9))
+    means = rng.normal(0.3, 2, size=(4000, n)).mean(axis=1)
+    found = np.abs(means) * sqrt(n) / 2 > 1.644854
+    assert found.mean() == pytest.approx(0.8, abs=0.02)
+
+
+def test_probabilities_follow_the_distance_to_the_limit(tmp_path):
+    rng = np.random.default_rng(1)
+    run = run_of(tmp_path / "r", rng.binomial(10, 0.2, size=(3, 90)))
+    wer = run.points[0].wer
+    resample = draw_replicates(run.samples.speakers, 0.9)
+    near, below, above = (
+        share_held(run.points, limits_held(run.samples, {"wer": limit}, resample))[run.points[0].name]
+        for limit in (wer, wer - 0.1, wer + 0.1)
+    )
+    assert near == pytest.approx(0.5, abs=0.05)
+    assert below == 0
+    assert above == 1
+
+
+def test_limits_are_met_jointly_and_exactly_met_ones_hold(tmp_path):
+    rng = np.random.default_rng(2)
+    errors = rng.binomial(10, 0.2, size=(1, 90))
+    run = run_of(tmp_path / "r", errors, latency=errors + 1.0)  # the same spread: both limits fail together
+    point = run.points[0]
+    resample = draw_replicates(run.samples.speakers, 0.9)
+    held = limits_held(run.samples, {"wer": point.wer, "rtf": point.rtf, "executed_gflops": 40.0}, resample)
+    assert held["executed_gflops"].all()
+    joint = share_held(run.points, held)[point.name]
+    assert joint == pytest.approx(held["wer"].mean(), abs=1e-3)
+    assert joint > held["wer"].mean() * held["rtf"].mean() + 0.1
+
+
+def test_ties_are_those_whose_paired_difference_includes_zero(tmp_path):
+    rng = np.random.default_rng(3)
+    first = rng.binomial(5, 0.3, size=90)
+    flip = rng.integers(0, 2, size=90)
+    errors = [first, first + flip - flip[::-1] * (np.arange(90) % 2), first + 2]
+    errors[1] = np.clip(errors[1], 0, 10)
+    run = run_of(tmp_path / "r", errors)
+    resample = draw_replicates(run.samples.speakers, 0.9)
+    ties = find_ties(run.samples, resample, run.points, 0, (0, 1, 2), "wer", 0.9)
+    names = [tie.point.name for tie in ties]
+    # the third is two words of ten worse in every utterance: no doubt; the second differs by chance
+    assert run.points[2].name not in names
+    found = find_ties(run.samples, resample, run.points, 1, (0, 1), "wer", 0.9)
+    assert (run.points[1].name in names) == (run.points[0].name in [tie.point.name for tie in found])
+
+
+def test_equal_points_are_tied_for_ever(tmp_path):
+    rng = np.random.default_rng(4)
+    errors = rng.binomial(10, 0.2, size=90)
+    run = run_of(tmp_path / "r", [errors, errors])
+    resample = draw_replicates(run.samples.speakers, 0.9)
+    for name in ("wer", "rtf", "latency_p95_s", "peak_memory_bytes"):
+        (tie,) = find_ties(run.samples, resample, run.points, 0, (0, 1), name, 0.9)
+        assert tie.more_utterances == inf
+        assert tie.more_speakers == inf
+
+
+@pytest.mark.parametrize("confidence", [0.5, 1, 0, 1.5, nan])
+def test_an_impossible_confidence_is_refused(confidence):
+    with pytest.raises(SpaceError, match=r"between 0\.5 and 1"):
+        draw_replicates(["a", "b"], confidence)
+
+
+def test_one_utterance_is_refused():
+    with pytest.raises(SpaceError, match="single utterance"):
+        draw_replicates(["a"], 0.9)
