@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from allophone.errors import UsageError
 from allophone.records import OperatingPoint
 
-__all__ = ["POINT_SCHEMA_VERSION", "PointFile", "read_point"]
+__all__ = ["DECISION_FILE", "POINT_SCHEMA_VERSION", "PointFile", "read_point"]
 
 POINT_SCHEMA_VERSION = 1
+DECISION_FILE = "decision.json"  # the last recommendation, in its run
 
 
 class PointFile(BaseModel):

@@ -9,6 +9,7 @@ import typer
 
 from allophone.cli.cost import cost
 from allophone.cli.demo import demo
+from allophone.cli.diagnose import diagnose
 from allophone.cli.doctor import doctor
 from allophone.cli.frontier import frontier
 from allophone.cli.law import law
@@ -47,7 +48,7 @@ def _root(
     pass
 
 
-for _verb in (sweep, frontier, recommend, transcribe, report, law, cost, models, doctor, demo):
+for _verb in (sweep, frontier, recommend, diagnose, transcribe, report, law, cost, models, doctor, demo):
     app.command()(_verb)
 
 

@@ -10,11 +10,9 @@ from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.recommend import recommend
 from allophone.frontier.summary import RunSummary, summarise_run
 from allophone.ledger.run_record import write_json
-from allophone.point_file import PointFile
+from allophone.point_file import DECISION_FILE, PointFile
 
-__all__ = ["DECISION_FILE", "decide", "save_decision"]
-
-DECISION_FILE = "decision.json"
+__all__ = ["decide", "save_decision"]
 
 
 def decide(

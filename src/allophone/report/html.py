@@ -8,8 +8,8 @@ from pathlib import Path
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.run_record import write_json
-from allophone.point_file import PointFile, read_point
-from allophone.report.decision import DECISION_FILE, decide
+from allophone.point_file import DECISION_FILE, PointFile, read_point
+from allophone.report.decision import decide
 from allophone.report.figures import draw_frontier, frontier_figure
 from allophone.report.tables import frontier_table
 from allophone.version import __version__

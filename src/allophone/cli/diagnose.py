@@ -1,0 +1,38 @@
+"""``allophone diagnose``: which knob binds, which is wasted, what to buy next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    point: Annotated[
+        str | None, typer.Option(help="A measured point; else the recommended one, else the centre of the plan.")
+    ] = None,
+    cost: Annotated[
+        str,
+        typer.Option(help="executed_gflops, published_gflops, rtf, latency_p50_s, latency_p95_s or peak_memory_bytes."),
+    ] = "executed_gflops",
+    confidence: Annotated[float, typer.Option(help="Probability from which something is sure.")] = 0.95,
+    margin: Annotated[float, typer.Option(help="Points of error rate that count as no gain or no loss.")] = 0.5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, GFLOPs, seconds, bytes.")] = False,
+) -> None:
+    """Say which knob binds at an operating point, which is wasted, and what to buy next."""
+    from allophone.cli.show import print_table
+    from allophone.frontier.diagnosis import diagnose as find
+    from allophone.report.diagnosis_text import diagnosis_json, diagnosis_lines, diagnosis_table
+
+    found = find(run, point, cost, confidence, margin / 100)
+    if as_json:
+        typer.echo(diagnosis_json(found))
+        return
+    print_table(diagnosis_table(found))
+    typer.echo()
+    for line in diagnosis_lines(found):
+        typer.echo(line)
