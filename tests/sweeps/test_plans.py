@@ -55,5 +55,5 @@ def test_a_space_without_full_context_has_its_centre_at_the_first_margin():
 
 
 def test_an_unknown_plan_names_the_known_ones():
-    with pytest.raises(SpaceError, match="unknown plan 'random'; known plans: star, grid, isoflop, race"):
+    with pytest.raises(SpaceError, match="unknown plan 'random'; known plans: star, grid, isoflop, race, joint"):
         plan_points(SPACE, "random")

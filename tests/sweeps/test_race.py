@@ -86,7 +86,7 @@ def test_a_good_point_is_seldom_given_up_over_all_looks():
 def raced(tmp_path_factory):
     folder = tmp_path_factory.mktemp("raced")
     manifest = write_tones(folder / "c", n=60, n_speakers=12)
-    result = sweep(manifest, out=folder / "r", space=SPACE, plan="race", race_cost="executed_gflops")
+    result = sweep(manifest, out=folder / "r", space=SPACE, plan="race", cost="executed_gflops")
     return folder, manifest, result
 
 
@@ -125,7 +125,7 @@ def test_the_race_keeps_every_point_that_the_grid_finds_on_the_frontier(raced):
 
 def test_the_same_command_measures_nothing_again(raced):
     folder, manifest, result = raced
-    again = sweep(manifest, out=folder / "r", space=SPACE, plan="race", race_cost="executed_gflops")
+    again = sweep(manifest, out=folder / "r", space=SPACE, plan="race", cost="executed_gflops")
     assert (again.engine_s, again.rows) == (0, result.rows)
 
 
@@ -149,20 +149,20 @@ def test_a_race_stopped_anywhere_ends_as_if_it_had_not_been(raced, tmp_path):
                 out=tmp_path / "r",
                 space=SPACE,
                 plan="race",
-                race_cost="executed_gflops",
+                cost="executed_gflops",
                 progress=stop_after(rows),
             )
-    final = sweep(manifest, out=tmp_path / "r", space=SPACE, plan="race", race_cost="executed_gflops")
+    final = sweep(manifest, out=tmp_path / "r", space=SPACE, plan="race", cost="executed_gflops")
     assert final.rows == result.rows
     assert read_race(tmp_path / "r") == read_race(folder / "r")
 
 
 def test_what_is_judged_by_cannot_change_on_the_way(raced):
     folder, manifest, _ = raced
-    with pytest.raises(LedgerError, match="'race_cost' was 'executed_gflops' and is 'rtf' now"):
+    with pytest.raises(LedgerError, match="'cost' was 'executed_gflops' and is 'rtf' now"):
         sweep(manifest, out=folder / "r", space=SPACE, plan="race")
     with pytest.raises(SpaceError, match="unknown cost 'beauty'"):
-        sweep(manifest, out=folder / "r", space=SPACE, plan="race", race_cost="beauty")
+        sweep(manifest, out=folder / "r", space=SPACE, plan="race", cost="beauty")
 
 
 def test_a_damaged_record_names_the_remedy(raced, tmp_path):

@@ -24,7 +24,7 @@ def sweep(
         typer.Option(
             help="star: one axis at a time round a centre; grid: every combination; "
             "isoflop: combinations of equal compute, see --budgets; "
-            "race: every combination, given up once surely dominated."
+            "race: every combination, given up once surely dominated; joint: Optuna chooses combinations."
         ),
     ] = "star",
     budgets: Annotated[
@@ -34,7 +34,17 @@ def sweep(
         list[str] | None, typer.Option(help="Values of an axis, e.g. token_stride=1,2,4; may be repeated.")
     ] = None,
     space: Annotated[Path | None, typer.Option(help="A TOML file with one key an axis.")] = None,
-    race_cost: Annotated[str, typer.Option(help="For race: the cost that points are judged by.")] = "rtf",
+    cost: Annotated[str, typer.Option(help="For race and joint: the cost that points are judged by.")] = "rtf",
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="For joint: points to measure; else a fifth of the combinations.")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="For joint: Optuna storage URL; else SQLite in the run folder.")
+    ] = None,
+    max_rtf: Annotated[float | None, typer.Option(help="For joint: prefer points with at most this RTF.")] = None,
+    max_gflops: Annotated[
+        float | None, typer.Option(help="For joint: prefer points with at most this many GFLOPs an utterance.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print points, compute and time, and measure nothing.")
     ] = False,
@@ -56,6 +66,8 @@ def sweep(
 
     names = [name.strip() for name in models.split(",") if name.strip()] if models else None
     search_space = read_space(space, names, parse_axes(axis or []))
+    wanted = {"rtf": max_rtf, "executed_gflops": max_gflops}
+    limits = {name: limit for name, limit in wanted.items() if limit is not None}
     budgets_gflops = parse_numbers("--budgets", budgets)
     if dry_run:
         _print_plan(corpus, search_space, plan, budgets_gflops, language, device, threads)
@@ -68,7 +80,10 @@ def sweep(
                 space=search_space,
                 plan=plan,
                 budgets_gflops=budgets_gflops,
-                race_cost=race_cost,
+                cost=cost,
+                trials=trials,
+                storage=storage,
+                limits=limits,
                 normalizer=normalizer,  # type: ignore[arg-type]
                 language=language,
                 reference_model=reference_model,

@@ -151,6 +151,9 @@ def _notices(
     notices = []
     if run.relative_to is not None:
         notices.append(f"Errors are counted relative to {run.relative_to}, not against references: they are not WER.")
+    if run.plan == "joint":  # what it leaves out was not asked for
+        notices.append(f"A joint search: {len(started)} of the space's {n_points} points are measured.")
+        n_points = len(started)
     wanted = n_points * run.n_utterances
     have = sum(started.values())
     if have < wanted:

@@ -47,7 +47,7 @@ class RunRecord(BaseModel):
     """Everything that must not change while a run is measured.
 
     ``space`` holds the axes as asked for; ``points`` what the plan made of them. Times are comparable only within one
-    ``machine``, ``threads`` and ``device``. ``race_cost`` is the cost that a race judges by, None for other plans.
+    ``machine``, ``threads`` and ``device``. ``cost`` is what a race or joint search judges by, else None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,7 +68,7 @@ class RunRecord(BaseModel):
     relative_to: str | None
     device: str
     threads: int
-    race_cost: str | None = None
+    cost: str | None = None
     machine: MachineStamp
 
     @property

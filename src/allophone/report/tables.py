@@ -53,7 +53,7 @@ def frontier_table(frontier: Frontier) -> Table:
         rows.append((point.name, *cells, _share(summary.roofline_share), errors, _verdict(point)))
     for gone in frontier.run.eliminated:
         shown = {"wer": number_of("wer", gone.wer)}
-        if (raced := frontier.run.run.race_cost) is not None:
+        if (raced := frontier.run.run.cost) is not None:
             shown[raced] = number_of(raced, gone.cost)
         cells = [shown.get(name, "") for name in columns]
         verdict = f"given up after {gone.utterances}: dominated by {gone.dominated_by} ({_p(gone.p_dominated)})"

@@ -10,7 +10,7 @@ from allophone.ledger.run_record import RUN_FILE, RunRecord, read_run
 
 __all__ = ["continue_run"]
 
-_SETTINGS = ("normalizer", "language", "relative_to", "device", "threads", "race_cost")
+_SETTINGS = ("normalizer", "language", "relative_to", "device", "threads", "cost")
 
 
 def continue_run(folder: Path, wanted: RunRecord, *, extend: bool = False) -> RunRecord:

@@ -12,7 +12,7 @@ from allophone.errors import SpaceError
 from allophone.models.engine import text_token_cap
 from allophone.records import OperatingPoint
 
-__all__ = ["TOLERANCE", "isoflop_points", "predicted_flops"]
+__all__ = ["TOLERANCE", "isoflop_points", "mean_gflops", "predicted_flops"]
 
 TOLERANCE = 0.1  # a composition meets a budget when its mean compute is within this share of it
 _TOKENS_PER_SECOND = 3.4  # English at about 2.6 words a second and 1.3 tokens a word
@@ -37,12 +37,7 @@ def isoflop_points(
     """
     if not budgets_gflops:
         raise SpaceError("plan isoflop needs budgets: --budgets 20,40,80 (executed GFLOPs an utterance).")
-    means = {
-        point: sum(predicted_flops(dimensions[point.model], length, point) for length in durations_s)
-        / len(durations_s)
-        / 1e9
-        for point in points
-    }
+    means = mean_gflops(points, durations_s, dimensions)
     chosen: list[OperatingPoint] = []
     for budget in budgets_gflops:
         if not budget > 0:
@@ -56,6 +51,24 @@ def isoflop_points(
             )
         chosen += met
     return list(dict.fromkeys(chosen))
+
+
+def mean_gflops(
+    points: Sequence[OperatingPoint], durations_s: Sequence[float], dimensions: Mapping[str, WhisperDimensions]
+) -> dict[OperatingPoint, float]:
+    """Return the predicted executed GFLOPs an utterance of every point, the mean over the given lengths.
+
+    Args:
+        points: Operating points.
+        durations_s: Lengths of utterances that stand for the corpus.
+        dimensions: Dimensions of every model that occurs.
+    """
+    return {
+        point: sum(predicted_flops(dimensions[point.model], length, point) for length in durations_s)
+        / len(durations_s)
+        / 1e9
+        for point in points
+    }
 
 
 def predicted_flops(dims: WhisperDimensions, duration_s: float, point: OperatingPoint) -> int:

@@ -16,12 +16,12 @@ from allophone.sweeps.isoflop import isoflop_points
 from allophone.sweeps.predict import sample_durations
 from allophone.sweeps.space import SearchSpace
 
-__all__ = ["Plan", "plan_points"]
+__all__ = ["ARMS", "Plan", "model_dimensions", "plan_points"]
 
-Plan = Literal["star", "grid", "isoflop", "race"]
+Plan = Literal["star", "grid", "isoflop", "race", "joint"]
 
 # Axes that vary alone in a star; the context axes are one arm, since margin and floor mean nothing at full context.
-_ARMS = ("window_s", "token_stride", "speed", "compute_type", "beam_size")
+ARMS = ("window_s", "token_stride", "speed", "compute_type", "beam_size")
 
 
 def plan_points(
@@ -31,7 +31,8 @@ def plan_points(
 
     ``star`` varies one axis at a time round the centre (the first value of each axis), for every model; ``grid`` is
     every combination; ``isoflop`` is those combinations whose predicted compute on the corpus meets a budget; ``race``
-    is every combination too, but gives up points on the way (:mod:`allophone.sweeps.race`).
+    is every combination too, but gives up points on the way (:mod:`allophone.sweeps.race`); ``joint`` measures only
+    some of them (:mod:`allophone.sweeps.joint`).
 
     Args:
         space: The axes.
@@ -52,8 +53,17 @@ def plan_points(
         return points
     if corpus is None:
         raise SpaceError("plan isoflop needs a corpus.")
-    dimensions = {model: _dimensions(model) for model in space.model}
+    dimensions = model_dimensions(space.model)
     return isoflop_points(points, budgets_gflops, sample_durations(corpus)[0], dimensions)
+
+
+def model_dimensions(models: Sequence[str]) -> dict[str, WhisperDimensions]:
+    """Return the dimensions of every model, read off its weights where they are here, else from the table.
+
+    Raises:
+        UnknownModelError: A model is neither here nor in the table.
+    """
+    return {model: _dimensions(model) for model in models}
 
 
 def _dimensions(model: str) -> WhisperDimensions:
@@ -67,11 +77,11 @@ def _star(space: SearchSpace) -> Iterator[OperatingPoint]:
     contexts = list(_contexts(space))
     for model in space.model:
         centre: dict[str, Any] = {"model": model, **contexts[0]}
-        centre |= {arm: getattr(space, arm)[0] for arm in _ARMS}
+        centre |= {arm: getattr(space, arm)[0] for arm in ARMS}
         yield OperatingPoint(**centre)
         for context in contexts[1:]:
             yield OperatingPoint(**{**centre, **context})
-        for arm in _ARMS:
+        for arm in ARMS:
             for value in getattr(space, arm)[1:]:
                 yield OperatingPoint(**{**centre, arm: value})
 
@@ -79,8 +89,8 @@ def _star(space: SearchSpace) -> Iterator[OperatingPoint]:
 def _grid(space: SearchSpace) -> Iterator[OperatingPoint]:
     for model in space.model:
         for context in _contexts(space):
-            for values in product(*(getattr(space, arm) for arm in _ARMS)):
-                yield OperatingPoint(model=model, **context, **dict(zip(_ARMS, values, strict=True)))
+            for values in product(*(getattr(space, arm) for arm in ARMS)):
+                yield OperatingPoint(model=model, **context, **dict(zip(ARMS, values, strict=True)))
 
 
 def _contexts(space: SearchSpace) -> Iterator[dict[str, Any]]:

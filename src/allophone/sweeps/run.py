@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from math import ceil
 from pathlib import Path
 
 from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
 from allophone.errors import AudioError, CorpusError
-from allophone.frontier.objectives import find_cost
+from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger, failed_utterances
 from allophone.ledger.run_record import MachineStamp, RunRecord, machine_stamp
 from allophone.measure.wer import Normalizer, load_normalizer
@@ -19,7 +20,10 @@ from allophone.models.weights import resolve_weights
 from allophone.records import OperatingPoint, Utterance
 from allophone.sweeps.continuation import continue_run
 from allophone.sweeps.executor import LocalExecutor, WeightsKey
-from allophone.sweeps.plans import plan_points
+from allophone.sweeps.isoflop import mean_gflops
+from allophone.sweeps.joint import JointSearch, run_joint
+from allophone.sweeps.plans import model_dimensions, plan_points
+from allophone.sweeps.predict import sample_durations
 from allophone.sweeps.references import reference_point, require_references, transcribe_references, with_references
 from allophone.sweeps.roofline import device_rates
 from allophone.sweeps.rounds import run_race, tasks_for
@@ -27,6 +31,8 @@ from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings, Task
 
 __all__ = ["Progress", "SweepResult", "sweep"]
+
+_LEAST_TRIALS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,10 @@ def sweep(
     space: SearchSpace | None = None,
     plan: str = "star",
     budgets_gflops: Sequence[float] = (),
-    race_cost: str = "rtf",
+    cost: str = "rtf",
+    trials: int | None = None,
+    limits: Mapping[str, float] | None = None,
+    storage: str | None = None,
     normalizer: Normalizer = "english",
     language: str = "en",
     reference_model: str | None = None,
@@ -93,9 +102,12 @@ def sweep(
         out: The run folder.
         models: Models to compare; a shorthand for a space with only this axis set.
         space: The axes; the default space of :class:`SearchSpace` where None.
-        plan: ``star``, ``grid``, ``isoflop`` or ``race``.
+        plan: ``star``, ``grid``, ``isoflop``, ``race`` or ``joint``.
         budgets_gflops: Executed GFLOPs an utterance that the compositions of ``isoflop`` have to meet.
-        race_cost: The cost by which ``race`` judges points.
+        cost: The cost by which ``race`` and ``joint`` judge points.
+        trials: Points that ``joint`` measures; a fifth of the combinations where None, 12 at least.
+        limits: Largest value wanted by objective name, in base units; ``joint`` prefers points that keep them.
+        storage: Optuna storage URL of ``joint``; SQLite in the run folder where None.
         normalizer: How texts are normalised before words are counted.
         language: Language of the prompt, or ``auto``.
         reference_model: Transcribe with this model first and measure relative to its transcripts.
@@ -127,7 +139,9 @@ def sweep(
         if not model.startswith(FAKE_PREFIX):
             resolve_weights(model)
     machine = machine_stamp()
-    find_cost(race_cost)
+    find_cost(cost)
+    for name in limits or {}:
+        find_objective(name)
     stand_in = reference_point(reference_model) if reference_model else None
     if stand_in is None:
         require_references(opened)
@@ -139,7 +153,7 @@ def sweep(
         threads=threads or max(1, machine.cores // workers),
         rates=device_rates(machine) if real and device == "cpu" else None,
     )
-    record = continue_run(folder, _record(summary, points, plan, space, settings, machine, race_cost), extend=extend)
+    record = continue_run(folder, _record(summary, points, plan, space, settings, machine, cost), extend=extend)
     with Ledger(folder, record) as ledger:
         utterances: Callable[[], Iterator[Utterance]] = opened.__iter__
         if stand_in is not None:
@@ -155,8 +169,19 @@ def sweep(
                         raise AudioError(f"utterance '{result.rows[0].utterance_id}': {reason}")
                     meter.advance(len(result.rows), result.seconds, progress)
 
-            if plan == "race":
-                run_race(list(utterances()), points, folder, race_cost, ledger, measure, meter.give_up)
+            if plan == "joint":
+                wanted = trials if trials is not None else max(_LEAST_TRIALS, ceil(len(points) / 5))
+                search = JointSearch(trials=wanted, cost=cost, limits=limits or {}, storage=storage)
+                meter.total = min(wanted, len(points)) * summary.n_utterances
+
+                def measure_point(point: OperatingPoint) -> None:
+                    measure(tasks_for(enumerate(utterances()), [point], ledger))
+
+                gflops = mean_gflops(points, sample_durations(opened)[0], model_dimensions(space.model))
+                for _ in run_joint(search, points, folder, ledger, measure_point, gflops):
+                    pass
+            elif plan == "race":
+                run_race(list(utterances()), points, folder, cost, ledger, measure, meter.give_up)
             else:
                 measure(tasks_for(enumerate(utterances()), points, ledger))
         rows = sum(ledger.count_done(point.name) for point in points)
@@ -210,7 +235,7 @@ def _record(
     space: SearchSpace,
     settings: Settings,
     machine: MachineStamp,
-    race_cost: str,
+    cost: str,
 ) -> RunRecord:
     return RunRecord(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -227,6 +252,6 @@ def _record(
         relative_to=settings.relative_to,
         device=settings.device,
         threads=settings.threads,
-        race_cost=race_cost if plan == "race" else None,
+        cost=cost if plan in {"race", "joint"} else None,
         machine=machine,
     )
