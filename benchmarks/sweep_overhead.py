@@ -21,7 +21,7 @@ from allophone.sweeps.space import SearchSpace
 from recording import SPEECH, spread, write_result
 
 ROUNDS = 5
-UTTERANCES = 16
+UTTERANCES = 9
 SPACE = SearchSpace(model=("tiny.en", "base"), token_stride=(1, 2), beam_size=(1, 5))
 
 

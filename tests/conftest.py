@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from allophone.audio.decode import load_audio
 from allophone.dimensions import SAMPLE_RATE
 from builders import write_wav
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test depends on the network
 
 SENTENCES = (
     "The weather was cold, but the sun came out before noon.",

@@ -6,8 +6,9 @@ utterances stay exact.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -84,23 +85,24 @@ class OperatingPoint(BaseModel):
         """Short name, unique among points and safe as a file name, e.g. ``tiny.en-fit+2f10-s2-int8-b1``."""
         context = "full"
         if self.context == "fit":
-            context = f"fit+{self.margin_s:g}" + (f"f{self.floor_s:g}" if self.floor_s else "")
+            context = f"fit+{self.margin_s:.12g}" + (f"f{self.floor_s:.12g}" if self.floor_s else "")
         parts = [self.model_slug, context]
         if self.window_s != TRAINED_CONTEXT_S:
-            parts.append(f"w{self.window_s:g}")
+            parts.append(f"w{self.window_s:.12g}")
         if self.speed != 1.0:
-            parts.append(f"x{self.speed:g}")
+            parts.append(f"x{self.speed:.12g}")
         parts += [f"s{self.token_stride}", self.compute_type, f"b{self.beam_size}"]
         return "-".join(parts)
 
     @property
     def model_slug(self) -> str:
         """The model's name, or for a folder its last part and a digest of the whole path."""
-        if "/" not in self.model and "\\" not in self.model:
+        if re.fullmatch(r"[\w.:-]+", self.model):
             return self.model.replace(":", ".")
         from hashlib import sha256
 
-        return f"{Path(self.model).name}@{sha256(self.model.encode()).hexdigest()[:8]}"
+        last = re.sub(r"[^\w.-]", "_", PureWindowsPath(self.model).name)  # knows both kinds of slash
+        return f"{last}@{sha256(self.model.encode()).hexdigest()[:8]}"
 
     @property
     def encode_key(self) -> tuple[object, ...]:

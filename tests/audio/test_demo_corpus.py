@@ -1,21 +1,18 @@
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import wave
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from allophone.audio import demo_corpus, demo_store
+from allophone.audio import demo_corpus
 from allophone.audio.demo_corpus import EXPECTED_SHA256, GRADES, SPEAKERS, build_demo_corpus, plan_demo_corpus
-from allophone.audio.demo_store import install, sealed_sha256
+from allophone.audio.demo_store import sealed_sha256
 from allophone.audio.manifest import read_manifest
 from allophone.errors import CorpusError, MissingExtraError
 
@@ -151,12 +148,6 @@ def test_damage_is_noticed_and_repaired(copy, built, monkeypatch, damage):
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
 
 
-def test_corpus_of_another_recipe_is_replaced(copy, monkeypatch):
-    assert sealed_sha256(copy, recipe="another") is None
-    assert install(lambda: {"manifest.jsonl": b"{}\n"}, copy, "another") == sealed_sha256(copy, recipe="another")
-    assert not (copy / "audio").exists()
-
-
 def test_other_bytes_are_kept_and_told_once(tmp_path, monkeypatch):
     monkeypatch.setattr(demo_corpus, "_make", lambda progress: {"manifest.jsonl": b"{}\n"})
     with pytest.warns(demo_corpus.DemoCorpusWarning, match="not comparable"):
@@ -165,46 +156,14 @@ def test_other_bytes_are_kept_and_told_once(tmp_path, monkeypatch):
     assert build_demo_corpus(tmp_path / "c") == manifest  # a second warning would be an error
 
 
-def test_a_killed_build_leaves_nothing(tmp_path):
-    folder = tmp_path / "corpus"
-    code = f"from allophone.audio.demo_corpus import *; build_demo_corpus(__import__('pathlib').Path({str(folder)!r}))"
-    child = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    time.sleep(1.5)
+def test_a_build_killed_while_it_computes_leaves_nothing(tmp_path):
+    code = "import sys; from allophone.audio.demo_corpus import *; build_demo_corpus(sys.argv[1])"
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "corpus")])
+    time.sleep(0.8)
     assert child.poll() is None, "ended before it could be killed"
-    child.send_signal(signal.SIGKILL)
+    child.kill()
     child.wait()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_build_that_fails_while_writing_leaves_nothing(tmp_path, monkeypatch):
-    def full(new, folder, old, recipe):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(demo_store, "_rename", full)
-    with pytest.raises(CorpusError, match="No space left on device"):
-        install(lambda: {"manifest.jsonl": b""}, tmp_path / "c", "r")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_stage_of_a_killed_writer_is_swept_when_old(tmp_path):
-    old, young = tmp_path / ".allophone-demo-old", tmp_path / ".allophone-demo-young"
-    old.mkdir()
-    young.mkdir()
-    os.utime(old, (0, 0))
-    install(lambda: {"manifest.jsonl": b""}, tmp_path / "c", "r")
-    assert not old.exists()
-    assert young.exists()
-
-
-def test_builds_at_once_end_in_one_whole_corpus(tmp_path):
-    files = {f"audio/{i}.wav": bytes([i]) * 1000 for i in range(40)} | {"manifest.jsonl": b"{}\n"}
-    folder = tmp_path / "c"
-    for round_ in range(5):
-        with ThreadPoolExecutor(8) as pool:
-            digests = set(pool.map(lambda _: install(lambda: files, folder, "r"), range(8)))
-        assert digests == {sealed_sha256(folder, "r")}
-        assert [p.name for p in tmp_path.iterdir()] == ["c"]
-        (folder / "audio" / "3.wav").write_bytes(b"damaged")
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "manifest.jsonl"])

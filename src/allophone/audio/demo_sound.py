@@ -170,7 +170,7 @@ def mix(signal: Signal, noise: Signal, snr_db: float) -> Signal:
     """Add ``noise`` at ``snr_db``: mean power of the signal over that of the noise, in dB."""
     import numpy as np
 
-    gain = float(np.sqrt(np.mean(signal * signal) / np.mean(noise * noise))) * 10.0 ** (-snr_db / 20.0)
+    gain: float = np.sqrt(np.mean(signal * signal) / np.mean(noise * noise)) * 10.0 ** (-snr_db / 20.0)
     return signal + noise * gain
 
 

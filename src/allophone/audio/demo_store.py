@@ -17,6 +17,7 @@ __all__ = ["install", "sealed_sha256"]
 
 _SEAL = "fingerprint.json"
 _STAGE_PREFIX = ".allophone-demo-"
+_ATTEMPTS = 100
 _STALE_S = 3600.0  # a staging folder this old belongs to a writer that was killed
 
 
@@ -56,8 +57,11 @@ def install(make: Callable[[], Mapping[str, bytes]], folder: Path, recipe: str) 
     Raises:
         CorpusError: The folder cannot be written, or holds something else.
     """
-    _refuse_strangers(folder)
+    if folder.exists() and not folder.is_dir():
+        raise CorpusError(f"{folder}: is a file. Name a folder for the demo corpus.")
     try:
+        if _is_strange(folder) and _is_strange(folder):  # twice: another process may be taking a damaged one apart
+            raise _stranger(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent)
         tempfile.TemporaryFile(dir=folder.parent).close()  # refused now rather than after the work
@@ -67,43 +71,53 @@ def install(make: Callable[[], Mapping[str, bytes]], folder: Path, recipe: str) 
     digest = _digest(files)
     try:
         with tempfile.TemporaryDirectory(prefix=_STAGE_PREFIX, dir=folder.parent) as stage:
-            new, old = Path(stage, "new"), Path(stage, "old")
+            new = Path(stage, "new")
             seal = {"recipe": recipe, "sha256": digest, "files": sorted(files)}
             for name, data in {**files, _SEAL: json.dumps(seal, indent=1).encode()}.items():
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 (new / name).write_bytes(data)
-            _rename(new, folder, old, recipe)
+            _put(new, folder, Path(stage), recipe)
     except OSError as error:
         raise _unwritable(folder, error) from None
     return digest
 
 
-def _rename(new: Path, folder: Path, old: Path, recipe: str) -> None:
-    if folder.exists() and sealed_sha256(folder, recipe) is None:
-        _refuse_strangers(folder)
-        with suppress(FileNotFoundError):  # another process may have moved it away first
+def _put(new: Path, folder: Path, stage: Path, recipe: str) -> None:
+    """Rename ``new`` to ``folder`` unless a whole corpus is there; what else is there goes to ``stage``."""
+    for attempt in range(_ATTEMPTS):  # another process may put or take a corpus between any two lines
+        if sealed_sha256(folder, recipe) is not None:
+            return
+        try:
+            new.rename(folder)
+            return
+        except OSError as error:
+            reason = error
+        old = stage / f"old-{attempt}"
+        with suppress(FileNotFoundError):
             folder.rename(old)
+            if _is_strange(old):
+                old.rename(folder)
+                raise _stranger(folder)
+    raise reason
+
+
+def _is_strange(folder: Path) -> bool:
     try:
-        new.rename(folder)
-    except OSError:
-        if sealed_sha256(folder, recipe) is None:
-            raise  # not another process that was faster
+        names = {path.name for path in folder.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return bool(names) and (_SEAL not in names or not names <= {_SEAL, "manifest.jsonl", "audio"})
 
 
-def _refuse_strangers(folder: Path) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise CorpusError(f"{folder}: is a file. Name a folder for the demo corpus.")
-    names = {path.name for path in folder.iterdir()}
-    if names and (_SEAL not in names or not names <= {_SEAL, "manifest.jsonl", "audio"}):
-        raise CorpusError(f"{folder}: holds files that are no demo corpus. Name an empty or a new folder.")
+def _stranger(folder: Path) -> CorpusError:
+    return CorpusError(f"{folder}: holds files that are no demo corpus. Name an empty or a new folder.")
 
 
 def _sweep(parent: Path) -> None:
     for path in parent.glob(f"{_STAGE_PREFIX}*"):
-        if time.time() - path.stat().st_mtime > _STALE_S:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its writer may just have finished
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _unwritable(folder: Path, error: OSError) -> CorpusError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -66,7 +67,8 @@ def fetch_dataset(source: str) -> Path:
             f"{source}: cannot be loaded: {reason}. Check its name and split, and the connection."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return manifest
 
 

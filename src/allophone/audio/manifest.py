@@ -32,7 +32,7 @@ def read_manifest(path: Path) -> Iterator[Utterance]:
         with path.open(encoding="utf-8-sig") as lines:  # Windows editors put a byte order mark first
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield _parse(line, path, number)
+                    yield _parse(line.rstrip("\n"), path, number)
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: not UTF-8 text ({error.reason}). Save the manifest as UTF-8.") from None
     except OSError as error:

@@ -15,6 +15,8 @@ __all__ = ["pack_spans", "speech_spans", "split_windows"]
 
 Span = tuple[int, int]  # samples: start, end
 
+_PIECE = 600 * SAMPLE_RATE  # samples searched at once: the search takes three times their memory
+
 
 def split_windows(samples: NDArray[np.float32], window_s: float) -> list[Span]:
     """Cut audio into windows of at most ``window_s``, between words where there is a pause.
@@ -32,7 +34,16 @@ def split_windows(samples: NDArray[np.float32], window_s: float) -> list[Span]:
     limit = int(window_s * SAMPLE_RATE)
     if samples.size <= limit:
         return [(0, samples.size)]
-    return pack_spans(speech_spans(samples, window_s), limit)
+    windows: list[Span] = []
+    begin = 0
+    while begin < samples.size:
+        piece = samples[begin : begin + _PIECE]
+        found = [(begin + start, begin + end) for start, end in pack_spans(speech_spans(piece, window_s), limit)]
+        begin += piece.size
+        if begin < samples.size and found and found[-1][0] > begin - piece.size:
+            begin, _ = found.pop()  # the next piece begins with this window, which may go on
+        windows += found
+    return windows
 
 
 def speech_spans(samples: NDArray[np.float32], longest_s: float) -> list[Span]:

@@ -125,7 +125,8 @@ class CTranslate2Engine:
         # As openai/whisper's find_alignment: a token begins where the warping path first reaches it.
         path = np.array(aligned.alignments)
         first = np.flatnonzero(np.diff(path[:, 0], prepend=-1))
-        begins = path[first, 1] * AUDIO_TOKEN_S * token_stride
+        # With a single audio token the path can also begin one before the first.
+        begins = np.maximum(path[first, 1], 0) * AUDIO_TOKEN_S * token_stride
         texts, groups = splitter.split_to_word_tokens([*tokens, splitter.eot])
         edges = np.cumsum([0, *(len(group) for group in groups[:-1])])
         words: list[Word] = []

