@@ -16,7 +16,7 @@ from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import write_result
 
-LENGTHS = (60, 600, 6000)
+LENGTHS = (60, 600, 3000)
 SAMPLE_EVERY_S = 0.02
 
 

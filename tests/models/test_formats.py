@@ -113,19 +113,25 @@ def test_words_heard_at_the_very_end_still_get_a_cue_that_lasts():
     assert list(cues(format_transcript(after, "vtt"))) == [(0, 3000, "Hello there. So. Yes.")]
 
 
+def test_a_window_of_no_length_still_lasts_a_millisecond():
+    assert list(cues(format_transcript(transcript(segment(0, 0, Word(" You", 0.0, 0.0, 0.1))), "vtt"))) == [
+        (0, 1, "You")
+    ]
+
+
 @st.composite
 def transcripts(draw):
     """Windows in order with words in order, many of them at one time."""
     segments, place = [], 0.0
     for _ in range(draw(st.integers(0, 3))):
         start = place + draw(st.sampled_from([0.0, 0.5]))
-        times = sorted(draw(st.lists(st.integers(0, 400), max_size=12)))
-        ends = [*times[1:], 400][: len(times)]
+        times = sorted(draw(st.lists(st.integers(0, 8), max_size=8)))
+        ends = [*times[1:], 8][: len(times)]
         texts = draw(
             st.lists(st.sampled_from([" a", " end.", " wonderful" * 4]), min_size=len(times), max_size=len(times))
         )
         said = [
-            Word(text, start + begin * 0.05, start + end * 0.05, 1.0)
+            Word(text, start + begin * 2.5, start + end * 2.5, 1.0)
             for text, begin, end in zip(texts, times, ends, strict=True)
         ]
         segments.append(segment(start, start + 20, *said))

@@ -1,5 +1,6 @@
 """Recordings through the real tiny.en, and through the fake engine where only the bookkeeping counts."""
 
+import time
 from statistics import median
 
 import numpy as np
@@ -147,9 +148,25 @@ def test_long_audio_without_speech_has_no_segment(tiny_en):
     assert (transcript.encode_s, transcript.decode_s, transcript.duration_s) == (0, 0, 31.0)
 
 
-def test_the_language_is_told_once_and_charged_as_decoding(base, speech):
+def test_the_language_is_told_from_the_audio(base, speech):
     (transcript,) = transcribe_points(base, speech[1].samples, [OperatingPoint(model="base")], language="auto")
     assert (transcript.language, transcript.prompt_tokens, transcript.text) == ("en", 4, speech[1].text)
+
+
+def test_telling_the_language_happens_once_and_counts_as_decoding_for_every_point(speech):
+    calls = []
+
+    class SlowToTell(FakeEngine):
+        def detect_language(self, encoded):
+            calls.append(encoded)
+            time.sleep(0.05)
+            return "de"
+
+    points = [OperatingPoint(model="fake:tiny", window_s=15.0, token_stride=stride) for stride in (1, 2)]
+    for transcript in transcribe_points(SlowToTell("tiny"), joined(speech), points, language="auto"):
+        assert transcript.language == "de"
+        assert transcript.segments[0].decode_s >= 0.05 > transcript.segments[1].decode_s
+    assert len(calls) == 1
 
 
 def test_a_runaway_loop_ends_at_the_cap():

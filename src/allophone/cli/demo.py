@@ -24,10 +24,11 @@ def demo(
     from allophone.report.decision import decide, save_decision
     from allophone.report.html import write_report
     from allophone.report.tables import frontier_table
-    from allophone.sweeps.run import sweep
+    from allophone.sweeps.run import Progress, sweep
 
     typer.echo("Synthesising the demo corpus (once; it is cached) ...")
-    manifest = build_demo_corpus()
+    with show_progress() as progress:
+        manifest = build_demo_corpus(progress=lambda done, total: progress(Progress("synthesising", done, total, None)))
     typer.echo("Measuring operating points; Ctrl-C stops, the same command continues ...")
     with show_progress() as progress:
         sweep(manifest, out=out, models=["tiny.en", "base"], progress=progress)
