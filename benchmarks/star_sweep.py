@@ -78,14 +78,14 @@ def draw(figure: FrontierFigure, path: Path) -> None:
                 label=f"{model}, {'on the frontier' if on else 'beaten'} as measured",
                 zorder=3,
             )
-            for point in members:
+            for point in members if on else []:
                 axes.annotate(
                     point.name.partition("-")[2],
                     (point.x, point.y),
                     textcoords="offset points",
                     xytext=(6, 4),
                     fontsize=6.5,
-                    color="0.1" if on else "0.55",
+                    color="0.1",
                 )
     on_frontier = [point for point in figure.points if point.measured_on]
     axes.step([point.x for point in on_frontier], [point.y for point in on_frontier], where="post", color="0.3", lw=1)
