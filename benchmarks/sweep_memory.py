@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -21,9 +23,12 @@ SAMPLE_EVERY_S = 0.02
 
 
 def main() -> None:
-    """Sweep one point of tiny.en; longer corpora are the demo corpus repeated under new ids."""
-    manifest = build_demo_corpus()
-    short = [item for item in read_manifest(manifest) if (item.duration_s or 0) < 4]
+    """Sweep one point of tiny.en; longer corpora are the demo corpus repeated under new ids, each in a new process."""
+    if len(sys.argv) > 1:
+        corpus, out, model = sys.argv[1:]
+        print(json.dumps(watch(Path(corpus), Path(out), model)))
+        return
+    short = [item for item in read_manifest(build_demo_corpus()) if (item.duration_s or 0) < 4]
     figures = {}
     for length in LENGTHS:
         model = "tiny.en" if length <= 600 else "fake:tiny"  # the real engine would take an hour at the last length
@@ -34,7 +39,9 @@ def main() -> None:
                     item = short[number % len(short)]
                     row = {"id": f"{number}", "audio_filepath": str(item.audio_filepath), "text": item.text}
                     lines.write(json.dumps({**row, "duration": item.duration_s}) + "\n")
-            figures[f"{length}_utterances"] = watch(corpus, Path(folder) / "run", model)
+            command = [sys.executable, __file__, str(corpus), str(Path(folder) / "run"), model]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            figures[f"{length}_utterances"] = json.loads(done.stdout)
     write_result("sweep_memory", {"lengths": LENGTHS, "sampled_every_s": SAMPLE_EVERY_S, "points": 1}, figures)
 
 
