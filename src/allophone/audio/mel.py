@@ -7,13 +7,13 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, TRAINED_CONTEXT_S
-from allophone.records import OperatingPoint
+from allophone.records import Context, OperatingPoint
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["context_frames", "log_mel"]
+__all__ = ["context_frames", "log_mel", "window_frames"]
 
 N_FFT = 400  # samples: 25 ms
 TRAINED_FRAMES = round(TRAINED_CONTEXT_S * SAMPLE_RATE) // HOP_SAMPLES  # 3000
@@ -29,11 +29,22 @@ def context_frames(n_samples: int, point: OperatingPoint) -> int:
         n_samples: Length of the window after time compression, at 16 kHz.
         point: The operating point; its ``context``, ``margin_s`` and ``floor_s`` count.
     """
-    if point.context == "full":
+    return window_frames(n_samples, context=point.context, margin_s=point.margin_s, floor_s=point.floor_s)
+
+
+def window_frames(n_samples: int, *, context: Context, margin_s: float, floor_s: float) -> int:
+    """Return the frames of one window from the knobs themselves: the rule that engines run and cost formulas bill.
+
+    Args:
+        n_samples: Length of the window after time compression, at 16 kHz.
+        context: ``full`` or ``fit``.
+        margin_s: Seconds of silence after the audio, in a fit context.
+        floor_s: Least seconds that the encoder runs on, in a fit context.
+    """
+    if context == "full":
         return TRAINED_FRAMES
-    wanted = max(n_samples + point.margin_s * SAMPLE_RATE, point.floor_s * SAMPLE_RATE)
-    samples_per_token = HOP_SAMPLES * FRAMES_PER_AUDIO_TOKEN
-    tokens = max(1, ceil(wanted / samples_per_token))
+    wanted = max(n_samples + margin_s * SAMPLE_RATE, floor_s * SAMPLE_RATE)
+    tokens = max(1, ceil(wanted / (HOP_SAMPLES * FRAMES_PER_AUDIO_TOKEN)))
     return min(tokens * FRAMES_PER_AUDIO_TOKEN, TRAINED_FRAMES)
 
 

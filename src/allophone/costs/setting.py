@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
 from typing import TYPE_CHECKING, Literal, get_args
 
+from allophone.audio.mel import window_frames
 from allophone.costs.executed import whisper_flops
 from allophone.costs.formulas import FLOPS_PER_MAC, audio_tokens
 from allophone.costs.limits import check_audio, check_context, check_speed
@@ -30,7 +30,6 @@ __all__ = ["Convention", "WhisperCost", "check_convention", "plan_window_frames"
 
 Convention = Literal["executed", "published"]
 SAMPLES_PER_TOKEN = HOP_SAMPLES * FRAMES_PER_AUDIO_TOKEN  # 320
-TRAINED_FRAMES = round(TRAINED_CONTEXT_S * SAMPLE_RATE) // HOP_SAMPLES  # 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +112,7 @@ def plan_window_frames(
     while remaining > 0:
         samples = min(remaining, longest)
         remaining -= samples
-        wanted = max(samples + margin_s * SAMPLE_RATE, floor_s * SAMPLE_RATE)
-        fitted = FRAMES_PER_AUDIO_TOKEN * ceil(wanted / SAMPLES_PER_TOKEN)
-        frames.append(TRAINED_FRAMES if context == "full" else min(fitted, TRAINED_FRAMES))
+        frames.append(window_frames(samples, context=context, margin_s=margin_s, floor_s=floor_s))
     return tuple(frames)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil
 
-from allophone.audio.mel import context_frames
 from allophone.costs.executed import whisper_flops
-from allophone.dimensions import SAMPLE_RATE, WhisperDimensions
+from allophone.costs.setting import plan_window_frames
+from allophone.dimensions import WhisperDimensions
 from allophone.errors import SpaceError
 from allophone.models.engine import text_token_cap
 from allophone.records import OperatingPoint
@@ -79,14 +79,20 @@ def predicted_flops(dims: WhisperDimensions, duration_s: float, point: Operating
         duration_s: Length of the recording.
         point: The operating point.
     """
-    compressed_s = duration_s / point.speed
-    windows = max(1, ceil(compressed_s / point.window_s))
-    frames = context_frames(ceil(compressed_s / windows * SAMPLE_RATE), point)
-    tokens = min(ceil(duration_s / windows * _TOKENS_PER_SECOND) + 1, text_token_cap(duration_s / windows))
+    frames = plan_window_frames(
+        duration_s,
+        window_s=point.window_s,
+        context=point.context,
+        margin_s=point.margin_s,
+        floor_s=point.floor_s,
+        speed=point.speed,
+    )
+    said_s = duration_s / max(1, len(frames))
+    tokens = min(ceil(said_s * _TOKENS_PER_SECOND) + 1, text_token_cap(said_s))
     return whisper_flops(
         dims,
-        window_frames=[frames] * windows,
-        window_tokens=[tokens] * windows,
+        window_frames=frames,
+        window_tokens=[tokens] * len(frames),
         prompt_tokens=4 if dims.multilingual else 2,
         token_stride=point.token_stride,
         beam_size=point.beam_size,
