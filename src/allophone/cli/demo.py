@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -48,4 +50,6 @@ def demo(
     typer.echo("")
     typer.echo(f"Report:     {write_report(out)}")
     typer.echo(f"Saved:      {out / 'point.json'}")
-    typer.echo(f"Run it:     allophone transcribe --point {out / 'point.json'} YOUR.wav")
+    # Without an activated environment the bare name would not be found.
+    command = "allophone" if shutil.which("allophone") else sys.argv[0]
+    typer.echo(f"Run it:     {command} transcribe --point {out / 'point.json'} YOUR.wav")
