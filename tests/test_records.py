@@ -19,6 +19,9 @@ POINT = OperatingPoint(model="tiny.en")
         ({}, "tiny.en-full-s1-int8-b1"),
         ({"context": "fit"}, "tiny.en-fit+0-s1-int8-b1"),
         ({"context": "fit", "margin_s": 2, "floor_s": 10, "token_stride": 2}, "tiny.en-fit+2f10-s2-int8-b1"),
+        ({"context": "fit", "margin_s": 1, "tail": "all"}, "tiny.en-fit+1tall-s1-int8-b1"),
+        ({"context": "fit", "margin_s": 1, "tail": "every-4", "guard": True}, "tiny.en-fit+1t4g-s1-int8-b1"),
+        ({"context": "fit", "tail": "last-300"}, "tiny.en-fit+0tlast300-s1-int8-b1"),
         ({"window_s": 15, "speed": 1.25, "beam_size": 5}, "tiny.en-full-w15-x1.25-s1-int8-b5"),
         ({"model": "fake:base", "compute_type": "float32"}, "fake.base-full-s1-float32-b1"),
     ],
@@ -40,6 +43,10 @@ def test_every_knob_is_in_the_name():
         {"context": "fit"},
         {"context": "fit", "margin_s": 1},
         {"context": "fit", "floor_s": 1},
+        {"context": "fit", "tail": "all"},
+        {"context": "fit", "tail": "every-4"},
+        {"context": "fit", "tail": "last-4"},
+        {"context": "fit", "guard": True},
         {"context": "fit", "floor_s": 1.0000001},
         {"token_stride": 2},
         {"speed": 1.5},
@@ -56,7 +63,14 @@ def test_names_are_file_names(model):
     assert not set(name) & set('/\\:*?"<>|')
 
 
+@pytest.mark.parametrize("tail", ["", "every", "every-1", "every-0", "last-0", "all-2", "every-2.5", "half"])
+def test_a_tail_is_one_of_four_forms(tail):
+    with pytest.raises(ValidationError, match="tail"):
+        OperatingPoint(model="base", context="fit", tail=tail)
+
+
 def test_a_full_context_has_neither_margin_nor_floor():
+    assert OperatingPoint(model="base", tail="all", guard=True) == OperatingPoint(model="base")
     assert OperatingPoint(model="base", margin_s=2, floor_s=10) == OperatingPoint(model="base")
     assert OperatingPoint(model="base", context="fit", margin_s=2).margin_s == 2.0
 
@@ -103,6 +117,19 @@ def test_stride_and_beam_share_the_encoder_pass(point):
     assert point.encode_key == OperatingPoint(model="m").encode_key
 
 
+def test_tails_and_guards_share_the_encoder_pass():
+    fit = OperatingPoint(model="m", context="fit")
+    assert fit.model_copy(update={"tail": "all", "guard": True}).encode_key == fit.encode_key
+
+
+def test_a_rejected_pass_is_paid_for():
+    short = Segment(0, 1, "", (), 1, 100, 0, 0, 0, 0, True, 0.25, 0.5)
+    segment = dataclasses.replace(short, frames=3000, encode_s=2.0, decode_s=1.0, rejected=short)
+    transcript = Transcript(POINT, "", "en", 1.0, (segment, short), 0.125, 2)
+    assert [passed.frames for passed in transcript.passes] == [100, 3000, 100]
+    assert (transcript.encode_s, transcript.decode_s, transcript.latency_s) == (2.5, 2.0, 4.625)
+
+
 @pytest.mark.parametrize(
     "change", [{"model": "base"}, {"window_s": 20}, {"context": "fit"}, {"speed": 2}, {"compute_type": "float32"}]
 )
@@ -115,7 +142,7 @@ def test_model_and_compute_type_are_the_loaded_weights():
 
 
 def test_latency_is_preparation_encoding_and_decoding():
-    segments = [Segment(0, 1, "", (), 1, 3000, 0, 0, 0, False, encode_s, 0.25) for encode_s in (0.5, 1.0)]
+    segments = [Segment(0, 1, "", (), 1, 3000, 0, 0, 0, 0, False, encode_s, 0.25) for encode_s in (0.5, 1.0)]
     transcript = Transcript(POINT, "", "en", 2.0, tuple(segments), 0.125, 2)
     assert (transcript.encode_s, transcript.decode_s) == (1.5, 0.5)
     assert transcript.latency_s == 2.125  # 0.125 + 1.5 + 0.5

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from allophone.dimensions import TRAINED_CONTEXT_S
 
 __all__ = [
+    "TAIL_PATTERN",
     "ComputeType",
     "Context",
     "Measurement",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 Context = Literal["full", "fit"]
+TAIL_PATTERN = r"^(none|all|every-([2-9]|[1-9]\d{1,3})|last-[1-9]\d{0,3})$"
 ComputeType = Literal[
     "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32"
 ]
@@ -57,8 +59,10 @@ class OperatingPoint(BaseModel):
     """One setting of all knobs of a Whisper model: what a sweep measures and ``transcribe`` runs.
 
     ``context="full"`` pads every window to the 30 s the encoder was trained on; ``context="fit"`` runs the encoder on
-    the audio plus ``margin_s``, at least ``floor_s``. A full context has neither margin nor floor, so both are set to
-    0 there and equal settings compare equal.
+    the audio plus ``margin_s``, at least ``floor_s``. The decoder then sees the encoder's outputs for pure silence at
+    the positions that were left out, as ``tail`` says: ``none`` of them, ``all``, every n-th (``every-4``) or only the
+    last n (``last-300``). ``guard`` runs a window again at full context when its short pass went wrong. A full context
+    has none of these, so they are set to nothing there and equal settings compare equal.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +72,8 @@ class OperatingPoint(BaseModel):
     context: Context = Field("full", description="positions that the encoder runs on")
     margin_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="seconds of silence after the audio")
     floor_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="least seconds that the encoder runs on")
+    tail: str = Field("none", pattern=TAIL_PATTERN, description="silent positions that the decoder sees after a fit")
+    guard: bool = Field(False, description="whether a fit pass that went wrong is run again at full context")
     token_stride: int = Field(1, ge=1, le=100, description="every n-th audio token reaches the decoder")
     speed: float = Field(1.0, ge=0.5, le=4.0, description="pitch-preserving time compression")
     compute_type: ComputeType = Field("int8", description="number format of weights and activations")
@@ -77,22 +83,28 @@ class OperatingPoint(BaseModel):
     @classmethod
     def _full_has_no_margin(cls, data: object) -> object:
         if isinstance(data, dict) and data.get("context", "full") == "full":
-            return {**data, "margin_s": 0.0, "floor_s": 0.0}
+            return {**data, "margin_s": 0.0, "floor_s": 0.0, "tail": "none", "guard": False}
         return data
 
     @property
     def name(self) -> str:
-        """Short name, unique among points and safe as a file name, e.g. ``tiny.en-fit+2f10-s2-int8-b1``."""
-        context = "full"
-        if self.context == "fit":
-            context = f"fit+{self.margin_s:.12g}" + (f"f{self.floor_s:.12g}" if self.floor_s else "")
-        parts = [self.model_slug, context]
+        """Short name, unique among points and safe as a file name, e.g. ``tiny.en-fit+1t4g-s2-int8-b1``."""
+        parts = [self.model_slug, self.context_name]
         if self.window_s != TRAINED_CONTEXT_S:
             parts.append(f"w{self.window_s:.12g}")
         if self.speed != 1.0:
             parts.append(f"x{self.speed:.12g}")
         parts += [f"s{self.token_stride}", self.compute_type, f"b{self.beam_size}"]
         return "-".join(parts)
+
+    @property
+    def context_name(self) -> str:
+        """The context knobs in short, e.g. ``full``, ``fit+2f10``, ``fit+1tall``, ``fit+1t4g``, ``fit+1tlast300``."""
+        if self.context == "full":
+            return "full"
+        floor = f"f{self.floor_s:.12g}" if self.floor_s else ""
+        tail = "" if self.tail == "none" else "t" + self.tail.removeprefix("every-").replace("-", "")
+        return f"fit+{self.margin_s:.12g}{floor}{tail}" + ("g" if self.guard else "")
 
     @property
     def model_slug(self) -> str:
@@ -106,7 +118,7 @@ class OperatingPoint(BaseModel):
 
     @property
     def encode_key(self) -> tuple[object, ...]:
-        """Points with equal keys share every encoder pass: only stride and beam differ."""
+        """Points with equal keys share every encoder pass: only tail, guard, stride and beam differ."""
         return (self.model, self.compute_type, self.window_s, self.context, self.margin_s, self.floor_s, self.speed)
 
     @property
@@ -139,6 +151,7 @@ class Segment:
         tokens: Text tokens, end-of-text left out.
         token_count: Number of text tokens generated, end-of-text included where it was reached.
         frames: Log-mel frames that the encoder ran on.
+        tail_tokens: Silent audio tokens appended to the encoder's output.
         avg_logprob: Mean log-probability of the generated tokens.
         no_speech_prob: Probability of the no-speech token.
         compression_ratio: Bytes of the text over bytes of its zlib compression; loops compress well.
@@ -146,6 +159,10 @@ class Segment:
         encode_s: Seconds in the encoder.
         decode_s: Seconds in the decoder, stride, detokenisation and word alignment included.
         words: Words with their times, where they were asked for.
+        token_logprobs: Log-probability of each generated token, end-of-text included; empty where not asked for.
+        token_entropies: Entropy in nats of the distribution that each was drawn from; empty where not asked for.
+        confidence_s: Seconds that these two took, which are no part of ``decode_s``.
+        rejected: The short pass that the guard turned down before this one, with its own times.
     """
 
     start_s: float
@@ -154,6 +171,7 @@ class Segment:
     tokens: tuple[int, ...]
     token_count: int
     frames: int
+    tail_tokens: int
     avg_logprob: float
     no_speech_prob: float
     compression_ratio: float
@@ -161,6 +179,10 @@ class Segment:
     encode_s: float
     decode_s: float
     words: tuple[Word, ...] = ()
+    token_logprobs: tuple[float, ...] = ()
+    token_entropies: tuple[float, ...] = ()
+    confidence_s: float = 0.0
+    rejected: Segment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +210,21 @@ class Transcript:
     peak_memory_bytes: int | None = None
 
     @property
+    def passes(self) -> tuple[Segment, ...]:
+        """Everything that ran, in order: a window's rejected pass, if any, before the one that stayed."""
+        return tuple(
+            passed for segment in self.segments for passed in (segment.rejected, segment) if passed is not None
+        )
+
+    @property
     def encode_s(self) -> float:
-        """Seconds in the encoder, over all windows."""
-        return sum(segment.encode_s for segment in self.segments)
+        """Seconds in the encoder, over all passes."""
+        return sum(passed.encode_s for passed in self.passes)
 
     @property
     def decode_s(self) -> float:
-        """Seconds in the decoder, over all windows."""
-        return sum(segment.decode_s for segment in self.segments)
+        """Seconds in the decoder, over all passes."""
+        return sum(passed.decode_s for passed in self.passes)
 
     @property
     def latency_s(self) -> float:
@@ -211,6 +240,9 @@ class Measurement:
     ``prepare_s + encode_s + decode_s``; reading the file (``load_s``) is the same for every point and stands apart.
     ``roofline_s`` is the least time that the executed FLOPs and the weights read take at this machine's measured rates.
     FLOPs are counted by two conventions, ``executed`` and ``published`` (docs/conventions.md).
+    The ``window_`` lists have one entry a pass, a pass that the guard turned down before the one that replaced it;
+    ``rejected_windows`` counts them. ``token_logprobs`` and ``token_entropies`` (nats) are those of all tokens of the
+    passes that stayed, end-of-text included; ``confidence_s`` is what reading them took, no part of ``latency_s``.
     ``utterance_index`` is the place in the corpus, from 0. ``normalizer`` names how both texts were normalised before
     the words were counted. ``relative_to`` names the model whose transcripts stand in for references, or is None where
     the reference is the corpus's own. ``error`` names why an utterance could not be measured; the counts are then 0
@@ -233,11 +265,16 @@ class Measurement:
     text_tokens: int
     prompt_tokens: int
     window_frames: list[int]
+    window_tail: list[int]
     window_tokens: list[int]
     truncated_windows: int
+    rejected_windows: int
     avg_logprob: float | None
     no_speech_prob: float | None
     compression_ratio: float | None
+    token_logprobs: list[float]
+    token_entropies: list[float]
+    confidence_s: float
     load_s: float
     prepare_s: float
     encode_s: float

@@ -44,6 +44,30 @@ def test_small_at_full_context_as_papers_quote_it():
     assert 1 - strided.total / full.total == pytest.approx(0.0555, abs=5e-5)
 
 
+def test_a_tail_costs_the_decoder_as_its_positions_do():
+    # 15 audio tokens and 9 silent ones, stride 4: 6 positions instead of 4.
+    knobs = {"window_frames": [30], "window_tokens": [3], "prompt_tokens": 3, "token_stride": 4}
+    without, tailed = whisper_flops(DIMS, **knobs), whisper_flops(DIMS, **knobs, window_tail=[9])
+    assert (tailed.stem, tailed.encoder, tailed.head) == (without.stem, without.encoder, without.head)
+    assert tailed.cross_kv == without.cross_kv * 6 // 4
+    # every one of the 3 + 2 decoder rows attends to two more positions: 2 layers · 4·16·2
+    assert tailed.decoder - without.decoder == 5 * 2 * 4 * 16 * 2
+    array = whisper_flops_arrays(
+        DIMS, frames=30, text_tokens=3, prompt_tokens=3, tail_tokens=[0, 9], token_stride=4
+    ).total
+    assert array.tolist() == [without.total, tailed.total]
+
+
+@pytest.mark.parametrize("tail", [-1, DIMS.n_audio_ctx - 14])
+def test_a_tail_ends_where_the_trained_context_does(tail):
+    with pytest.raises(SpaceError, match="tail"):
+        whisper_flops(DIMS, window_frames=[30], window_tokens=[3], prompt_tokens=3, window_tail=[tail])
+    with pytest.raises(SpaceError, match="tail"):
+        whisper_flops_arrays(DIMS, frames=[30, 2], text_tokens=3, prompt_tokens=3, tail_tokens=[tail, 0])
+    with pytest.raises(SpaceError, match="one number a window"):
+        whisper_flops(DIMS, window_frames=[30], window_tokens=[3], prompt_tokens=3, window_tail=[])
+
+
 def test_beams_share_everything_up_to_the_first_step():
     one, five = (
         whisper_flops(DIMS, window_frames=[30], window_tokens=[3], prompt_tokens=3, token_stride=4, beam_size=beams)

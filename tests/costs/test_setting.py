@@ -71,6 +71,18 @@ def test_a_recording_of_several_windows_is_the_sum_of_them():
     assert cost.kv_cache_bytes == 9_584_640
 
 
+def test_a_tail_is_billed_to_the_decoder():
+    knobs = {"audio_s": 5, "context": "fit", "margin_s": 1, "text_tokens": 9, "prompt_tokens": 2}
+    cost = whisper_cost(TINY, **knobs, tail="every-4")
+    assert cost.window_tail == (300,)  # 1500 - 300 positions, every fourth
+    flops = whisper_flops(TINY, window_frames=[600], window_tail=[300], window_tokens=[9], prompt_tokens=2)
+    assert cost.flops_total == flops.total
+    without = whisper_cost(TINY, **knobs)
+    assert cost.kv_cache_bytes - without.kv_cache_bytes == 4 * 2 * 4 * 384 * 300
+    full = whisper_cost(TINY, audio_s=5, tail="all")
+    assert full.window_tail == (0,)
+
+
 def test_published_convention_has_only_encoder_and_decoder():
     cost = whisper_cost(TINY, convention="published")
     assert [getattr(cost, name) for name in FLOPS] == [0, 28_145_664_000, 0, 35_507_404_800, 0]
@@ -100,6 +112,7 @@ def test_no_audio_costs_nothing_but_the_weights():
         ({"margin_s": -1}, "0 s to the trained 30 s"),
         ({"floor_s": 31}, "0 s to the trained 30 s"),
         ({"context": "half"}, "full, fit"),
+        ({"context": "fit", "tail": "half"}, "none, all, every-N"),
         ({"speed": 5}, "0.5 to 4"),
         ({"token_stride": 0}, "least is 1"),
         ({"beam_size": 0}, "least is 1"),

@@ -38,6 +38,14 @@ def test_context_is_a_second_and_the_silence_behind_the_audio():
     assert resource("context", speed=2.0) == 26  # 30 s less 5 s of compressed audio
 
 
+def test_tail_is_a_second_and_all_silence_that_the_decoder_sees():
+    assert resource("tail") == 21  # encoded silence counts as well: 1 + 30 - 10
+    assert resource("tail", context="fit", margin_s=2) == 3
+    assert resource("tail", context="fit", margin_s=2, tail="all") == pytest.approx(21)
+    assert resource("tail", context="fit", margin_s=2, tail="every-4") == pytest.approx(1 + 2 + 4.5)  # 18 s / 4
+    assert resource("tail", context="fit", margin_s=2, tail="last-300") == pytest.approx(1 + 2 + 6)  # 300 · 20 ms
+
+
 def test_the_other_resources():
     assert resource("token_stride") == pytest.approx(50)
     assert resource("token_stride", token_stride=4) == pytest.approx(12.5)
@@ -60,4 +68,4 @@ def test_varied_axes_are_those_whose_knobs_differ():
     assert varied_axes(margins) == ("context",)
     assert varied_axes([FULL, OperatingPoint(model="base", beam_size=5)]) == ("model", "beam_size")
     assert varied_axes([FULL, FULL]) == ()
-    assert axis_values(margins[0], "context") == ("fit", 1, 0)
+    assert axis_values(margins[0], "context") == ("fit", 1, 0, False)

@@ -1,6 +1,7 @@
 """The engine on real weights. Its oracle is faster-whisper's own pipeline on the same model."""
 
 import shutil
+from dataclasses import replace
 
 import ctranslate2
 import numpy as np
@@ -14,6 +15,10 @@ from allophone.models.engine import load_engine
 from allophone.models.weights import resolve_weights
 
 GREEDY = {"token_stride": 1, "beam_size": 1, "max_tokens": 100, "language": "en"}
+
+
+def timeless(decoded):
+    return replace(decoded, confidence_s=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +76,42 @@ def test_the_encoder_runs_on_the_frames_given(tiny_en, n_frames):
 def test_a_stride_decodes_every_nth_audio_token(tiny_en, encoded, stride):
     every_nth = np.ascontiguousarray(np.asarray(encoded)[:, ::stride])
     by_hand = tiny_en.decode(ctranslate2.StorageView.from_array(every_nth), **GREEDY)
-    assert tiny_en.decode(encoded, **{**GREEDY, "token_stride": stride}) == by_hand
+    assert timeless(tiny_en.decode(encoded, **{**GREEDY, "token_stride": stride})) == timeless(by_hand)
 
 
 def test_decoding_is_repeatable_and_changes_nothing(tiny_en, encoded):
     before = np.array(encoded, copy=True)
-    first = tiny_en.decode(encoded, **GREEDY)
+    first = timeless(tiny_en.decode(encoded, **GREEDY))
     tiny_en.decode(encoded, **{**GREEDY, "token_stride": 2})
-    assert tiny_en.decode(encoded, **GREEDY) == first
+    assert timeless(tiny_en.decode(encoded, **GREEDY)) == first
     np.testing.assert_array_equal(np.asarray(encoded), before)
+
+
+def test_a_tail_is_what_the_encoder_gives_for_silence(tiny_en, speech):
+    mel = log_mel(speech[0].samples, 400, 80)
+    short, silence = (np.asarray(tiny_en.encode(m)) for m in (mel, log_mel(np.zeros(0, np.float32), 3000, 80)))
+    encoded = tiny_en.encode(mel)
+    with_tail = np.asarray(tiny_en.append_tail(encoded, range(200, 1500, 4)))
+    np.testing.assert_array_equal(with_tail, np.concatenate([short, silence[:, 200::4]], axis=1))
+    np.testing.assert_array_equal(np.asarray(encoded), short)  # not changed
+    assert tiny_en.append_tail(encoded, range(0)) is encoded
+    assert tiny_en.features(encoded).shape == (200, 384)
+
+
+def test_token_probabilities_average_to_the_score(tiny_en, encoded):
+    decoded = tiny_en.decode(encoded, **GREEDY, confidence=True)
+    assert len(decoded.token_logprobs) == len(decoded.token_entropies) == decoded.token_count
+    assert np.mean(decoded.token_logprobs) == pytest.approx(decoded.avg_logprob, abs=1e-3)
+    # Greedy tokens are the likeliest, so -log p is at most the entropy's bound of the remaining mass and never below 0.
+    assert all(value <= 0 for value in decoded.token_logprobs)
+    assert all(0 <= value <= np.log(51864) for value in decoded.token_entropies)
+    sure = [
+        value for value, log_p in zip(decoded.token_entropies, decoded.token_logprobs, strict=True) if log_p > -0.01
+    ]
+    assert sure
+    assert max(sure) < 0.2
+    assert tiny_en.decode(encoded, **GREEDY).token_logprobs == ()
+    assert tiny_en.decode(encoded, **{**GREEDY, "beam_size": 2}, confidence=True).token_logprobs == ()
 
 
 def test_five_beams_find_nothing_less_likely(tiny_en, encoded):

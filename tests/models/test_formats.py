@@ -15,7 +15,7 @@ POINT = OperatingPoint(model="tiny.en")
 
 def segment(start_s, end_s, *words, text=None):
     text = "".join(word.text for word in words).strip() if text is None else text
-    return Segment(start_s, end_s, text, (1,), 2, 3000, -0.1, 0.0, 1.0, False, 0.5, 0.25, words)
+    return Segment(start_s, end_s, text, (1,), 2, 3000, 0, -0.1, 0.0, 1.0, False, 0.5, 0.25, words)
 
 
 def transcript(*segments):

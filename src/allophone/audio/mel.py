@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["context_frames", "log_mel", "window_frames"]
+__all__ = ["TRAINED_FRAMES", "context_frames", "log_mel", "window_frames"]
 
 N_FFT = 400  # samples: 25 ms
 TRAINED_FRAMES = round(TRAINED_CONTEXT_S * SAMPLE_RATE) // HOP_SAMPLES  # 3000

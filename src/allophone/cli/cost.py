@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["cost"]
 
 _RECOGNITION = (
-    *("audio_s", "window_s", "context", "margin_s", "floor_s", "token_stride", "speed", "beam_size", "text_tokens"),
+    *(
+        "audio_s",
+        "window_s",
+        "context",
+        "margin_s",
+        "floor_s",
+        "tail",
+        "token_stride",
+        "speed",
+        "beam_size",
+        "text_tokens",
+    ),
     *("prompt_tokens", "compute_type", "device"),
 )
 _EMOTION = ("duration_s", "lora_rank", "unfrozen_layers", "classes")
@@ -31,6 +42,7 @@ def cost(
     context: Annotated[str, typer.Option(help="full (padded to 30 s) or fit (the audio, margin and floor).")] = "full",
     margin_s: Annotated[float, typer.Option(help="Seconds of silence after the audio, in a fit context.")] = 0.0,
     floor_s: Annotated[float, typer.Option(help="Least seconds that the encoder runs on, in a fit context.")] = 0.0,
+    tail: Annotated[str, typer.Option(help="Silence after a fit context: none, all, every-N or last-N.")] = "none",
     token_stride: Annotated[int, typer.Option(help="Every n-th audio token reaches the decoder.")] = 1,
     speed: Annotated[float, typer.Option(help="Time compression, 0.5 to 4.")] = 1.0,
     beam_size: Annotated[int, typer.Option(help="Beams of the decoder; 1 is greedy.")] = 1,
@@ -109,6 +121,7 @@ def _costs(model: str, knobs: dict[str, Any], given: set[str], convention: str) 
                 dims,
                 device(on),
                 window_frames=costed.window_frames,
+                window_tail=costed.window_tail,
                 window_tokens=costed.window_tokens,
                 **{name: knobs[name] for name in decoding},
             )

@@ -201,6 +201,7 @@ def whisper_roofline_latency_s(
     window_frames: Sequence[int],
     window_tokens: Sequence[int],
     prompt_tokens: int,
+    window_tail: Sequence[int] | None = None,
     token_stride: int = 1,
     beam_size: int = 1,
     compute_type: ComputeType = "float32",
@@ -221,10 +222,12 @@ def whisper_roofline_latency_s(
     decoder = weights["decoder"] - number * dims.n_text_ctx * dims.n_text_state + weights["vocabulary"]
     encoder_bytes, pass_bytes = (max(0, read - on.cache_bytes) for read in (encoder, decoder))
     total = 0.0
-    for frames, text_tokens in zip(window_frames, window_tokens, strict=True):
+    tails = window_tail if window_tail is not None else [0] * len(window_frames)
+    for frames, tail, text_tokens in zip(window_frames, tails, window_tokens, strict=True):
         parts = whisper_flops(
             dims,
             window_frames=[frames],
+            window_tail=[tail],
             window_tokens=[text_tokens],
             prompt_tokens=prompt_tokens,
             token_stride=token_stride,

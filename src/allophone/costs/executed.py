@@ -34,10 +34,11 @@ from allophone.costs.limits import (
     check_frames,
     check_prompt,
     check_stride,
+    check_tail,
     check_text_tokens,
     check_windows,
 )
-from allophone.dimensions import WhisperDimensions
+from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
 from allophone.errors import SpaceError
 
 __all__ = ["WhisperFlops", "WhisperFlopsArrays", "whisper_flops", "whisper_flops_arrays"]
@@ -94,6 +95,7 @@ def whisper_flops(
     window_frames: Sequence[int],
     window_tokens: Sequence[int],
     prompt_tokens: int,
+    window_tail: Sequence[int] | None = None,
     token_stride: int = 1,
     beam_size: int = 1,
     no_speech_prob: bool = False,
@@ -105,7 +107,9 @@ def whisper_flops(
         window_frames: Log-mel frames that the encoder ran on, one a window.
         window_tokens: Text tokens generated, end-of-text included, one a window; 0 where the decoder never started.
         prompt_tokens: Tokens given to the decoder before the first generated one, the same for every window.
-        token_stride: Every n-th audio token reaches the decoder.
+        window_tail: Silent audio tokens appended to the encoder's output, one a window; they are encoded once a model
+            and cost the decoder only. None appends none.
+        token_stride: Every n-th audio token reaches the decoder, the appended ones included.
         beam_size: Beams of the decoder.
         no_speech_prob: Whether the no-speech probability was read at the start-of-transcript token, as CTranslate2
             does on request (``return_no_speech_prob``): one more head row in every window that was decoded.
@@ -118,12 +122,17 @@ def whisper_flops(
     check_beam(beam_size)
     check_prompt(prompt_tokens, started=any(window_tokens))
     parts = [0, 0, 0, 0, 0]
-    for frames, text_tokens in zip(window_frames, window_tokens, strict=True):
+    tails = window_tail if window_tail is not None else [0] * len(window_frames)
+    if len(tails) != len(window_frames):
+        raise SpaceError(f"{len(window_frames)} windows, {len(tails)} tails; give one number a window")
+    for frames, tail, text_tokens in zip(window_frames, tails, window_tokens, strict=True):
         check_frames(dims, frames)
+        check_tail(dims, frames, tail)
         check_text_tokens(dims, text_tokens, prompt_tokens)
         window = _window(
             dims,
             frames=frames,
+            tail_tokens=tail,
             text_tokens=text_tokens,
             prompt_tokens=prompt_tokens,
             token_stride=token_stride,
@@ -140,6 +149,7 @@ def whisper_flops_arrays(
     frames: ArrayLike,
     text_tokens: ArrayLike,
     prompt_tokens: ArrayLike,
+    tail_tokens: ArrayLike = 0,
     token_stride: ArrayLike = 1,
     beam_size: ArrayLike = 1,
     no_speech_prob: bool = False,
@@ -148,9 +158,10 @@ def whisper_flops_arrays(
 
     Args:
         dims: The model.
-        frames: Log-mel frames; this and the next four broadcast against each other, integers of any shape.
+        frames: Log-mel frames; this and the next five broadcast against each other, integers of any shape.
         text_tokens: Generated text tokens, end-of-text included.
         prompt_tokens: Prompt tokens.
+        tail_tokens: Silent audio tokens appended to the encoder's output.
         token_stride: Every n-th audio token reaches the decoder.
         beam_size: Beams of the decoder.
         no_speech_prob: As in ``whisper_flops``.
@@ -158,16 +169,20 @@ def whisper_flops_arrays(
     Raises:
         SpaceError: Any entry outside the model's limits; the message names the limit and the worst entry.
     """
-    knobs = (frames, text_tokens, prompt_tokens, token_stride, beam_size)
-    frame, text, prompt, stride, beam = (_integers(knob) for knob in knobs)
-    shape = np.broadcast_shapes(*(knob.shape for knob in (frame, text, prompt, stride, beam)))
+    knobs = (frames, text_tokens, prompt_tokens, tail_tokens, token_stride, beam_size)
+    frame, text, prompt, tail, stride, beam = (_integers(knob) for knob in knobs)
+    shape = np.broadcast_shapes(*(knob.shape for knob in (frame, text, prompt, tail, stride, beam)))
     if 0 not in shape:
         _check_arrays(dims, frame, text, prompt)
+        frame_each, tail_each = (knob.ravel() for knob in np.broadcast_arrays(frame, tail))
+        for worst in (int(np.argmin(tail_each)), int(np.argmax(frame_each + FRAMES_PER_AUDIO_TOKEN * tail_each))):
+            check_tail(dims, int(frame_each[worst]), int(tail_each[worst]))
         check_stride(int(stride.min()))
         check_beam(int(beam.min()))
     parts = _window(
         dims,
         frames=frame,
+        tail_tokens=tail,
         text_tokens=text,
         prompt_tokens=prompt,
         token_stride=stride,
@@ -200,6 +215,7 @@ def _window(
     dims: WhisperDimensions,
     *,
     frames: Count,
+    tail_tokens: Count,
     text_tokens: Count,
     prompt_tokens: Count,
     token_stride: Count,
@@ -208,7 +224,7 @@ def _window(
 ) -> tuple[Count, Count, Count, Count, Count]:
     # Stem, encoder, cross_kv, decoder, head of one window.
     tokens = audio_tokens(frames)
-    positions = strided_positions(tokens, token_stride)
+    positions = strided_positions(tokens + tail_tokens, token_stride)
     started = (text_tokens > 0) * 1
     probe = FLOPS_PER_MAC * dims.n_text_state * dims.n_vocab * probe_rows
     return (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import get_args
 
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WhisperDimensions
 from allophone.errors import SpaceError
-from allophone.records import ComputeType
+from allophone.records import TAIL_PATTERN, ComputeType
 
 __all__ = [
     "check_audio",
@@ -20,6 +21,8 @@ __all__ = [
     "check_prompt",
     "check_speed",
     "check_stride",
+    "check_tail",
+    "check_tail_rule",
     "check_text_tokens",
     "check_unfrozen_layers",
     "check_windows",
@@ -110,6 +113,19 @@ def check_context(context: str, *, window_s: float, margin_s: float, floor_s: fl
     for name, value in (("margin_s", margin_s), ("floor_s", floor_s)):
         if not 0 <= value <= TRAINED_CONTEXT_S:
             raise SpaceError(f"{name} {value:g}; it goes from 0 s to the trained {TRAINED_CONTEXT_S:g} s")
+
+
+def check_tail_rule(tail: str) -> None:
+    """Refuse a tail that is no rule."""
+    if not re.match(TAIL_PATTERN, tail):
+        raise SpaceError(f"tail '{tail}'; write none, all, every-N (N from 2) or last-N")
+
+
+def check_tail(dims: WhisperDimensions, frames: int, tail_tokens: int) -> None:
+    """Refuse a tail that is negative, or reaches beyond the positions that the decoder was trained on."""
+    room = dims.n_audio_ctx - frames // FRAMES_PER_AUDIO_TOKEN
+    if not 0 <= tail_tokens <= room:
+        raise SpaceError(f"a tail of {tail_tokens} audio tokens behind {frames} frames; it goes from 0 to {room}")
 
 
 def check_classes(classes: int) -> None:

@@ -18,6 +18,7 @@ from allophone.costs.limits import (
     check_frames,
     check_prompt,
     check_stride,
+    check_tail,
     check_text_tokens,
 )
 from allophone.costs.speech import conv_lengths
@@ -40,6 +41,7 @@ def kv_cache_bytes(
     frames: int,
     text_tokens: int,
     prompt_tokens: int,
+    tail_tokens: int = 0,
     token_stride: int = 1,
     beam_size: int = 1,
     compute_type: ComputeType = "float32",
@@ -54,6 +56,7 @@ def kv_cache_bytes(
         frames: Log-mel frames of the window.
         text_tokens: Generated text tokens, end-of-text included; with 0 the decoder never started and has no cache.
         prompt_tokens: Prompt tokens.
+        tail_tokens: Silent audio tokens appended to the encoder's output.
         token_stride: Every n-th audio token reaches the decoder.
         beam_size: Beams.
         compute_type: Number format; keys and values are kept in its float type.
@@ -62,6 +65,7 @@ def kv_cache_bytes(
         SpaceError: A knob outside the model's limits.
     """
     check_frames(dims, frames)
+    check_tail(dims, frames, tail_tokens)
     check_stride(token_stride)
     check_beam(beam_size)
     check_prompt(prompt_tokens, started=text_tokens > 0)
@@ -70,7 +74,7 @@ def kv_cache_bytes(
     if text_tokens == 0:
         return 0
     text = beam_size * (prompt_tokens + text_tokens - 1)
-    audio = strided_positions(audio_tokens(frames), token_stride)
+    audio = strided_positions(audio_tokens(frames) + tail_tokens, token_stride)
     return ACTIVATION_BYTES[compute_type] * 2 * dims.n_text_layer * dims.n_text_state * (text + audio)
 
 

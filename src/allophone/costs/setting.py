@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
 from allophone.audio.mel import window_frames
+from allophone.audio.tail import tail_positions
 from allophone.costs.executed import whisper_flops
 from allophone.costs.formulas import FLOPS_PER_MAC, audio_tokens
-from allophone.costs.limits import check_audio, check_context, check_speed
+from allophone.costs.limits import check_audio, check_context, check_speed, check_tail_rule
 from allophone.costs.memory import kv_cache_bytes, whisper_peak_activation_bytes
 from allophone.costs.parameters import whisper_parameters
 from allophone.costs.published import published_whisper_flops
@@ -26,7 +28,7 @@ from allophone.errors import SpaceError
 if TYPE_CHECKING:
     from allophone.records import ComputeType, Context
 
-__all__ = ["Convention", "WhisperCost", "check_convention", "plan_window_frames", "whisper_cost"]
+__all__ = ["Convention", "WhisperCost", "check_convention", "plan_window_frames", "whisper_cost", "window_tails"]
 
 Convention = Literal["executed", "published"]
 SAMPLES_PER_TOKEN = HOP_SAMPLES * FRAMES_PER_AUDIO_TOKEN  # 320
@@ -39,6 +41,7 @@ class WhisperCost:
     Args:
         convention: How FLOPs are counted; parameters and bytes are the same under both.
         window_frames: Log-mel frames that the encoder runs on, one a window.
+        window_tail: Silent audio tokens appended for the decoder, one a window.
         window_tokens: Text tokens generated, one a window.
         flops_stem: Convolutions before the encoder; 0 under ``published``, which leaves them out.
         flops_encoder: Encoder layers.
@@ -53,6 +56,7 @@ class WhisperCost:
 
     convention: Convention
     window_frames: tuple[int, ...]
+    window_tail: tuple[int, ...]
     window_tokens: tuple[int, ...]
     flops_stem: int
     flops_encoder: int
@@ -116,6 +120,14 @@ def plan_window_frames(
     return tuple(frames)
 
 
+def window_tails(dims: WhisperDimensions, frames: Sequence[int], *, context: Context, tail: str) -> tuple[int, ...]:
+    """Return the silent audio tokens appended to each window; a full context has no room for any."""
+    check_tail_rule(tail)
+    if context == "full":
+        return (0,) * len(frames)
+    return tuple(len(tail_positions(window, tail, dims.n_audio_ctx)) for window in frames)
+
+
 def whisper_cost(
     dims: WhisperDimensions,
     *,
@@ -124,6 +136,7 @@ def whisper_cost(
     context: Context = "full",
     margin_s: float = 0.0,
     floor_s: float = 0.0,
+    tail: str = "none",
     speed: float = 1.0,
     token_stride: int = 1,
     beam_size: int = 1,
@@ -141,6 +154,7 @@ def whisper_cost(
         context: ``full`` pads every window to 30 s, ``fit`` runs on the audio it holds.
         margin_s: Seconds of silence after the audio, in a fit context.
         floor_s: Least seconds that the encoder runs on, in a fit context.
+        tail: Silent positions that the decoder sees after a fit context, as in ``OperatingPoint``.
         speed: Time compression before everything else.
         token_stride: Every n-th audio token reaches the decoder.
         beam_size: Beams of the decoder.
@@ -157,9 +171,11 @@ def whisper_cost(
         audio_s, window_s=window_s, context=context, margin_s=margin_s, floor_s=floor_s, speed=speed
     )
     tokens = (text_tokens,) * len(frames)
+    tails = window_tails(dims, frames, context=context, tail=tail)
     executed = whisper_flops(
         dims,
         window_frames=frames,
+        window_tail=tails,
         window_tokens=tokens,
         prompt_tokens=prompt_tokens,
         token_stride=token_stride,
@@ -174,6 +190,7 @@ def whisper_cost(
         cache = kv_cache_bytes(
             dims,
             frames=largest,
+            tail_tokens=tails[frames.index(largest)],
             text_tokens=text_tokens,
             prompt_tokens=prompt_tokens,
             token_stride=token_stride,
@@ -182,7 +199,15 @@ def whisper_cost(
         )
         peak = whisper_peak_activation_bytes(dims, frames=largest, beam_size=beam_size, compute_type=compute_type)
     return WhisperCost(
-        convention, frames, tokens, *parts, whisper_parameters(dims), weight_bytes(dims, compute_type), cache, peak
+        convention,
+        frames,
+        tails,
+        tokens,
+        *parts,
+        whisper_parameters(dims),
+        weight_bytes(dims, compute_type),
+        cache,
+        peak,
     )
 
 

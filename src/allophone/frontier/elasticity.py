@@ -70,12 +70,21 @@ class Axis:
 def _show_context(point: OperatingPoint) -> str:
     if point.context == "full":
         return "full"
-    return f"fit +{point.margin_s:g} s" + (f", floor {point.floor_s:g} s" if point.floor_s else "")
+    floor = f", floor {point.floor_s:g} s" if point.floor_s else ""
+    tail = f", tail {point.tail}" if point.tail != "none" else ""
+    return f"fit +{point.margin_s:g} s{floor}{tail}" + (", guarded" if point.guard else "")
 
 
+_CONTEXT_KNOBS = ("context", "margin_s", "floor_s", "tail", "guard")
 AXES: tuple[Axis, ...] = (
     Axis("model", "capacity", ("model",), lambda p: p.model, lambda p: False),
-    Axis("context", "context", ("context", "margin_s", "floor_s"), _show_context, lambda p: p.context == "full"),
+    Axis(
+        "context",
+        "context",
+        _CONTEXT_KNOBS,
+        _show_context,
+        lambda p: p.context == "full",
+    ),
     Axis(
         "window_s", "context", ("window_s",), lambda p: f"{p.window_s:g} s", lambda p: p.window_s >= TRAINED_CONTEXT_S
     ),

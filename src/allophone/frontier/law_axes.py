@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from allophone.dimensions import AUDIO_TOKEN_S, TRAINED_CONTEXT_S, WHISPER_MODELS
+from allophone.audio.tail import tail_positions
+from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WHISPER_MODELS
 from allophone.errors import UnknownModelError
 from allophone.frontier.dominance import FloatArray
 from allophone.records import OperatingPoint
@@ -45,7 +46,8 @@ RESOURCES: dict[str, Resource] = {
     for resource in (
         Resource("model", "parameters without embeddings", ("model",)),
         Resource("window_s", "seconds of audio a pass", ("window_s",)),
-        Resource("context", "1 s + seconds of silence behind the audio", ("context", "margin_s", "floor_s")),
+        Resource("context", "1 s + seconds of silence behind the audio", ("context", "margin_s", "floor_s", "guard")),
+        Resource("tail", "1 s + seconds of silence that the decoder sees", ("tail",)),
         Resource("token_stride", "audio tokens the decoder reads a second", ("token_stride",)),
         Resource("speed", "audio tokens the encoder makes of a second of speech", ("speed",)),
         Resource("compute_type", "bits of a weight", ("compute_type",)),
@@ -110,6 +112,7 @@ def resource_table(
         "model": lambda point: layer_parameters(point.model, parameters),
         "window_s": lambda point: float(_passed(point, durations).mean()),
         "context": lambda point: 1 + float(_silence(point, durations).mean()),
+        "tail": lambda point: 1 + float((_silence(point, durations) + _tail(point, durations)).mean()),
         "token_stride": lambda point: 1 / (AUDIO_TOKEN_S * point.token_stride),
         "speed": lambda point: 1 / (AUDIO_TOKEN_S * point.speed),
         "compute_type": lambda point: _bits(point.compute_type),
@@ -130,6 +133,17 @@ def _silence(point: OperatingPoint, durations: FloatArray) -> FloatArray:
     if point.context == "full":
         return TRAINED_CONTEXT_S - passed
     return np.minimum(np.maximum(passed + point.margin_s, point.floor_s), TRAINED_CONTEXT_S) - passed
+
+
+def _tail(point: OperatingPoint, durations: FloatArray) -> FloatArray:
+    """Seconds of the trained context that the tail's positions stand for."""
+    if point.tail == "none":
+        return np.zeros_like(durations)
+    reached = _passed(point, durations) + _silence(point, durations)
+    n_audio_ctx = round(TRAINED_CONTEXT_S / AUDIO_TOKEN_S)
+    frames = np.round(reached / AUDIO_TOKEN_S).astype(int) * FRAMES_PER_AUDIO_TOKEN
+    shown = [len(tail_positions(int(window), point.tail, n_audio_ctx)) for window in frames.ravel()]
+    return np.asarray(shown, dtype=np.float64).reshape(durations.shape) * AUDIO_TOKEN_S
 
 
 def _bits(compute_type: str) -> float:

@@ -23,6 +23,7 @@ COLUMN_TYPES: dict[str, str] = {
     "int": "BIGINT",
     "float": "DOUBLE",
     "list[int]": "BIGINT[]",
+    "list[float]": "DOUBLE[]",
 }
 
 

@@ -21,10 +21,11 @@ class Elimination:
     Args:
         point: Its name.
         utterances: Utterances that it was judged on.
-        dominated_by: The point that dominates it.
+        dominated_by: The point that dominates it, or that it is tied with and no cheaper than.
         p_dominated: Probability of that, from the paired, speaker-blocked bootstrap at that look.
         wer: Its word error rate then, a fraction.
         cost: Its cost then, in base units.
+        tied: Whether it was given up because the whole corpus would hardly have shown it better than that point.
     """
 
     point: str
@@ -33,6 +34,7 @@ class Elimination:
     p_dominated: float
     wer: float
     cost: float
+    tied: bool = False
 
 
 def write_race(folder: Path, looks_done: int, eliminated: list[Elimination]) -> None:

@@ -16,7 +16,7 @@ from allophone.records import OperatingPoint
 
 __all__ = ["RUN_FILE", "SCHEMA_VERSION", "MachineStamp", "RunRecord", "machine_stamp", "read_run", "write_json"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RUN_FILE = "run.json"
 _STAMPED_PACKAGES = (
     "allophone",

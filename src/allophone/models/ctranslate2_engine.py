@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.engine import Decoded
@@ -67,8 +69,9 @@ class CTranslate2Engine:
         self._dimensions = weights.dimensions
         self._prompts: dict[str, list[int]] = {}
         # The model's own list (-1), and every token above end-of-text: languages, tasks and timestamps are no text.
-        end_of_text = self._token_id("<|endoftext|>")
-        self._suppressed = [-1, *range(end_of_text + 1, weights.dimensions.n_vocab)]
+        self._end_of_text = self._token_id("<|endoftext|>")
+        self._suppressed = [-1, *range(self._end_of_text + 1, weights.dimensions.n_vocab)]
+        self._silence: NDArray[np.float32] | None = None
 
     @property
     def dimensions(self) -> WhisperDimensions:
@@ -83,9 +86,36 @@ class CTranslate2Engine:
         features = np.ascontiguousarray(mel[None])
         return self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self._model.device == "cpu")
 
-    def decode(self, encoded: Any, *, token_stride: int, beam_size: int, max_tokens: int, language: str) -> Decoded:
+    def append_tail(self, encoded: Any, positions: range) -> Any:
+        """Append outputs of silence; see :class:`allophone.models.engine.Engine`."""
+        if not positions:
+            return encoded
+        import numpy as np
+
+        if self._silence is None:
+            mel = log_mel(np.zeros(0, np.float32), TRAINED_FRAMES, self._dimensions.n_mels)
+            self._silence = _host(self.encode(mel))
+        tail = self._silence[:, positions.start : positions.stop : positions.step]
+        return _storage(np.concatenate([_host(encoded), tail], axis=1))
+
+    def features(self, encoded: Any) -> NDArray[np.float32]:
+        """Return the encoder's output as an array; see :class:`allophone.models.engine.Engine`."""
+        features: NDArray[np.float32] = _host(encoded)[0].astype("float32")
+        return features
+
+    def decode(
+        self,
+        encoded: Any,
+        *,
+        token_stride: int,
+        beam_size: int,
+        max_tokens: int,
+        language: str,
+        confidence: bool = False,
+    ) -> Decoded:
         """Decode one encoded window; see :class:`allophone.models.engine.Engine`."""
-        strided, _kept = _every_nth(encoded, token_stride)
+        strided = _every_nth(encoded, token_stride)
+        read = confidence and beam_size == 1
         result = self._model.generate(
             strided,
             [self._prompt(language)],
@@ -94,11 +124,15 @@ class CTranslate2Engine:
             suppress_tokens=self._suppressed,
             return_scores=True,
             return_no_speech_prob=True,
+            return_logits_vocab=read,
         )[0]
         tokens = tuple(result.sequences_ids[0])
         truncated = len(tokens) >= max_tokens
         # CTranslate2's score is the mean over the text tokens; Whisper's average counts end-of-text too.
         log_probability = result.scores[0] * len(tokens)
+        started = perf_counter()
+        ended = [*tokens, self._end_of_text]
+        steps = [_read_step(row, token) for row, token in zip(result.logits[0], ended, strict=False)] if read else []
         return Decoded(
             text=self._tokenizer.decode(list(tokens)).strip(),
             tokens=tokens,
@@ -106,6 +140,9 @@ class CTranslate2Engine:
             avg_logprob=log_probability / (len(tokens) + 1),
             no_speech_prob=float(result.no_speech_prob),
             truncated=truncated,
+            token_logprobs=tuple(step[0] for step in steps),
+            token_entropies=tuple(step[1] for step in steps),
+            confidence_s=perf_counter() - started,
         )
 
     def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
@@ -115,7 +152,7 @@ class CTranslate2Engine:
 
         if not tokens:
             return []
-        strided, _kept = _every_nth(encoded, token_stride)
+        strided = _every_nth(encoded, token_stride)
         multilingual = self._dimensions.multilingual
         splitter = Tokenizer(
             self._tokenizer, multilingual, task="transcribe" if multilingual else None, language=language
@@ -176,13 +213,36 @@ class CTranslate2Engine:
         return int(token)
 
 
-def _every_nth(encoded: Any, token_stride: int) -> tuple[Any, Any]:
-    """Return every n-th audio token, and the array that must outlive it: CTranslate2 shares the memory."""
-    if token_stride == 1:
-        return encoded, None
+def _every_nth(encoded: Any, token_stride: int) -> Any:
+    return encoded if token_stride == 1 else _storage(_host(encoded)[:, ::token_stride])
+
+
+def _host(encoded: Any) -> NDArray[np.float32]:
     import ctranslate2
     import numpy as np
 
-    host = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
-    kept = np.ascontiguousarray(np.asarray(host)[:, ::token_stride])
-    return ctranslate2.StorageView.from_array(kept), kept
+    array: NDArray[np.float32] = np.asarray(
+        encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
+    )
+    return array
+
+
+def _storage(array: NDArray[np.float32]) -> Any:
+    import ctranslate2
+    import numpy as np
+
+    # from_array shares the array's memory; the copy owns its own.
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(array)).to_device(ctranslate2.Device.cpu)
+
+
+def _read_step(logits: Any, token: int) -> tuple[float, float]:
+    """Return the token's log-probability, and the entropy of its distribution in nats."""
+    import numpy as np
+
+    row = np.asarray(logits, np.float32).ravel()
+    row = row - row.max()
+    shares = np.exp(row)
+    total = float(shares.sum())
+    # -sum p log p, with p = e / total and log p = row - log total; a suppressed token's -inf has no share.
+    mean = float(np.dot(shares, np.maximum(row, -1e4))) / total
+    return float(row[token]) - float(np.log(total)), float(np.log(total)) - mean

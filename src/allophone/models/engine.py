@@ -31,6 +31,9 @@ class Decoded:
     avg_logprob: float
     no_speech_prob: float
     truncated: bool
+    token_logprobs: tuple[float, ...] = ()
+    token_entropies: tuple[float, ...] = ()
+    confidence_s: float = 0.0
 
 
 class Engine(Protocol):
@@ -52,15 +55,40 @@ class Engine(Protocol):
         """
         ...
 
-    def decode(self, encoded: Any, *, token_stride: int, beam_size: int, max_tokens: int, language: str) -> Decoded:
+    def append_tail(self, encoded: Any, positions: range) -> Any:
+        """Append what the encoder puts at these positions of a full context of silence.
+
+        The silent context is encoded when it is first needed, and kept.
+
+        Args:
+            encoded: What :meth:`encode` returned; it is not changed.
+            positions: Positions of the trained context; none returns ``encoded`` as it is.
+        """
+        ...
+
+    def features(self, encoded: Any) -> NDArray[np.float32]:
+        """Return an encoded window as an array of shape ``(n_audio_tokens, n_audio_state)``."""
+        ...
+
+    def decode(
+        self,
+        encoded: Any,
+        *,
+        token_stride: int,
+        beam_size: int,
+        max_tokens: int,
+        language: str,
+        confidence: bool = False,
+    ) -> Decoded:
         """Decode one encoded window.
 
         Args:
-            encoded: What :meth:`encode` returned; it is not changed and can be decoded again.
+            encoded: What :meth:`encode` or :meth:`append_tail` returned; it is not changed and can be decoded again.
             token_stride: The decoder sees every n-th audio token.
             beam_size: Beams; 1 is greedy.
             max_tokens: Most text tokens to generate.
             language: Language code for the prompt; English-only models ignore it.
+            confidence: Whether to read each token's log-probability and entropy; with beams they stay empty.
         """
         ...
 

@@ -50,7 +50,27 @@ class FakeEngine:
         """Return the mean of each audio token's two frames: shape ``(n_frames / 2,)``."""
         return mel.reshape(mel.shape[0], -1, 2).mean(axis=(0, 2))
 
-    def decode(self, encoded: Any, *, token_stride: int, beam_size: int, max_tokens: int, language: str) -> Decoded:
+    def append_tail(self, encoded: Any, positions: range) -> Any:
+        """Repeat the quietest value of the window, which stands for silence."""
+        import numpy as np
+
+        return np.concatenate([encoded, np.full(len(positions), encoded.min(), encoded.dtype)])
+
+    def features(self, encoded: Any) -> NDArray[np.float32]:
+        """Return the loudness of each audio token as its only feature: shape ``(n_audio_tokens, 1)``."""
+        features: NDArray[np.float32] = encoded[:, None]
+        return features
+
+    def decode(
+        self,
+        encoded: Any,
+        *,
+        token_stride: int,
+        beam_size: int,
+        max_tokens: int,
+        language: str,
+        confidence: bool = False,
+    ) -> Decoded:
         """Return one word for every 0.4 s of sound; silence is the quietest value of the window."""
         silence = encoded.min()
         heard = [index for index, level in enumerate(encoded) if level > silence + 1e-3]
@@ -67,6 +87,7 @@ class FakeEngine:
                 word = (word + 1 + draw[5] % (len(_WORDS) - 1)) % len(_WORDS)
             words.append(word)
         truncated = count == max_tokens
+        steps = count + (not truncated) if confidence and beam_size == 1 else 0
         return Decoded(
             text=" ".join(_WORDS[word] for word in words),
             tokens=tuple(words),
@@ -74,6 +95,8 @@ class FakeEngine:
             avg_logprob=-self._error_share,
             no_speech_prob=0.0 if words else 1.0,
             truncated=truncated,
+            token_logprobs=(-self._error_share,) * steps,
+            token_entropies=(self._error_share,) * steps,
         )
 
     def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from allophone.audio.mel import context_frames, log_mel
+from allophone.audio.mel import TRAINED_FRAMES, context_frames, log_mel
 from allophone.audio.stretch import compress_time
+from allophone.audio.tail import tail_positions
 from allophone.audio.windows import split_windows
 from allophone.dimensions import SAMPLE_RATE
 from allophone.models.engine import Engine, text_token_cap
+from allophone.models.guard import distrust
 from allophone.records import OperatingPoint, Segment, Transcript, Word
 
 if TYPE_CHECKING:
@@ -30,12 +33,14 @@ def transcribe_points(
     *,
     language: str = "en",
     words: bool = False,
+    confidence: bool = False,
     peak_memory: Callable[[], int | None] | None = None,
 ) -> list[Transcript]:
     """Transcribe one recording at several points, encoding each window once.
 
     Every transcript's times are what its point alone would have taken: the shared preparation and encoder pass count in
-    full for each, the decoder for its own point only. Windows are taken one after another, so memory holds one window's
+    full for each, the decoder for its own point only. A pass that a point's guard turns down stays in the transcript
+    as the segment's ``rejected`` and is paid for. Windows are taken one after another, so memory holds one window's
     audio tokens however long the recording is.
 
     Args:
@@ -44,6 +49,7 @@ def transcribe_points(
         points: Points with one common ``encode_key``.
         language: Language code of the prompt, or ``auto`` to let the model tell from the first window.
         words: Whether to find each word's place in time; the time that takes counts as decoding.
+        confidence: Whether to read each token's log-probability and entropy (greedy points only).
         peak_memory: Returns the peak resident bytes since it was last called; None leaves the field empty.
 
     Returns:
@@ -66,52 +72,26 @@ def transcribe_points(
     peaks: list[int] = [0 for _ in points]
     shared_peak = watch() or 0
     for start, end in spans:
-        started = perf_counter()
-        frames = context_frames(end - start, shared)
-        mel = log_mel(audio[start:end], frames, engine.dimensions.n_mels)
-        prepare_s += perf_counter() - started
-        started = perf_counter()
-        encoded = engine.encode(mel)
-        encode_s = perf_counter() - started
+        window = _Window(audio[start:end], start * shared.speed / SAMPLE_RATE, end * shared.speed / SAMPLE_RATE)
+        encoded, mel_s = _encode(engine, window, context_frames(end - start, shared))
+        prepare_s += mel_s
         shared_peak = max(shared_peak, watch() or 0)
         detect_s = 0.0
         if language == AUTO_LANGUAGE:
             started = perf_counter()
-            language = engine.detect_language(encoded)
+            language = engine.detect_language(encoded.output)
             detect_s = perf_counter() - started
-        start_s, end_s = (edge * shared.speed / SAMPLE_RATE for edge in (start, end))
-        cap = text_token_cap(end_s - start_s)
+        whole: _Encoded | None = None
         for index, point in enumerate(points):
-            started = perf_counter()
-            decoded = engine.decode(
-                encoded,
-                token_stride=point.token_stride,
-                beam_size=point.beam_size,
-                max_tokens=cap,
-                language=language,
-            )
-            aligned: tuple[Word, ...] = ()
-            if words:
-                aligned = _align(engine, encoded, decoded.tokens, point, language, (start_s, end_s))
-            decode_s = perf_counter() - started + detect_s
+            asked = _Asked(language, words=words, confidence=confidence)
+            segment = _decode(engine, window, encoded, point, asked, detect_s)
+            if point.guard and encoded.frames < TRAINED_FRAMES and distrust(segment) is not None:
+                if whole is None:  # charged in full to every point that needs it
+                    whole, mel_s = _encode(engine, window, TRAINED_FRAMES)
+                    whole = replace(whole, seconds=whole.seconds + mel_s)
+                segment = replace(_decode(engine, window, whole, point, asked, 0.0), rejected=segment)
             peaks[index] = max(peaks[index], watch() or 0)
-            segments[index].append(
-                Segment(
-                    start_s=start_s,
-                    end_s=end_s,
-                    text=decoded.text,
-                    tokens=decoded.tokens,
-                    token_count=decoded.token_count,
-                    frames=frames,
-                    avg_logprob=decoded.avg_logprob,
-                    no_speech_prob=decoded.no_speech_prob,
-                    compression_ratio=compression_ratio(decoded.text),
-                    truncated=decoded.truncated,
-                    encode_s=encode_s,
-                    decode_s=decode_s,
-                    words=aligned,
-                )
-            )
+            segments[index].append(segment)
     if language == AUTO_LANGUAGE:  # no window, so nothing to tell it from
         language = "en"
     return [
@@ -127,6 +107,79 @@ def transcribe_points(
         )
         for point, parts, peak in zip(points, segments, peaks, strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Compressed audio of one window, and where it lies in the recording."""
+
+    audio: NDArray[np.float32]
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """What the engine made of one window, with the frames it ran on and the seconds it took."""
+
+    output: Any
+    frames: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    language: str
+    words: bool
+    confidence: bool
+
+
+def _encode(engine: Engine, window: _Window, frames: int) -> tuple[_Encoded, float]:
+    """Return the encoded window, and the seconds of its log-mel."""
+    started = perf_counter()
+    mel = log_mel(window.audio, frames, engine.dimensions.n_mels)
+    prepared = perf_counter()
+    output = engine.encode(mel)
+    return _Encoded(output, frames, perf_counter() - prepared), prepared - started
+
+
+def _decode(
+    engine: Engine, window: _Window, encoded: _Encoded, point: OperatingPoint, asked: _Asked, detect_s: float
+) -> Segment:
+    started = perf_counter()
+    positions = tail_positions(encoded.frames, point.tail, engine.dimensions.n_audio_ctx)
+    output = engine.append_tail(encoded.output, positions)
+    decoded = engine.decode(
+        output,
+        token_stride=point.token_stride,
+        beam_size=point.beam_size,
+        max_tokens=text_token_cap(window.end_s - window.start_s),
+        language=asked.language,
+        confidence=asked.confidence,
+    )
+    aligned: tuple[Word, ...] = ()
+    if asked.words:
+        aligned = _align(engine, output, decoded.tokens, point, asked.language, (window.start_s, window.end_s))
+    decode_s = perf_counter() - started + detect_s - decoded.confidence_s
+    return Segment(
+        start_s=window.start_s,
+        end_s=window.end_s,
+        text=decoded.text,
+        tokens=decoded.tokens,
+        token_count=decoded.token_count,
+        frames=encoded.frames,
+        tail_tokens=len(positions),
+        avg_logprob=decoded.avg_logprob,
+        no_speech_prob=decoded.no_speech_prob,
+        compression_ratio=compression_ratio(decoded.text),
+        truncated=decoded.truncated,
+        encode_s=encoded.seconds,
+        decode_s=decode_s,
+        words=aligned,
+        token_logprobs=decoded.token_logprobs,
+        token_entropies=decoded.token_entropies,
+        confidence_s=decoded.confidence_s,
+    )
 
 
 def _align(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from allophone.costs.executed import whisper_flops
-from allophone.costs.setting import plan_window_frames
+from allophone.costs.setting import plan_window_frames, window_tails
 from allophone.dimensions import WhisperDimensions
 from allophone.errors import SpaceError
 from allophone.models.engine import text_token_cap
@@ -92,6 +92,7 @@ def predicted_flops(dims: WhisperDimensions, duration_s: float, point: Operating
     return whisper_flops(
         dims,
         window_frames=frames,
+        window_tail=window_tails(dims, frames, context=point.context, tail=point.tail),
         window_tokens=[tokens] * len(frames),
         prompt_tokens=4 if dims.multilingual else 2,
         token_stride=point.token_stride,

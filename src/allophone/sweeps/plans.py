@@ -20,8 +20,9 @@ __all__ = ["ARMS", "Plan", "model_dimensions", "plan_points"]
 
 Plan = Literal["star", "grid", "isoflop", "race", "joint"]
 
-# Axes that vary alone in a star; the context axes are one arm, since margin and floor mean nothing at full context.
+# Axes that vary alone in a star; the context axes are one arm, since the fit axes mean nothing at full context.
 ARMS = ("window_s", "token_stride", "speed", "compute_type", "beam_size")
+_FIT_AXES = ("margin_s", "floor_s", "tail", "guard")
 
 
 def plan_points(
@@ -98,5 +99,5 @@ def _contexts(space: SearchSpace) -> Iterator[dict[str, Any]]:
         if context == "full":
             yield {"context": "full"}
             continue
-        for margin_s, floor_s in product(space.margin_s, space.floor_s):
-            yield {"context": "fit", "margin_s": margin_s, "floor_s": floor_s}
+        for values in product(*(getattr(space, axis) for axis in _FIT_AXES)):
+            yield {"context": "fit", **dict(zip(_FIT_AXES, values, strict=True))}

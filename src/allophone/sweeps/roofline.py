@@ -62,6 +62,7 @@ def least_latency_s(
     on: Device,
     *,
     window_frames: Sequence[int],
+    window_tail: Sequence[int],
     window_tokens: Sequence[int],
     prompt_tokens: int,
 ) -> float | None:
@@ -71,6 +72,7 @@ def least_latency_s(
             dims,
             on,
             window_frames=window_frames,
+            window_tail=window_tail,
             window_tokens=window_tokens,
             prompt_tokens=prompt_tokens,
             token_stride=point.token_stride,

@@ -24,7 +24,8 @@ __all__ = ["AXES", "SearchSpace", "parse_axes", "parse_numbers", "read_space"]
 class SearchSpace(BaseModel):
     """Values of every axis, the first of each being the centre of a star.
 
-    ``margin_s`` and ``floor_s`` belong to ``context=fit``; a space that names them and no context means both contexts.
+    ``margin_s``, ``floor_s``, ``tail`` and ``guard`` belong to ``context=fit``; a space that names them and no context
+    means both contexts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +35,8 @@ class SearchSpace(BaseModel):
     context: tuple[Context, ...] = ("full", "fit")
     margin_s: tuple[float, ...] = (2.0,)
     floor_s: tuple[float, ...] = (10.0,)
+    tail: tuple[str, ...] = ("none",)
+    guard: tuple[bool, ...] = (False,)
     token_stride: tuple[int, ...] = (1, 2)
     speed: tuple[float, ...] = (1.0,)
     compute_type: tuple[ComputeType, ...] = ("int8",)

@@ -93,6 +93,7 @@ def warm_up(engine: Engine, language: str) -> None:
     import numpy as np
 
     encoded = engine.encode(np.zeros((engine.dimensions.n_mels, 100), np.float32))
+    engine.append_tail(encoded, range(50, 51))  # makes it encode the silence once
     engine.decode(encoded, token_stride=1, beam_size=1, max_tokens=4, language="en" if language == "auto" else language)
 
 
@@ -110,7 +111,9 @@ def measure_task(engine: Engine, task: Task, settings: Settings, memory: PeakMem
         groups.setdefault(point.encode_key, []).append(point)
     rows = []
     for points in groups.values():
-        for transcript in transcribe_points(engine, samples, points, language=settings.language, peak_memory=memory):
+        for transcript in transcribe_points(
+            engine, samples, points, language=settings.language, confidence=True, peak_memory=memory
+        ):
             rows.append(_row(task, transcript, engine, settings, load_s))
     return TaskResult(task.index, rows, perf_counter() - began)
 
@@ -119,11 +122,13 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
     utterance, segments, point = task.utterance, transcript.segments, transcript.point
     reference = utterance.text or ""
     counts = count_word_errors(reference, transcript.text, settings.normalizer)
-    frames = [segment.frames for segment in segments]
-    tokens = [segment.token_count for segment in segments]
+    frames = [passed.frames for passed in transcript.passes]
+    tails = [passed.tail_tokens for passed in transcript.passes]
+    tokens = [passed.token_count for passed in transcript.passes]
     flops = whisper_flops(
         engine.dimensions,
         window_frames=frames,
+        window_tail=tails,
         window_tokens=tokens,
         prompt_tokens=transcript.prompt_tokens,
         token_stride=point.token_stride,
@@ -146,10 +151,11 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
             point,
             roofline_device(settings.rates),
             window_frames=frames,
+            window_tail=tails,
             window_tokens=tokens,
             prompt_tokens=transcript.prompt_tokens,
         )
-    generated = sum(tokens)
+    generated = sum(segment.token_count for segment in segments)
     return Measurement(
         point=point.name,
         utterance_index=task.index,
@@ -167,13 +173,18 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
         text_tokens=generated,
         prompt_tokens=transcript.prompt_tokens,
         window_frames=frames,
+        window_tail=tails,
         window_tokens=tokens,
         truncated_windows=sum(segment.truncated for segment in segments),
+        rejected_windows=sum(segment.rejected is not None for segment in segments),
         avg_logprob=(
             sum(segment.avg_logprob * segment.token_count for segment in segments) / generated if generated else None
         ),
         no_speech_prob=max((segment.no_speech_prob for segment in segments), default=None),
         compression_ratio=max((segment.compression_ratio for segment in segments), default=None),
+        token_logprobs=[value for segment in segments for value in segment.token_logprobs],
+        token_entropies=[value for segment in segments for value in segment.token_entropies],
+        confidence_s=sum(segment.confidence_s for segment in segments),
         load_s=load_s,
         prepare_s=transcript.prepare_s,
         encode_s=transcript.encode_s,
@@ -188,10 +199,9 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
 
 
 def _failed(task: Task, point: OperatingPoint, settings: Settings, reason: str) -> Measurement:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("hits", "substitutions", "insertions", "deletions", "text_tokens", "prompt_tokens", "truncated_windows"), 0
-    )
-    nothing |= dict.fromkeys(("load_s", "prepare_s", "encode_s", "decode_s", "latency_s"), 0.0)
+    counts = ("hits", "substitutions", "insertions", "deletions", "text_tokens", "prompt_tokens")
+    nothing: dict[str, Any] = dict.fromkeys((*counts, "truncated_windows", "rejected_windows"), 0)
+    nothing |= dict.fromkeys(("confidence_s", "load_s", "prepare_s", "encode_s", "decode_s", "latency_s"), 0.0)
     nothing |= dict.fromkeys(("avg_logprob", "no_speech_prob", "compression_ratio", "peak_memory_bytes"))
     return Measurement(
         point=point.name,
@@ -204,7 +214,10 @@ def _failed(task: Task, point: OperatingPoint, settings: Settings, reason: str) 
         normalizer=settings.normalizer,
         relative_to=settings.relative_to,
         window_frames=[],
+        window_tail=[],
         window_tokens=[],
+        token_logprobs=[],
+        token_entropies=[],
         executed_flops=0,
         published_flops=0,
         roofline_s=None,

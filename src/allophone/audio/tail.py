@@ -1,0 +1,28 @@
+"""The silence tail: at which positions behind a fit context the decoder is shown the encoder's outputs for silence."""
+
+from __future__ import annotations
+
+from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN
+
+__all__ = ["tail_positions"]
+
+
+def tail_positions(frames: int, tail: str, n_audio_ctx: int) -> range:
+    """Return the encoder positions that a tail appends to a window.
+
+    Args:
+        frames: Log-mel frames that the encoder ran on.
+        tail: ``none``, ``all``, ``every-N`` (the first position behind the window, then every N-th) or ``last-N``
+            (the last N of the trained context, fewer where the window reaches into them).
+        n_audio_ctx: Positions that the encoder was trained on.
+
+    Returns:
+        Positions from the end of the window to the end of the trained context, in order; none behind a whole one.
+    """
+    first = frames // FRAMES_PER_AUDIO_TOKEN
+    kind, _, count = tail.partition("-")
+    if kind == "none":
+        return range(0)
+    if kind == "last":
+        return range(max(first, n_audio_ctx - int(count)), n_audio_ctx)
+    return range(first, n_audio_ctx, int(count) if kind == "every" else 1)
