@@ -1,10 +1,16 @@
+import html
 import json
 import re
 
+from allophone.frontier.diagnosis import diagnose
 from allophone.records import OperatingPoint
 from allophone.report.decision import decide, save_decision
+from allophone.report.diagnosis_answers import answer_pairs
+from allophone.report.diagnosis_text import anatomy_lines, diagnosis_lines, diagnosis_table
 from allophone.report.html import write_report
 from builders import write_run
+from star_runs import BASE as STAR
+from star_runs import write_star
 
 TINY = OperatingPoint(model="tiny.en")
 BASE = OperatingPoint(model="base")
@@ -37,6 +43,33 @@ def test_a_decision_for_a_point_that_is_gone_is_not_shown(tmp_path):
     other = write_run(tmp_path / "other", {OperatingPoint(model="small"): [{}]})
     (run / "decision.json").write_text(decide(other, {}).model_dump_json())
     assert BASE.name in headline(write_report(run))
+
+
+def test_the_recommended_point_is_diagnosed_as_the_command_does(tmp_path):
+    run = write_star(tmp_path / "r", {STAR: (3, 10.0), STAR.model_copy(update={"model": "base"}): (1, 40.0)})
+    save_decision(run, decide(run, {"executed_gflops": 20.0}))
+    page = html.unescape(write_report(run, "executed_gflops").read_text(encoding="utf-8"))
+    section = page[page.index('id="diagnosis"') :]
+    found = diagnose(run)
+    assert found.base.name == STAR.name
+    for line in diagnosis_lines(found)[:3]:  # binding, wasted, next
+        head, _, told = line.partition(": ")
+        assert f"<dt>{head}</dt><dd>{told[0].upper()}{told[1:]}</dd>" in section
+    for question, answer in answer_pairs(found):
+        assert f"<dt>{question}</dt><dd>{answer}</dd>" in section
+    for row in diagnosis_table(found).rows:
+        assert "".join(f"<td>{cell}</td>" for cell in row) in section
+    for line in anatomy_lines(found):
+        assert f">{line}</p>" in section
+    assert "base (4.00)" in section  # the dearer setting with its cost
+
+
+def test_no_diagnosis_where_the_cost_was_not_measured(tmp_path):
+    run = write_run(
+        tmp_path / "r", {point: [{**row, "peak_memory_bytes": None} for row in rows] for point, rows in ROWS.items()}
+    )
+    page = write_report(run, "peak_memory_bytes").read_text(encoding="utf-8")
+    assert 'id="diagnosis"' not in page
 
 
 def headline(path):

@@ -4,6 +4,7 @@ from allophone.errors import SpaceError, UsageError
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.ledger import connect
+from allophone.ledger.race_record import read_race
 from allophone.sweeps.joint import STUDY_FILE
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
@@ -110,3 +111,14 @@ def test_impossible_searches_are_refused(searched, tmp_path):
         sweep(manifest, out=tmp_path / "b", space=SPACE, plan="joint", storage="nonsense://x")
     with pytest.raises(SpaceError, match="unknown objective 'beauty'"):
         sweep(manifest, out=tmp_path / "c", space=SPACE, plan="joint", limits={"beauty": 1.0})
+
+
+def test_a_corpus_of_many_utterances_is_tried_on_the_first_look_and_then_raced(searched, tmp_path):
+    manifest = write_tones(tmp_path / "c", n=40, n_speakers=10)
+    result = sweep(manifest, out=tmp_path / "r", space=SPACE, plan="joint", trials=8, cost=COST)
+    counts, gone = measured(tmp_path / "r"), {item.point: item.utterances for item in read_race(tmp_path / "r")[1]}
+    assert len(counts) == 8
+    assert gone
+    assert {name: rows for name, rows in counts.items() if rows < 40} == gone  # the first look has 20
+    assert result.rows == sum(counts.values())
+    assert f"{len(counts)} of the space's 36 points" in summarise_run(tmp_path / "r").notices[0]

@@ -42,7 +42,8 @@ def samples_of(errors, cost):
 
 
 def test_looks_grow_to_the_whole_corpus():
-    assert look_sizes(300) == [30, 48, 77, 123, 197, 300]  # a tenth, then 1.6 times: 30, 48, 76.8, 122.9, 196.6
+    assert look_sizes(300) == [20, 32, 52, 82, 132, 210, 300]  # then 1.6 times: 20, 32, 51.2, 81.9, 131.1, 209.7
+    assert look_sizes(1000)[:2] == [50, 80]  # a twentieth
     assert look_sizes(50) == [20, 32, 50]  # never fewer than 20
     assert look_sizes(12) == [12]  # too few to judge: one look, at the end
 
@@ -57,14 +58,32 @@ def test_speakers_take_turns_and_everyone_comes_once():
 
 
 def test_a_point_that_is_worse_and_dearer_everywhere_is_given_up():
-    (gone,) = judge(samples_of([[1] * 40, [4] * 40], [10, 20]), "executed_gflops", 5)
+    (gone,) = judge(samples_of([[1] * 40, [4] * 40], [10, 20]), "executed_gflops", 5, 1000)
     assert (gone.point, gone.dominated_by, gone.utterances, gone.p_dominated) == ("p1", "p0", 40, 1.0)
     assert (gone.wer, gone.cost) == (0.4, 20.0)
 
 
-def test_a_trade_off_and_a_tie_stay_in_the_race():
-    assert judge(samples_of([[1] * 40, [4] * 40], [20, 10]), "executed_gflops", 5) == []
-    assert judge(samples_of([[2] * 40, [2] * 40], [10, 10]), "executed_gflops", 5) == []
+def test_a_trade_off_stays_and_of_equals_the_first():
+    assert judge(samples_of([[1] * 40, [4] * 40], [20, 10]), "executed_gflops", 5, 1000) == []
+    (gone,) = judge(samples_of([[2] * 40, [2] * 40], [10, 10]), "executed_gflops", 5, 1000)
+    assert (gone.point, gone.dominated_by, gone.tied, gone.p_dominated) == ("p1", "p0", True, 0.0)
+
+
+def test_a_dearer_point_is_kept_only_while_it_may_still_turn_out_better():
+    # Errors differ by +1 or -1 at random: 21 more than 19 fewer in 40 utterances says nothing, early on.
+    swings = np.random.default_rng(3).permutation([1] * 20 + [-1] * 20)
+    samples = samples_of([[3] * 40, 3 + swings], [10, 20])
+    assert judge(samples, "executed_gflops", 5, 1000) == []
+    # Hardly anything is left to come of 44 utterances, and now as many are better as worse: a tie to the end.
+    (gone,) = judge(samples, "executed_gflops", 5, 44)
+    assert (gone.point, gone.tied) == ("p1", True)
+    assert 0.2 < gone.p_dominated < 0.8
+
+
+def test_whom_another_is_given_up_for_stays():
+    # Three equals of rising cost: both dearer ones go for the cheapest, none for one that goes itself.
+    gone = judge(samples_of([[2] * 40] * 3, [10, 11, 12]), "executed_gflops", 5, 44)
+    assert {item.point: item.dominated_by for item in gone} == {"p1": "p0", "p2": "p0"}
 
 
 def test_a_good_point_is_seldom_given_up_over_all_looks():
@@ -76,7 +95,7 @@ def test_a_good_point_is_seldom_given_up_over_all_looks():
         skill = np.repeat(rng.normal(0, 0.08, 100), 2)  # 100 speakers, two utterances each
         errors = np.stack([rng.binomial(10, np.clip(rate + skill, 0.01, 0.99)) for rate in (0.31, 0.30)])
         for size in (20, 32, 52, 84, 136):
-            if judge(samples_of(errors[:, :size], [10, 20]), "executed_gflops", 5):
+            if judge(samples_of(errors[:, :size], [10, 20]), "executed_gflops", 5, 1000):
                 wrong += 1
                 break
     assert wrong < 8

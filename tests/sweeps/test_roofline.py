@@ -52,7 +52,7 @@ def test_a_cache_that_cannot_be_written_only_costs_measuring_again(measured, mon
 
 def test_the_least_latency_is_that_of_the_cost_model_and_unknown_without_a_rate():
     dims, device = whisper_dimensions("tiny.en"), roofline_device(rates(100e9, 20e9))
-    windows = {"window_frames": [3000], "window_tokens": [20], "prompt_tokens": 2}
+    windows = {"window_frames": [3000], "window_tail": [0], "window_tokens": [20], "prompt_tokens": 2}
     point = OperatingPoint(model="tiny.en", compute_type="float32")
     expected = whisper_roofline_latency_s(dims, device, **windows)
     assert least_latency_s(dims, point, device, **windows) == expected > 0

@@ -6,13 +6,15 @@ from allophone.sweeps.space import AXES, SearchSpace, parse_axes, read_space
 
 def test_the_axes_are_those_of_the_vocabulary():
     assert (
-        *("model", "window_s", "context", "margin_s", "floor_s"),
+        *("model", "window_s", "context", "margin_s", "floor_s", "tail", "guard"),
         *("token_stride", "speed", "compute_type", "beam_size"),
     ) == AXES
 
 
 def test_flags_become_typed_values():
-    space = read_space(None, ["tiny.en"], parse_axes(["token_stride=1,2,4", "speed=1,1.25", "context=full"]))
+    flags = ["token_stride=1,2,4", "speed=1,1.25", "context=full", "tail=none,every-4,last-300", "guard=true,false"]
+    space = read_space(None, ["tiny.en"], parse_axes(flags))
+    assert (space.tail, space.guard) == (("none", "every-4", "last-300"), (True, False))
     assert space.token_stride == (1, 2, 4)
     assert space.speed == (1.0, 1.25)
     assert space.context == ("full",)
@@ -39,6 +41,8 @@ def test_flags_win_over_the_file(tmp_path):
         ("margin_s=-1", "axis 'margin_s', value -1"),
         ("beam_size=many", "axis 'beam_size', value 'many'"),
         ("speed=nan", "axis 'speed'"),
+        ("tail=every-1", "axis 'tail', value 'every-1'"),
+        ("guard=maybe", "axis 'guard', value 'maybe'"),
     ],
 )
 def test_an_impossible_axis_is_named(flag, message):

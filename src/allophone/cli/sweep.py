@@ -45,6 +45,11 @@ def sweep(
     max_gflops: Annotated[
         float | None, typer.Option(help="For joint: prefer points with at most this many GFLOPs an utterance.")
     ] = None,
+    spend: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=1, help="For race and joint: share of the whole grid's engine time, e.g. 0.2."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="For race and joint: order of utterances, and draws.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print points, compute and time, and measure nothing.")
     ] = False,
@@ -92,6 +97,8 @@ def sweep(
                 workers=workers,
                 strict=strict,
                 extend=extend,
+                seed=seed,
+                spend=spend,
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from pathlib import Path
 from allophone.errors import LedgerError
 from allophone.ledger.run_record import write_json
 
-__all__ = ["RACE_FILE", "Elimination", "read_race", "write_race"]
+__all__ = ["RACE_FILE", "Elimination", "race_ended", "read_race", "write_race"]
 
 RACE_FILE = "race.json"
 
@@ -37,14 +37,20 @@ class Elimination:
     tied: bool = False
 
 
-def write_race(folder: Path, looks_done: int, eliminated: list[Elimination]) -> None:
-    """Write the state of a race, whole or not at all.
+def write_race(folder: Path, looks_done: int, eliminated: list[Elimination], *, ended: bool = False) -> None:
+    """Write the state of a race, whole or not at all; ``ended`` where its time was spent before the corpus was.
 
     Raises:
         LedgerError: The folder cannot be written.
     """
-    fields = {"looks_done": looks_done, "eliminated": [asdict(item) for item in eliminated]}
+    fields = {"looks_done": looks_done, "ended": ended, "eliminated": [asdict(item) for item in eliminated]}
     write_json(folder / RACE_FILE, json.dumps(fields, indent=1) + "\n")
+
+
+def race_ended(folder: Path) -> bool:
+    """Return whether a race ended because its time was spent, so that its survivors are measured in part on purpose."""
+    path = folder / RACE_FILE
+    return path.exists() and bool(json.loads(path.read_text(encoding="utf-8")).get("ended", False))
 
 
 def read_race(folder: Path) -> tuple[int, list[Elimination]]:

@@ -47,7 +47,8 @@ class RunRecord(BaseModel):
     """Everything that must not change while a run is measured.
 
     ``space`` holds the axes as asked for; ``points`` what the plan made of them. Times are comparable only within one
-    ``machine``, ``threads`` and ``device``. ``cost`` is what a race or joint search judges by, else None.
+    ``machine``, ``threads`` and ``device``. ``cost`` is what a race or joint search judges by, else None; ``seed``
+    orders its utterances.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +70,7 @@ class RunRecord(BaseModel):
     device: str
     threads: int
     cost: str | None = None
+    seed: int = 0
     machine: MachineStamp
 
     @property

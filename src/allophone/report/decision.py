@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from allophone.frontier.recommend import recommend
 from allophone.frontier.summary import RunSummary, summarise_run
 from allophone.ledger.run_record import write_json
 from allophone.point_file import DECISION_FILE, PointFile
+from allophone.routing.as_points import add_policies
 
 __all__ = ["decide", "save_decision"]
 
@@ -20,8 +21,16 @@ def decide(
     constraints: Mapping[str, float],
     minimise: str | None = None,
     confidence: float | None = None,
+    policies: Sequence[Path] = (),
 ) -> PointFile:
     """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
+
+    Args:
+        run: The run, or its summary, to which policies may have been added already.
+        constraints: Limits by objective name, in base units.
+        minimise: Objective name.
+        confidence: Probability with which the limits must hold.
+        policies: Folders of policies that compete with the run's points.
 
     Raises:
         SpaceError: The question is impossible as put.
@@ -29,11 +38,15 @@ def decide(
         InfeasibleError: No point meets the constraints.
     """
     summary = summarise_run(run) if isinstance(run, Path) else run
+    if policies and isinstance(run, Path):
+        summary = add_policies(summary, run, policies)
+    folders = {folder.resolve().name: str(folder) for folder in policies}
     answer = recommend(summary, constraints, minimise, confidence)
     record = summary.run
     measured = {name: float(getattr(answer.chosen, name)) for name in OBJECTIVES}
     return PointFile(
         point=answer.chosen.point,
+        policy=folders.get(answer.chosen.name),
         language=record.language,
         question=answer.question,
         explanation=[*answer.explain(), *summary.notices],

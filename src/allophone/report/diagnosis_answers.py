@@ -8,7 +8,7 @@ from allophone.frontier.diagnosis import Diagnosis
 from allophone.frontier.elasticity import Move
 from allophone.frontier.purchases import Answer, Topic
 
-__all__ = ["answer_lines", "cost_words", "move_words", "percent", "points", "probability", "signed"]
+__all__ = ["answer_lines", "answer_pairs", "cost_words", "move_words", "percent", "points", "probability", "signed"]
 
 _QUESTIONS: dict[Topic, str] = {
     "capacity": "Capacity: would a bigger model pay?",
@@ -21,7 +21,12 @@ _QUESTIONS: dict[Topic, str] = {
 
 def answer_lines(diagnosis: Diagnosis) -> list[str]:
     """Return one line per question."""
-    return [f"{_QUESTIONS[answer.topic]} {_answer(answer, diagnosis)}" for answer in diagnosis.answers]
+    return [f"{question} {answer}" for question, answer in answer_pairs(diagnosis)]
+
+
+def answer_pairs(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """Return every question with its answer."""
+    return [(_QUESTIONS[answer.topic], _answer(answer, diagnosis)) for answer in diagnosis.answers]
 
 
 def move_words(move: Move) -> str:

@@ -23,7 +23,7 @@ from allophone.report.diagnosis_answers import (
 )
 from allophone.report.tables import Table
 
-__all__ = ["diagnosis_json", "diagnosis_lines", "diagnosis_table"]
+__all__ = ["anatomy_lines", "diagnosis_json", "diagnosis_lines", "diagnosis_table", "verdict_lines"]
 
 _KINDS: dict[ErrorKind, str] = {
     "substitutions": "wrong words",
@@ -73,15 +73,12 @@ def diagnosis_table(diagnosis: Diagnosis) -> Table:
 
 def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
     """Return what follows the table: what binds, what is wasted, the next step, five answers, and the errors."""
-    return [
-        _binding(diagnosis),
-        _wasted(diagnosis),
-        _next(diagnosis),
-        "",
-        *answer_lines(diagnosis),
-        "",
-        *_anatomy(diagnosis),
-    ]
+    return [*verdict_lines(diagnosis), "", *answer_lines(diagnosis), "", *anatomy_lines(diagnosis)]
+
+
+def verdict_lines(diagnosis: Diagnosis) -> list[str]:
+    """Return three sentences: what binds, what is wasted, the next step."""
+    return [_binding(diagnosis), _wasted(diagnosis), _next(diagnosis)]
 
 
 def diagnosis_json(diagnosis: Diagnosis) -> str:
@@ -189,7 +186,8 @@ def _next(diagnosis: Diagnosis) -> str:
     )
 
 
-def _anatomy(diagnosis: Diagnosis) -> list[str]:
+def anatomy_lines(diagnosis: Diagnosis) -> list[str]:
+    """Return the errors of the point by kind and group, indented, and how those of its neighbours differ."""
     base = diagnosis.anatomy[diagnosis.base.name]
     if not base.total:
         lines = ["Errors of this point: none."]

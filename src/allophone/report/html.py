@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from allophone.errors import SpaceError
+from allophone.frontier.diagnosis import Diagnosis, diagnose
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.run_record import write_json
 from allophone.point_file import DECISION_FILE, PointFile, read_point
 from allophone.report.decision import decide
+from allophone.report.diagnosis_answers import answer_pairs
+from allophone.report.diagnosis_text import anatomy_lines, diagnosis_table, verdict_lines
 from allophone.report.figures import draw_frontier, frontier_figure
 from allophone.report.tables import frontier_table
 from allophone.version import __version__
@@ -24,6 +29,7 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
     """Write ``report.html`` and ``frontier.json`` for a run.
 
     The recommendation shown is the last one saved in the run; without one it is the point of lowest word error rate.
+    What ``allophone diagnose`` says of that point at the first cost stands below it.
 
     Args:
         run: The run folder.
@@ -54,6 +60,7 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
         record=record,
         decision=decision,
         table=frontier_table(frontier),
+        diagnosis=_diagnosis(folder, decision.point.name, frontier.costs[0].name),
         failures=frontier.run.failures,
         figure=draw_frontier(figure).to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False}),
         version=__version__,
@@ -76,6 +83,20 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
     write_json(folder / FRONTIER_FILE, frontier.to_json())
     write_json(target, page)
     return target
+
+
+def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
+    """What the template shows of a diagnosis, or None where the point's cost was not measured."""
+    try:
+        found: Diagnosis = diagnose(folder, point, cost)
+    except SpaceError:
+        return None
+    return {
+        "table": diagnosis_table(found),
+        "verdicts": [line.partition(": ")[::2] for line in verdict_lines(found)],
+        "answers": answer_pairs(found),
+        "anatomy": anatomy_lines(found),
+    }
 
 
 def _decision(folder: Path, frontier: Frontier) -> PointFile:

@@ -56,7 +56,8 @@ def frontier_table(frontier: Frontier) -> Table:
         if (raced := frontier.run.run.cost) is not None:
             shown[raced] = number_of(raced, gone.cost)
         cells = [shown.get(name, "") for name in columns]
-        verdict = f"given up after {gone.utterances}: dominated by {gone.dominated_by} ({_p(gone.p_dominated)})"
+        why = "tied with, and no cheaper than," if gone.tied else "dominated by"
+        verdict = f"given up after {gone.utterances}: {why} {gone.dominated_by} ({_p(gone.p_dominated)})"
         rows.append((gone.point, *cells, "", "", verdict))
     first = frontier.points[0].summary
     compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"

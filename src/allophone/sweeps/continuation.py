@@ -1,16 +1,53 @@
-"""Whether a run folder may be continued with what is asked now."""
+"""The record of what is asked of a sweep, and whether a run folder may be continued with it."""
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from allophone.audio.corpus import CorpusSummary
 from allophone.errors import LedgerError
-from allophone.ledger.run_record import RUN_FILE, RunRecord, read_run
+from allophone.ledger.run_record import RUN_FILE, MachineStamp, RunRecord, read_run
+from allophone.records import OperatingPoint
+from allophone.sweeps.space import SearchSpace
+from allophone.sweeps.worker import Settings
 
-__all__ = ["continue_run"]
+__all__ = ["continue_run", "describe_run"]
 
-_SETTINGS = ("normalizer", "language", "relative_to", "device", "threads", "cost")
+_SETTINGS = ("normalizer", "language", "relative_to", "device", "threads", "cost", "seed")
+
+
+def describe_run(
+    summary: CorpusSummary,
+    points: list[OperatingPoint],
+    plan: str,
+    space: SearchSpace,
+    settings: Settings,
+    machine: MachineStamp,
+    cost: str,
+    seed: int,
+) -> RunRecord:
+    """Return the record of what is asked now; cost and seed belong to the searches alone."""
+    return RunRecord(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        corpus=summary.source,
+        fingerprint=summary.fingerprint,
+        n_utterances=summary.n_utterances,
+        n_speakers=summary.n_speakers,
+        duration_s=summary.duration_s,
+        plan=plan,
+        space=space.axes(),
+        points=points,
+        normalizer=settings.normalizer,
+        language=settings.language,
+        relative_to=settings.relative_to,
+        device=settings.device,
+        threads=settings.threads,
+        cost=cost if plan in {"race", "joint"} else None,
+        seed=seed if plan in {"race", "joint"} else 0,
+        machine=machine,
+    )
 
 
 def continue_run(folder: Path, wanted: RunRecord, *, extend: bool = False) -> RunRecord:

@@ -1,22 +1,40 @@
-"""Local worker processes: one loaded model each, at most so many busy at a time."""
+"""Who measures tasks: the seam that a sweep hands them through, and local worker processes behind it."""
 
 from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from allophone.errors import AllophoneError
 from allophone.sweeps.worker import Ready, Settings, Task, TaskResult, run_worker
 
-__all__ = ["LocalExecutor"]
+__all__ = ["Executor", "LocalExecutor", "MakeExecutor", "WeightsKey"]
 
 WeightsKey = tuple[str, str]  # model, compute type
+
+
+class Executor(Protocol):
+    """Measures tasks wherever it likes; used within a ``with`` block, at whose end it lets everything go."""
+
+    def run(self, tasks: Iterable[tuple[WeightsKey, Task]]) -> Iterator[TaskResult]:
+        """Measure tasks, yielding one result a task in any order.
+
+        Args:
+            tasks: Taken one by one, not ahead of need.
+
+        Raises:
+            AllophoneError: A task could not be run. A recording that cannot be read is no such case: its rows say so.
+        """
+        ...
+
+
+MakeExecutor = Callable[[Settings, int], AbstractContextManager[Executor]]  # from settings and parallel workers
 _STOP_S = 5.0
 
 

@@ -1,4 +1,9 @@
-"""The joint search: Optuna chooses which combination of all axes to measure next, for quality and one cost at once."""
+"""The joint search: Optuna chooses which combination of all axes to try next, for quality and one cost at once.
+
+A trial measures its point on the first look of a race only, so that many combinations are tried for the price of a few;
+the points tried then race each other to the end of the corpus (:mod:`allophone.sweeps.race`). All trials hear the same
+utterances, so what the sampler is told compares. A corpus too small for looks is measured whole by every trial.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allophone.errors import LawError, LedgerError, SpaceError, UsageError
+from allophone.errors import LawError, SpaceError, UsageError
 from allophone.frontier.law import fit_run_law
 from allophone.frontier.law_search import propose
 from allophone.frontier.objectives import find_cost
 from allophone.frontier.summary import PointSummary, summarise_run
 from allophone.ledger.ledger import Ledger
-from allophone.records import OperatingPoint
+from allophone.ledger.race_record import read_race, write_race
+from allophone.records import OperatingPoint, Utterance
+from allophone.sweeps.executor import WeightsKey
 from allophone.sweeps.plans import ARMS
+from allophone.sweeps.race import look_sizes, race_order
+from allophone.sweeps.rounds import run_race, tasks_for
+from allophone.sweeps.worker import Task
 
 if TYPE_CHECKING:
     import optuna
@@ -35,11 +45,12 @@ class JointSearch:
     """How a joint search goes.
 
     Args:
-        trials: Points to measure.
+        trials: Points to try.
         cost: The cost objective beside the word error rate.
         limits: Largest value wanted by objective name, in base units; the sampler prefers points that keep them.
         storage: Optuna storage URL; SQLite in the run folder where None.
-        seed: Of the sampler.
+        seed: Of the sampler and of the order in which utterances join.
+        spend: Share of the engine time of all candidates that may be spent, as :func:`run_race` has it.
     """
 
     trials: int
@@ -47,39 +58,46 @@ class JointSearch:
     limits: Mapping[str, float] = field(default_factory=dict)
     storage: str | None = None
     seed: int = 0
+    spend: float | None = None
 
 
 def run_joint(
     search: JointSearch,
     candidates: Sequence[OperatingPoint],
+    utterances: Sequence[Utterance],
     folder: Path,
     ledger: Ledger,
-    measure: Callable[[OperatingPoint], None],
+    measure: Callable[[Iterator[tuple[WeightsKey, Task]]], None],
+    give_up: Callable[[int], None],
     gflops: Mapping[OperatingPoint, float],
-) -> Iterator[OperatingPoint]:
-    """Measure points one after another until as many as asked for are whole, yielding each; a stopped search goes on.
+) -> list[OperatingPoint]:
+    """Try points one after another, race those tried, and return them; a search that was stopped goes on.
 
     Trials are suggested by Optuna's multi-objective TPE (Ozaki et al., "Multiobjective tree-structured Parzen
-    estimator", 2022). Once a scaling law fits the points measured so far, every third point is the law's proposal.
+    estimator", 2022). Once a scaling law fits the points tried so far, every third point is the law's proposal. Points
+    added to a search that has raced before make all that are left race again, from the first look.
 
     Args:
         search: What to search for.
         candidates: The points of the space.
+        utterances: The corpus, in its order.
         folder: The run folder.
         ledger: Knows what is measured.
-        measure: Measures what is missing of a point.
+        measure: Runs tasks and writes their rows.
+        give_up: Is told how many rows will never be measured.
         gflops: Predicted executed GFLOPs an utterance of every candidate. A limit on them is kept before anything is
             measured; limits on what only a measurement can tell are the sampler's to learn.
 
     Raises:
         UsageError: The storage cannot be opened.
-        SpaceError: Unknown cost, or fewer than one trial.
+        SpaceError: Unknown cost, fewer than one trial, or a spend that is no share.
     """
     import optuna
 
     find_cost(search.cost)
     if search.trials < 1:
         raise SpaceError(f"trials is {search.trials}; a search needs at least one.")
+    everything = sum(gflops[point] for point in candidates)
     most = search.limits.get("executed_gflops", inf)
     candidates = [point for point in candidates if gflops[point] <= most]
     if not candidates:
@@ -89,32 +107,59 @@ def run_joint(
     for stopped in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
         study.tell(stopped.number, state=optuna.trial.TrialState.FAIL)  # its rows are in the ledger; they are not lost
     if not study.trials:
-        for point in _centres(candidates):
-            study.enqueue_trial(_parameters(point))
+        for centre in _centres(candidates):
+            study.enqueue_trial(_parameters(centre))
+    first_look = race_order(utterances, search.seed)[: look_sizes(len(utterances))[0]]
     by_parameters = {tuple(_parameters(point).values()): point for point in candidates}
     rng = np.random.default_rng(search.seed)
-    whole = {point.name for point in candidates if ledger.count_done(point.name) == ledger.run.n_utterances}
-    in_a_row = 0  # suggestions that were measured before
-    while len(whole) < min(search.trials, len(candidates)):
+    tried = {point.name for point in candidates if all(ledger.is_done(point.name, index) for index in first_look)}
+    in_a_row = 0  # suggestions that were tried before
+    while len(tried) < min(search.trials, len(candidates)):
         if in_a_row >= _REPEATS:
-            waiting = [point for point in candidates if point.name not in whole]
+            waiting = [other for other in candidates if other.name not in tried]
             study.enqueue_trial(_parameters(waiting[rng.integers(len(waiting))]))
-        elif in_a_row == 0 and whole and len(whole) % _LAW_EVERY == 0:
+        elif in_a_row == 0 and tried and len(tried) % _LAW_EVERY == 0:
             _enqueue_proposal(study, folder, candidates, gflops)
         trial = study.ask()
-        point = by_parameters[_suggest(trial, candidates)]
-        new = point.name not in whole
+        point = by_parameters.get(_suggest(trial, candidates))
+        if point is None:  # the values of no candidate: a space that leaves combinations out, or a limit
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            in_a_row += 1
+            continue
+        new = point.name not in tried
         in_a_row = 0 if new else in_a_row + 1
         if new:
-            measure(point)
-            whole.add(point.name)
-        measured = _summary_of(folder, point)
+            _race_again(folder)
+            measure(tasks_for([(index, utterances[index]) for index in first_look], [point], ledger))
+            tried.add(point.name)
+        found = _summary_of(folder, point)
+        if found is None:  # a race has given it up already, so its trial is known
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            continue
         trial.set_user_attr("point", point.name)
         for name, limit in search.limits.items():
-            trial.set_constraint(name, getattr(measured, name) / limit - 1)
-        study.tell(trial, [measured.wer, getattr(measured, search.cost)])
-        if new:
-            yield point
+            trial.set_constraint(name, getattr(found, name) / limit - 1)
+        study.tell(trial, [found.wer, getattr(found, search.cost)])
+    points = [point for point in candidates if point.name in tried]
+    run_race(
+        utterances,
+        points,
+        folder,
+        search.cost,
+        ledger,
+        measure,
+        give_up,
+        seed=search.seed,
+        spend=search.spend,
+        weight=everything / sum(gflops[point] for point in points),
+    )
+    return points
+
+
+def _race_again(folder: Path) -> None:
+    looks_done, eliminated = read_race(folder)
+    if looks_done:
+        write_race(folder, 0, eliminated)
 
 
 def _open_study(search: JointSearch, folder: Path) -> optuna.Study:
@@ -144,9 +189,8 @@ def _centres(candidates: Sequence[OperatingPoint]) -> list[OperatingPoint]:
 
 
 def _parameters(point: OperatingPoint) -> dict[str, Any]:
-    """A point as Optuna's parameters; context, margin and floor are one, so that every combination is a point."""
-    context = f"{point.context}+{point.margin_s:g}f{point.floor_s:g}"
-    return {"model": point.model, "context": context, **{arm: getattr(point, arm) for arm in ARMS}}
+    """A point as Optuna's parameters; the context's axes are one, so that every combination is a point."""
+    return {"model": point.model, "context": point.context_name, **{arm: getattr(point, arm) for arm in ARMS}}
 
 
 def _suggest(trial: optuna.Trial, candidates: Sequence[OperatingPoint]) -> tuple[Any, ...]:
@@ -172,8 +216,5 @@ def _enqueue_proposal(
         return
 
 
-def _summary_of(folder: Path, point: OperatingPoint) -> PointSummary:
-    for summary in summarise_run(folder).points:
-        if summary.name == point.name:
-            return summary
-    raise LedgerError(f"{folder}: point {point.name} was measured and is not there. Was the run changed meanwhile?")
+def _summary_of(folder: Path, point: OperatingPoint) -> PointSummary | None:
+    return next((found for found in summarise_run(folder).points if found.name == point.name), None)

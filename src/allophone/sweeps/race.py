@@ -1,18 +1,29 @@
-"""Racing: points are measured on growing subsets of utterances, and those surely dominated are given up.
+"""Racing: points are measured on growing subsets of utterances, and those without a prospect are given up.
 
 At every look the points still in the race are compared by the paired, speaker-blocked bootstrap on the utterances that
-all of them have. One named point must dominate another with probability ``1 - alpha / looks`` at least: by the union
-bound the chance that a look condemns a given point wrongly stays below ``alpha`` over all looks (the Bonferroni form of
-a Hoeffding race; Maron and Moore, "The racing algorithm", 1997, with the bootstrap in place of Hoeffding's bound). The
-last look has no judgement to make: survivors are then measured on the whole corpus.
+all of them have. A point is given up for one of two reasons:
+
+- It is *dominated*: one named point dominates it with probability ``1 - alpha / looks`` at least. By the union bound
+  the chance that a given point is condemned wrongly stays below ``alpha`` over all looks (the Bonferroni form of a
+  Hoeffding race; Maron and Moore, "The racing algorithm", 1997, with the bootstrap in place of Hoeffding's bound).
+- It is *tied* for good with a point that is no dearer: the chance that even the whole corpus would show it to be better
+  in anything, with the confidence at which a frontier is read, is ``TIED_ALPHA / looks`` at most. This is stopping for
+  futility by predictive power (Spiegelhalter, Freedman and Blackburn, "Monitoring clinical trials: conditional or
+  predictive power?", 1986). The whole corpus will move an estimate made on a share ``f`` of it by ``sqrt(1 - f)`` times
+  its deviation, and then know it to ``sqrt(f)`` times; utterances of speakers already heard move it by less. A mistake
+  here loses a difference just large enough to be seen, so ``TIED_ALPHA`` is larger than ``alpha``.
+
+Survivors are then measured on the whole corpus, or as far as the time allowed for the race goes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, inf, sqrt
+from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 
 from allophone.frontier.objectives import find_cost
 from allophone.frontier.samples import RunSamples, resample_objective
@@ -23,17 +34,22 @@ from allophone.records import Utterance
 
 __all__ = ["judge", "look_sizes", "race_order"]
 
+FloatArray = npt.NDArray[np.float64]
+
 ALPHA = 0.05
-FIRST_SHARE = 0.1
+TIED_ALPHA = 0.2
+FIRST_SHARE = 0.05
 GROWTH = 1.6  # each look has this many times the utterances of the one before
 _AT_LEAST = 20  # a bootstrap of fewer utterances is not to be trusted
 _REPLICATES = 10_000
+_ROUNDING = 1e-12  # relative; what is smaller is taken for rounding of an exact zero
+_SHOWN = 1.645  # standard errors: what the frontier's one-sided 0.95 asks of a difference
 
 
 def look_sizes(n_utterances: int) -> list[int]:
     """Return how many utterances each look has; the last is the whole corpus.
 
-    A tenth of the corpus first, 20 utterances at least, then 1.6 times as many each time.
+    A twentieth of the corpus first, 20 utterances at least, then 1.6 times as many each time.
     """
     sizes = []
     size = float(max(_AT_LEAST, ceil(FIRST_SHARE * n_utterances)))
@@ -63,14 +79,18 @@ def race_order(utterances: Sequence[Utterance], seed: int = 0) -> list[int]:
     return order
 
 
-def judge(samples: RunSamples, cost: str, n_looks: int, alpha: float = ALPHA) -> list[Elimination]:
-    """Return the points that one other point surely dominates on what is measured so far.
+def judge(
+    samples: RunSamples, cost: str, n_looks: int, n_utterances: int, *, alpha: float = ALPHA, tied: float = TIED_ALPHA
+) -> list[Elimination]:
+    """Return the points to give up on what is measured so far: surely dominated, or tied for good with a cheaper one.
 
     Args:
         samples: The points still in the race, on the utterances that they share.
         cost: Name of the cost objective; quality is the word error rate.
-        n_looks: Looks with a judgement, over which ``alpha`` is spent.
-        alpha: Probability of giving up a given point wrongly, over all looks.
+        n_looks: Looks with a judgement, over which ``alpha`` and ``tied`` are spent.
+        n_utterances: Size of the whole corpus.
+        alpha: Probability of calling a given point dominated wrongly, over all looks.
+        tied: Probability that a point given up as tied would have been shown better in the end, over all looks.
     """
     find_cost(cost)
     resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
@@ -80,15 +100,68 @@ def judge(samples: RunSamples, cost: str, n_looks: int, alpha: float = ALPHA) ->
     estimates = np.stack([item.estimates for item in resampled], axis=-1)
     replicates = np.stack([item.widened() for item in resampled], axis=-1)
     verdicts = assess_frontier(replicates, estimates, 1 - alpha / max(1, n_looks))
+    beaten = {j: int(verdicts.dominator[j]) for j in range(len(estimates)) if verdicts.status[j] == "dominated"}
+    left = [j for j in range(len(estimates)) if j not in beaten]
+    share = min(1.0, len(samples.utterances) / n_utterances)
+    hopeless = _without_prospect(estimates, replicates, left, share, tied / max(1, n_looks))
     return [
         Elimination(
             point=samples.points[j],
             utterances=len(samples.utterances),
-            dominated_by=samples.points[int(verdicts.dominator[j])],
-            p_dominated=float(verdicts.p_dominated_by[verdicts.dominator[j], j]),
+            dominated_by=samples.points[i],
+            p_dominated=float(verdicts.p_dominated_by[i, j]),
             wer=float(estimates[j, 0]),
             cost=float(estimates[j, 1]),
+            tied=j in hopeless,
         )
-        for j in range(len(samples.points))
-        if verdicts.status[j] == "dominated"
+        for j, i in sorted((beaten | hopeless).items())
     ]
+
+
+def _without_prospect(
+    estimates: FloatArray, replicates: FloatArray, left: Sequence[int], share: float, level: float
+) -> dict[int, int]:
+    """Return the points that will hardly be shown better than one no dearer, with that one; dearest judged first.
+
+    Args:
+        estimates: Shape (n_points, 2), the cost last.
+        replicates: Shape (n_replicates, n_points, 2).
+        left: The points to judge. Whom another is given up for stays.
+        share: Part of the corpus measured so far.
+        level: Probability of being shown better below which a point has no prospect.
+    """
+    shown = _chance_of_being_shown(estimates, replicates, share)
+    hopeless: dict[int, int] = {}
+    for j in sorted(left, key=lambda j: (-estimates[j, 1], -j)):  # of equals the first of the plan stays
+        rivals = [i for i in left if i != j and i not in hopeless and estimates[i, 1] <= estimates[j, 1]]
+        if rivals and j not in hopeless.values():
+            best = min(rivals, key=lambda i: shown[j, i])
+            if shown[j, best] <= level:
+                hopeless[j] = best
+    return hopeless
+
+
+def _chance_of_being_shown(estimates: FloatArray, replicates: FloatArray, share: float) -> FloatArray:
+    """Predictive power: the chance that the whole corpus shows a point to be better than another in some objective.
+
+    A difference ``d`` of standard error ``s`` ends normal about ``d`` with ``s sqrt(1 - share)`` and is then known to
+    ``s sqrt(share)``; the chances of the objectives are added (union bound).
+
+    Returns:
+        Shape (n_points, n_points); entry ``[j, i]``: ``j`` better than ``i``, 1 where that is undefined.
+    """
+    total = np.zeros((len(estimates), len(estimates)))
+    for k in range(estimates.shape[1]):
+        covariance = np.cov(replicates[:, :, k].T)
+        variances = np.diag(covariance)
+        error = np.sqrt(np.maximum(variances[:, None] + variances - 2 * covariance, 0))
+        difference = estimates[:, None, k] - estimates[:, k]
+        error[error <= _ROUNDING * np.abs(estimates[:, k]).max()] = 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            reach = -(difference / error + _SHOWN * sqrt(share)) / sqrt(1 - share)
+        reach[(error == 0) & (difference >= 0)] = -inf  # equal, or worse for certain
+        total += _normal_cdf(np.nan_to_num(reach, nan=inf, posinf=inf, neginf=-inf))
+    return np.minimum(total, 1.0)
+
+
+_normal_cdf = np.vectorize(NormalDist().cdf, otypes=[np.float64])

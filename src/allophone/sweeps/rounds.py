@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from allophone.frontier.samples import RunSamples, read_samples, share_utterances
+from allophone.errors import SpaceError
+from allophone.frontier.samples import RunSamples, load_numbers, read_samples, share_utterances
 from allophone.ledger.ledger import Ledger, connect
 from allophone.ledger.race_record import read_race, write_race
 from allophone.records import OperatingPoint, Utterance
@@ -44,8 +45,12 @@ def run_race(
     ledger: Ledger,
     measure: Callable[[Iterator[tuple[WeightsKey, Task]]], None],
     give_up: Callable[[int], None],
+    *,
+    seed: int = 0,
+    spend: float | None = None,
+    weight: float = 1.0,
 ) -> None:
-    """Measure points on growing subsets, giving up those surely dominated; a race that was stopped goes on.
+    """Measure points on growing subsets, giving up those without a prospect; a race that was stopped goes on.
 
     Args:
         utterances: The corpus, in its order.
@@ -55,28 +60,78 @@ def run_race(
         ledger: Knows what is measured.
         measure: Runs tasks and writes their rows.
         give_up: Is told how many rows will never be measured.
+        seed: Of the order in which utterances join.
+        spend: Share of the engine time of measuring everything that may be spent, predicted from the first look; the
+            race ends where the next utterance would exceed it. None measures survivors on the whole corpus.
+        weight: What measuring everything costs, in units of measuring these points on the whole corpus.
+
+    Raises:
+        SpaceError: ``spend`` is no share.
     """
-    order = race_order(utterances)
+    if spend is not None and not 0 < spend <= 1:
+        raise SpaceError(f"spend is {spend:g}: give the share of the whole grid's engine time, above 0 and up to 1.")
+    order = race_order(utterances, seed)
     sizes = look_sizes(len(utterances))
     looks_done, eliminated = read_race(folder)
     gone = {item.point for item in eliminated}
     give_up(sum(len(utterances) - ledger.count_done(name) for name in gone))
-    for look, size in enumerate(sizes):
+    looked = 0
+    for look, wanted in enumerate(sizes):
         alive = [point for point in points if point.name not in gone]
-        joined = [(index, utterances[index]) for index in order[:size]]
-        measure(tasks_for(joined, alive, ledger))
+        size = wanted
+        if spend is not None and look > 0:
+            size = _affordable(folder, points, alive, order, (sizes[0], looked, wanted), spend * weight)
+        measure(tasks_for([(index, utterances[index]) for index in order[:size]], alive, ledger))
+        if size < wanted:
+            write_race(folder, max(looks_done, look), eliminated, ended=True)
+            give_up(len(alive) * (len(utterances) - size))
+            return
+        looked = size
         if look < looks_done or size == len(utterances):
             continue
-        losers = judge(_samples(folder, alive), cost, len(sizes) - 1)
+        losers = judge(_samples(folder, alive), cost, len(sizes) - 1, len(utterances))
         eliminated += losers
         gone |= {item.point for item in losers}
         write_race(folder, look + 1, eliminated)
         give_up(len(losers) * (len(utterances) - size))
 
 
+def _affordable(
+    folder: Path,
+    points: Sequence[OperatingPoint],
+    alive: Sequence[OperatingPoint],
+    order: Sequence[int],
+    looks: tuple[int, int, int],
+    spend: float,
+) -> int:
+    """Return how many utterances the next look may have: as many as wanted, or as its share of engine time allows.
+
+    Args:
+        folder: The run.
+        points: All points of the race.
+        alive: Those still in it.
+        order: The utterances in the order in which they join.
+        looks: Utterances of the first look, of the last one taken, and those wanted next.
+        spend: Share of the engine time of all points on the whole corpus.
+    """
+    first, looked, wanted = looks
+    rows = "FROM measurements WHERE point IN (SELECT unnest(?)) AND utterance_index IN (SELECT unnest(?))"
+    names, names_alive = ([point.name for point in some] for some in (points, alive))
+
+    def seconds(of: list[str], size: int) -> float:
+        return float(connection.execute(f"SELECT sum(latency_s) {rows}", [of, list(order[:size])]).fetchall()[0][0])
+
+    with connect(folder) as connection:
+        load_numbers(connection)
+        left = spend * seconds(names, first) / first * len(order) - seconds(names, looked)
+        each = seconds(names_alive, looked) / looked
+    return min(wanted, looked + max(0, int(left / each))) if each > 0 else wanted
+
+
 def _samples(folder: Path, alive: Sequence[OperatingPoint]) -> RunSamples:
     names = tuple(point.name for point in alive)
     with connect(folder) as connection:
+        load_numbers(connection)
         connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(names)])
         share_utterances(connection, len(names))
         return read_samples(connection, names)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from math import ceil
 from pathlib import Path
 
 from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
-from allophone.errors import AudioError, CorpusError
+from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger, failed_utterances
-from allophone.ledger.run_record import MachineStamp, RunRecord, machine_stamp
+from allophone.ledger.run_record import machine_stamp
 from allophone.measure.wer import Normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import resolve_weights
 from allophone.records import OperatingPoint, Utterance
-from allophone.sweeps.continuation import continue_run
-from allophone.sweeps.executor import LocalExecutor, WeightsKey
+from allophone.sweeps.continuation import continue_run, describe_run
+from allophone.sweeps.executor import LocalExecutor, MakeExecutor, WeightsKey
 from allophone.sweeps.isoflop import mean_gflops
 from allophone.sweeps.joint import JointSearch, run_joint
 from allophone.sweeps.plans import model_dimensions, plan_points
@@ -93,6 +92,10 @@ def sweep(
     workers: int = 1,
     strict: bool = False,
     extend: bool = False,
+    keep: Callable[[OperatingPoint], bool] | None = None,
+    seed: int = 0,
+    spend: float | None = None,
+    executor: MakeExecutor = LocalExecutor,
     progress: Callable[[Progress], None] | None = None,
 ) -> SweepResult:
     """Measure a plan's points on a corpus, into a run folder; the same call continues a run that was stopped.
@@ -105,7 +108,7 @@ def sweep(
         plan: ``star``, ``grid``, ``isoflop``, ``race`` or ``joint``.
         budgets_gflops: Executed GFLOPs an utterance that the compositions of ``isoflop`` have to meet.
         cost: The cost by which ``race`` and ``joint`` judge points.
-        trials: Points that ``joint`` measures; a fifth of the combinations where None, 12 at least.
+        trials: Points that ``joint`` tries; a fifth of the combinations where None, 12 at least.
         limits: Largest value wanted by objective name, in base units; ``joint`` prefers points that keep them.
         storage: Optuna storage URL of ``joint``; SQLite in the run folder where None.
         normalizer: How texts are normalised before words are counted.
@@ -116,6 +119,11 @@ def sweep(
         workers: Worker processes that may be busy at once; more than one makes times less exact.
         strict: Stop at the first recording that cannot be read instead of skipping it.
         extend: Allow adding points to an existing run.
+        keep: Which of the plan's points to measure; all of them where None.
+        seed: Of the order in which utterances join a ``race`` or ``joint`` search, and of what ``joint`` draws.
+        spend: Share of the whole grid's engine time that ``race`` or ``joint`` may take; None lets survivors be
+            measured on the whole corpus.
+        executor: Makes what measures the tasks, from their settings and the number of workers.
         progress: Called after every utterance.
 
     Returns:
@@ -132,7 +140,7 @@ def sweep(
         space = space.model_copy(update={"model": tuple(models)})
     opened = open_corpus(corpus)
     summary = opened.scan()
-    points = plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops)
+    points = _kept(plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops), keep)
     load_normalizer(normalizer)
     real = [model for model in space.model if not model.startswith(FAKE_PREFIX)]
     for model in dict.fromkeys([*real, *([reference_model] if reference_model else [])]):
@@ -153,17 +161,19 @@ def sweep(
         threads=threads or max(1, machine.cores // workers),
         rates=device_rates(machine) if real and device == "cpu" else None,
     )
-    record = continue_run(folder, _record(summary, points, plan, space, settings, machine, cost), extend=extend)
+    record = continue_run(
+        folder, describe_run(summary, points, plan, space, settings, machine, cost, seed), extend=extend
+    )
     with Ledger(folder, record) as ledger:
         utterances: Callable[[], Iterator[Utterance]] = opened.__iter__
         if stand_in is not None:
             _make_references(opened, summary, stand_in, folder, settings, progress)
             utterances = lambda: with_references(opened, folder)  # noqa: E731
         meter = _Meter(len(points) * summary.n_utterances, sum(ledger.count_done(point.name) for point in points))
-        with LocalExecutor(settings, parallel=workers) as executor:
+        with executor(settings, workers) as running:
 
             def measure(tasks: Iterator[tuple[WeightsKey, Task]]) -> None:
-                for result in executor.run(tasks):
+                for result in running.run(tasks):
                     ledger.append(result.rows)
                     if strict and (reason := result.rows[0].error):
                         raise AudioError(f"utterance '{result.rows[0].utterance_id}': {reason}")
@@ -171,17 +181,16 @@ def sweep(
 
             if plan == "joint":
                 wanted = trials if trials is not None else max(_LEAST_TRIALS, ceil(len(points) / 5))
-                search = JointSearch(trials=wanted, cost=cost, limits=limits or {}, storage=storage)
+                search = JointSearch(
+                    trials=wanted, cost=cost, limits=limits or {}, storage=storage, seed=seed, spend=spend
+                )
                 meter.total = min(wanted, len(points)) * summary.n_utterances
-
-                def measure_point(point: OperatingPoint) -> None:
-                    measure(tasks_for(enumerate(utterances()), [point], ledger))
-
                 gflops = mean_gflops(points, sample_durations(opened)[0], model_dimensions(space.model))
-                for _ in run_joint(search, points, folder, ledger, measure_point, gflops):
-                    pass
+                run_joint(search, points, list(utterances()), folder, ledger, measure, meter.give_up, gflops)
             elif plan == "race":
-                run_race(list(utterances()), points, folder, cost, ledger, measure, meter.give_up)
+                run_race(
+                    list(utterances()), points, folder, cost, ledger, measure, meter.give_up, seed=seed, spend=spend
+                )
             else:
                 measure(tasks_for(enumerate(utterances()), points, ledger))
         rows = sum(ledger.count_done(point.name) for point in points)
@@ -191,6 +200,13 @@ def sweep(
             f"{opened.path}: not one of the {len(failures)} recordings could be read; the first: {failures[0][1]}"
         )
     return SweepResult(folder, len(points), rows, failures, meter.engine_s, time.monotonic() - started)
+
+
+def _kept(points: list[OperatingPoint], keep: Callable[[OperatingPoint], bool] | None) -> list[OperatingPoint]:
+    kept = [point for point in points if keep is None or keep(point)]
+    if not kept:
+        raise SpaceError("not one point of the plan is kept. Widen the space, or what 'keep' lets through.")
+    return kept
 
 
 class _Meter:
@@ -226,32 +242,3 @@ def _make_references(
             progress(Progress("references", done, summary.n_utterances, None))
 
     transcribe_references(corpus, summary.n_utterances, point, folder, settings, report)
-
-
-def _record(
-    summary: CorpusSummary,
-    points: list[OperatingPoint],
-    plan: str,
-    space: SearchSpace,
-    settings: Settings,
-    machine: MachineStamp,
-    cost: str,
-) -> RunRecord:
-    return RunRecord(
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        corpus=summary.source,
-        fingerprint=summary.fingerprint,
-        n_utterances=summary.n_utterances,
-        n_speakers=summary.n_speakers,
-        duration_s=summary.duration_s,
-        plan=plan,
-        space=space.axes(),
-        points=points,
-        normalizer=settings.normalizer,
-        language=settings.language,
-        relative_to=settings.relative_to,
-        device=settings.device,
-        threads=settings.threads,
-        cost=cost if plan in {"race", "joint"} else None,
-        machine=machine,
-    )

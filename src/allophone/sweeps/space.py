@@ -25,18 +25,18 @@ class SearchSpace(BaseModel):
     """Values of every axis, the first of each being the centre of a star.
 
     ``margin_s``, ``floor_s``, ``tail`` and ``guard`` belong to ``context=fit``; a space that names them and no context
-    means both contexts.
+    means both contexts. The centre by default is the cheapest context without measured loss (docs/context.md).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: tuple[str, ...] = ("tiny.en", "base")
     window_s: tuple[float, ...] = (TRAINED_CONTEXT_S,)
-    context: tuple[Context, ...] = ("full", "fit")
-    margin_s: tuple[float, ...] = (2.0,)
-    floor_s: tuple[float, ...] = (10.0,)
-    tail: tuple[str, ...] = ("none",)
-    guard: tuple[bool, ...] = (False,)
+    context: tuple[Context, ...] = ("fit", "full")
+    margin_s: tuple[float, ...] = (1.0,)
+    floor_s: tuple[float, ...] = (0.0,)
+    tail: tuple[str, ...] = ("all",)
+    guard: tuple[bool, ...] = (True,)
     token_stride: tuple[int, ...] = (1, 2)
     speed: tuple[float, ...] = (1.0,)
     compute_type: tuple[ComputeType, ...] = ("int8",)

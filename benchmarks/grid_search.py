@@ -1,0 +1,98 @@
+"""How much of an exhaustive grid's engine time ``race`` and ``joint`` need for the same frontier.
+
+``grid_search.py measure`` measures the grid once, resumable; ``grid_search.py judge`` then replays its rows through the
+real searches, five seeds each, and writes ``docs/results/grid_search``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+from allophone.records import OperatingPoint
+from allophone.sweeps.run import sweep
+from allophone.sweeps.space import SearchSpace
+from recording import ROOT, SPEECH
+
+SPACE = SearchSpace(
+    model=("tiny.en", "base"),
+    context=("full", "fit"),
+    margin_s=(1, 4),
+    floor_s=(0,),
+    tail=("all", "every-4", "none"),
+    token_stride=(1, 2),
+    speed=(1.0, 1.25),
+    compute_type=("int8", "int16"),
+    beam_size=(1, 5),
+)
+RULE = (
+    "every combination of model, context (full; fit with a 1 s margin and all or every fourth silent position), stride "
+    "and beam; speed 1.25 greedy only; int16 greedy, fit only; no tail with 1 s and 4 s margin, greedy, stride 1"
+)
+CORPUS = "librispeech-train-clean-5"
+N_UTTERANCES = 300
+DRAW_SEED = 20250
+
+
+def main() -> None:
+    """Measure the grid, or judge the searches against it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=("measure", "judge"))
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "grid-train-clean-5")
+    asked = parser.parse_args()
+    if asked.stage == "measure":
+        measure_grid(asked.out)
+    else:
+        from grid_search_page import judge_searches  # needs no engine
+
+        judge_searches(asked.out)
+
+
+def kept(point: OperatingPoint) -> bool:
+    """Whether a combination belongs to the grid: 48 of them do."""
+    plain = point.beam_size == 1 and point.compute_type == "int8" and point.speed == 1
+    if point.context == "fit" and (point.tail == "none" or point.margin_s == 4):
+        return plain and point.token_stride == 1 and point.tail == "none"
+    if point.speed != 1:
+        return point.beam_size == 1 and point.compute_type == "int8"
+    if point.compute_type != "int8":
+        return point.beam_size == 1 and point.context == "fit"
+    return True
+
+
+def draw_utterances() -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Return manifest rows of the 300 utterances, drawn over all speakers, and of all others in a fixed order."""
+    folder = SPEECH / CORPUS
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows.sort(key=lambda row: row["id"])
+    random.Random(DRAW_SEED).shuffle(rows)
+    for row in rows:
+        row["audio_filepath"] = str(folder / row["audio_filepath"])
+    return rows[:N_UTTERANCES], rows[N_UTTERANCES:]
+
+
+def write_manifest(out: Path) -> Path:
+    """Write the manifest of the 300 utterances beside the run folder."""
+    manifest = out.with_suffix(".jsonl")
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in draw_utterances()[0]), encoding="utf-8")
+    return manifest
+
+
+def measure_grid(out: Path) -> None:
+    """Measure every point on every utterance with one thread; the same call goes on where it was stopped."""
+    sweep(
+        write_manifest(out),
+        out=out,
+        plan="grid",
+        space=SPACE,
+        keep=kept,
+        threads=1,
+        progress=lambda now: print(f"{now.done}/{now.total}, {(now.remaining_s or 0) / 60:.0f} min left", flush=True),
+    )
+
+
+if __name__ == "__main__":
+    main()
