@@ -1,4 +1,8 @@
-"""Every benchmark, one after another; those that need the real speech are passed over where it is absent."""
+"""Every benchmark, one after another; those that need the real speech are passed over where it is absent.
+
+Hours in all. Two stand apart: ``peers.py`` needs the packages of ``peers-requirements.txt``, and ``emotion_table.py``
+takes as long as it is given.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,28 @@ from pathlib import Path
 from recording import SPEECH
 
 HERE = Path(__file__).resolve().parent
-ANYWHERE = ("startup", "sweep_overhead", "sweep_memory", "bootstrap_speed", "cost_speed")
-REAL_SPEECH = ("star_sweep",)
+ANYWHERE = ("startup", "sweep_overhead", "sweep_memory", "bootstrap_speed", "cost_speed", "threads")
+REAL_SPEECH = (
+    "star_sweep",
+    *("grid_search measure", "grid_search judge", "context_tail measure", "context_tail judge"),
+    *("context_attention", "encoder_resolution", "word_times", "context_adaptation", "long_audio"),
+    *("routing", "emotion_steps"),
+)
 
 
 def main() -> int:
     """Return the number of benchmarks that failed."""
     failed = 0
     for name in (*ANYWHERE, *REAL_SPEECH):
+        script, *stage = name.split()
         if name in REAL_SPEECH and not SPEECH.is_dir():
             print(f"== {name}: passed over, no real speech beside the checkout", flush=True)
             continue
         print(f"== {name}", flush=True)
-        failed += subprocess.run([sys.executable, HERE / f"{name}.py"], check=False, cwd=HERE.parent).returncode != 0
+        failed += (
+            subprocess.run([sys.executable, HERE / f"{script}.py", *stage], check=False, cwd=HERE.parent).returncode
+            != 0
+        )
     return failed
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from allophone.models.transcriber import Transcriber, load_point
     from allophone.records import OperatingPoint, Segment, Transcript, Utterance, Word
     from allophone.report.html import write_report
+    from allophone.routing.routed_transcript import RoutedTranscript
+    from allophone.routing.transcriber import PolicyTranscriber, load_policy
     from allophone.sweeps.run import SweepResult, sweep
     from allophone.sweeps.space import SearchSpace
 
@@ -24,7 +26,9 @@ __all__ = [
     "AllophoneError",
     "Frontier",
     "OperatingPoint",
+    "PolicyTranscriber",
     "Recommendation",
+    "RoutedTranscript",
     "SearchSpace",
     "Segment",
     "SweepResult",
@@ -34,6 +38,7 @@ __all__ = [
     "Word",
     "__version__",
     "load_point",
+    "load_policy",
     "recommend",
     "sweep",
     "write_report",
@@ -43,7 +48,9 @@ _HOMES = {
     "AllophoneError": "errors",
     "Frontier": "frontier.pareto",
     "OperatingPoint": "records",
+    "PolicyTranscriber": "routing.transcriber",
     "Recommendation": "frontier.recommend",
+    "RoutedTranscript": "routing.routed_transcript",
     "SearchSpace": "sweeps.space",
     "Segment": "records",
     "SweepResult": "sweeps.run",
@@ -52,6 +59,7 @@ _HOMES = {
     "Utterance": "records",
     "Word": "records",
     "load_point": "models.transcriber",
+    "load_policy": "routing.transcriber",
     "recommend": "frontier.recommend",
     "sweep": "sweeps.run",
     "write_report": "report.html",

@@ -21,13 +21,15 @@ class PointFile(BaseModel):
 
     ``measured`` holds the objectives that were measured, in base units; ``quality_name`` says whether the error rate is
     WER or relative to a model. ``probability`` is that of meeting all constraints of the question,
-    ``confidence`` the one asked for; both are None where the constraints were taken as measured.
+    ``confidence`` the one asked for; both are None where the constraints were taken as measured. Where a policy was
+    chosen, ``policy`` is its folder and ``point`` its first point.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = POINT_SCHEMA_VERSION
     point: OperatingPoint
+    policy: str | None = None
     language: str = "en"
     question: str = ""
     explanation: list[str] = []

@@ -162,7 +162,7 @@ class Segment:
         token_logprobs: Log-probability of each generated token, end-of-text included; empty where not asked for.
         token_entropies: Entropy in nats of the distribution that each was drawn from; empty where not asked for.
         confidence_s: Seconds that these two took, which are no part of ``decode_s``.
-        rejected: The short pass that the guard turned down before this one, with its own times.
+        rejected: The other pass of a window that the guard had run twice, with its own times.
     """
 
     start_s: float
@@ -211,7 +211,7 @@ class Transcript:
 
     @property
     def passes(self) -> tuple[Segment, ...]:
-        """Everything that ran, in order: a window's rejected pass, if any, before the one that stayed."""
+        """Everything that ran: of a window that ran twice, the pass that was rejected before the one that stayed."""
         return tuple(
             passed for segment in self.segments for passed in (segment.rejected, segment) if passed is not None
         )
@@ -240,9 +240,9 @@ class Measurement:
     ``prepare_s + encode_s + decode_s``; reading the file (``load_s``) is the same for every point and stands apart.
     ``roofline_s`` is the least time that the executed FLOPs and the weights read take at this machine's measured rates.
     FLOPs are counted by two conventions, ``executed`` and ``published`` (docs/conventions.md).
-    The ``window_`` lists have one entry a pass, a pass that the guard turned down before the one that replaced it;
-    ``rejected_windows`` counts them. ``token_logprobs`` and ``token_entropies`` (nats) are those of all tokens of the
-    passes that stayed, end-of-text included; ``confidence_s`` is what reading them took, no part of ``latency_s``.
+    The ``window_`` lists have one entry a pass; of a window that the guard had run twice, the rejected pass comes
+    first, and ``rejected_windows`` counts them. ``token_logprobs`` and ``token_entropies`` (nats) are those of all
+    tokens of the passes that stayed, end-of-text included; reading them took ``confidence_s``, no part of latency.
     ``utterance_index`` is the place in the corpus, from 0. ``normalizer`` names how both texts were normalised before
     the words were counted. ``relative_to`` names the model whose transcripts stand in for references, or is None where
     the reference is the corpus's own. ``error`` names why an utterance could not be measured; the counts are then 0

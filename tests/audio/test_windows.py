@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
-from allophone.audio.windows import pack_spans, speech_spans, split_windows
+from allophone.audio.windows import longest_pause, pack_spans, speech_spans, split_windows
 
 LIMIT = 100
 
@@ -54,9 +54,28 @@ def test_packing(spans, windows):
     assert pack_spans(spans, LIMIT) == windows
 
 
+@pytest.mark.parametrize(
+    ("spans", "cut"),
+    [
+        ([], None),
+        ([(5, 40)], None),
+        ([(0, 10), (14, 30), (36, 50), (54, 60)], 33),  # the pause of 6
+        ([(0, 10), (14, 30), (34, 50)], 12),  # the first of two alike
+        ([(0, 10), (10, 30)], 10),  # a search that pads its spans may leave none of the pause
+    ],
+)
+def test_the_longest_pause(spans, cut):
+    assert longest_pause(spans) == cut
+
+
 def test_audio_that_fits_stays_whole():
     assert split_windows(np.zeros(480_000, np.float32), 30.0) == [(0, 480_000)]
-    assert split_windows(np.zeros(0, np.float32), 30.0) == [(0, 0)]
+    assert split_windows(np.zeros(1_600, np.float32), 30.0) == [(0, 1_600)]
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 1_599])
+def test_audio_shorter_than_any_word_has_no_window(n_samples):
+    assert split_windows(np.full(n_samples, 0.1, np.float32), 30.0) == []
 
 
 def test_long_silence_gives_no_window():

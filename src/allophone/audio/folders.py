@@ -1,4 +1,4 @@
-"""Corpora that are folders: recordings with side-car transcripts, or a LibriSpeech tree."""
+"""Corpora that are folders: recordings with side-car transcripts, a LibriSpeech tree, or names that state emotions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from allophone.audio.decode import AUDIO_SUFFIXES
+from allophone.audio.named_labels import label_of_name
 from allophone.errors import CorpusError
 from allophone.records import Utterance
 
@@ -20,7 +21,8 @@ def read_folder(folder: Path) -> Iterator[Utterance]:
 
     A directory with a ``*.trans.txt`` file is read as LibriSpeech (``ID TRANSCRIPT`` a line; the speaker is the part of
     the ID before the first dash). Other recordings have their transcript beside them, ``x.txt`` for ``x.wav``, or none;
-    their ID is the path below ``folder`` without its suffix, with bytes that are not UTF-8 escaped.
+    their ID is the path below ``folder`` without its suffix, with bytes that are not UTF-8 escaped. Names in the form
+    of CREMA-D or RAVDESS state label and speaker.
 
     Raises:
         CorpusError: A directory cannot be listed, or a transcript file is not UTF-8.
@@ -50,7 +52,9 @@ def _side_cars(root: Path, directory: Path, names: list[str]) -> Iterator[Uttera
         side_car = path.with_suffix(".txt")
         text = _read_text(side_car).strip() if side_car.is_file() else None
         name_below = path.relative_to(root).with_suffix("").as_posix()
-        yield Utterance(id=os.fsencode(name_below).decode("utf-8", "backslashreplace"), audio_filepath=path, text=text)
+        own_id = os.fsencode(name_below).decode("utf-8", "backslashreplace")
+        label, speaker = label_of_name(path.stem)
+        yield Utterance(id=own_id, audio_filepath=path, text=text, label=label, speaker=speaker)
 
 
 def _librispeech(transcript: Path) -> Iterator[Utterance]:

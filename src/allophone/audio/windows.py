@@ -11,17 +11,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["pack_spans", "speech_spans", "split_windows"]
+__all__ = ["longest_pause", "pack_spans", "speech_spans", "split_windows"]
 
 Span = tuple[int, int]  # samples: start, end
 
+_LEAST = SAMPLE_RATE // 10
 _PIECE = 600 * SAMPLE_RATE  # samples searched at once: the search takes three times their memory
 
 
 def split_windows(samples: NDArray[np.float32], window_s: float) -> list[Span]:
     """Cut audio into windows of at most ``window_s``, between words where there is a pause.
 
-    Audio that fits in one window stays whole and is not searched for speech. Longer audio is searched with Silero VAD;
+    Audio that fits in one window stays whole and is not searched for speech; where it is shorter than 0.1 s, which no
+    word is, there is no window. Longer audio is searched with Silero VAD;
     neighbouring stretches of speech share a window as long as they fit, and silence between windows is not encoded.
 
     Args:
@@ -31,6 +33,8 @@ def split_windows(samples: NDArray[np.float32], window_s: float) -> list[Span]:
     Returns:
         Spans in samples, in order, without overlap; none where long audio holds no speech.
     """
+    if samples.size < _LEAST:
+        return []
     limit = int(window_s * SAMPLE_RATE)
     if samples.size <= limit:
         return [(0, samples.size)]
@@ -76,3 +80,9 @@ def pack_spans(spans: list[Span], limit: int) -> list[Span]:
         edges = [start + (end - start) * part // parts for part in range(parts + 1)]
         windows.extend(pairwise(edges))
     return windows
+
+
+def longest_pause(spans: list[Span]) -> int | None:
+    """Return the middle of the longest pause between spans in samples; None where there are fewer than two spans."""
+    pauses = [(second[0] - first[1], (first[1] + second[0]) // 2) for first, second in pairwise(spans)]
+    return max(pauses, key=lambda pause: pause[0])[1] if pauses else None

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.adapt import adapt
+from allophone.cli.classify import classify
 from allophone.cli.cost import cost
 from allophone.cli.demo import demo
 from allophone.cli.diagnose import diagnose
@@ -16,6 +18,7 @@ from allophone.cli.law import law
 from allophone.cli.models import models
 from allophone.cli.recommend import recommend
 from allophone.cli.report import report
+from allophone.cli.route import route
 from allophone.cli.sweep import sweep
 from allophone.cli.transcribe import transcribe
 from allophone.errors import AllophoneError
@@ -48,8 +51,10 @@ def _root(
     pass
 
 
-for _verb in (sweep, frontier, recommend, diagnose, transcribe, report, law, cost, models, doctor, demo):
+for _verb in (sweep, frontier, recommend, diagnose, transcribe, classify, report, law, cost, models, doctor, demo):
     app.command()(_verb)
+app.add_typer(route, name="route")
+app.add_typer(adapt, name="adapt")
 
 
 def main() -> None:

@@ -20,14 +20,22 @@ def frontier(
         ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Probability from which a verdict is given.")] = 0.95,
+    policy: Annotated[
+        list[Path] | None, typer.Option(help="A routing policy to weigh against the points; can be repeated.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, seconds, bytes.")] = False,
 ) -> None:
     """Show the frontier and the dominated points of a run."""
     from allophone.cli.show import print_table
     from allophone.frontier.pareto import Frontier
+    from allophone.frontier.summary import summarise_run
     from allophone.report.tables import frontier_table
+    from allophone.routing.as_points import add_policies
 
-    found = Frontier.from_run(run, cost or "rtf", confidence)
+    if policy:
+        found = Frontier.from_summary(add_policies(summarise_run(run), run, policy), cost or "rtf", confidence)
+    else:
+        found = Frontier.from_run(run, cost or "rtf", confidence)
     if as_json:
         typer.echo(found.to_json())
         return

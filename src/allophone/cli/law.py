@@ -76,7 +76,7 @@ def _gflops(summary: RunSummary, candidates: Sequence[OperatingPoint]) -> list[f
     tokens = max(1, round(median(point.text_tokens / point.n_utterances for point in summary.points)))
 
     def closed(point: OperatingPoint) -> float:
-        knobs = point.model_dump(exclude={"model"})
+        knobs = point.model_dump(exclude={"model", "guard"})
         dims = whisper_dimensions(point.model.removeprefix(FAKE_PREFIX))
         counts = [whisper_cost(dims, audio_s=s, text_tokens=tokens, **knobs).flops_total for s in lengths]
         return sum(counts) / len(counts) / 1e9

@@ -29,6 +29,9 @@ def recommend(
         float | None,
         typer.Option(help="Probability with which all limits must hold, e.g. 0.9; without it, as measured."),
     ] = None,
+    policy: Annotated[
+        list[Path] | None, typer.Option(help="A routing policy that competes with the points; can be repeated.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Save the operating point here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the saved form.")] = False,
 ) -> None:
@@ -43,7 +46,7 @@ def recommend(
         "peak_memory_bytes": None if max_memory_gb is None else max_memory_gb * 1e9,
     }
     constraints = {name: limit for name, limit in given.items() if limit is not None}
-    saved = decide(run, constraints, minimise, confidence)
+    saved = decide(run, constraints, minimise, confidence, policy or ())
     save_decision(run, saved, out)
     if as_json:
         typer.echo(saved.model_dump_json(indent=1))
@@ -51,5 +54,7 @@ def recommend(
     typer.echo(saved.question)
     for line in saved.explanation:
         typer.echo(f"  {line}")
-    if out is not None:
+    if saved.policy is not None:
+        typer.echo(f"Run it with: allophone transcribe --policy {saved.policy} AUDIO...")
+    elif out is not None:
         typer.echo(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")

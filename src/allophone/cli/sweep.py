@@ -59,7 +59,7 @@ def sweep(
         str | None, typer.Option(help="Without references: measure relative to this model's transcripts.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads of a worker; 0 shares the cores.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of a worker; 0 chooses by the model's size.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes that may be busy at once.")] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
     extend: Annotated[bool, typer.Option("--extend", help="Allow adding points to an existing run.")] = False,
@@ -119,7 +119,6 @@ def _print_plan(
 ) -> None:
     from allophone.audio.corpus import open_corpus
     from allophone.cli.show import print_table
-    from allophone.ledger.run_record import machine_stamp
     from allophone.report.tables import Table
     from allophone.sweeps.plans import plan_points
     from allophone.sweeps.predict import predict
@@ -128,7 +127,7 @@ def _print_plan(
     opened = open_corpus(corpus)
     points = plan_points(space, plan, corpus=opened, budgets_gflops=budgets)
     n_utterances = opened.scan().n_utterances
-    settings = Settings(language=language, device=device, threads=threads or machine_stamp().cores)
+    settings = Settings(language=language, device=device, threads=threads)
     predictions = predict(opened, n_utterances, points, settings)
     known = [prediction.engine_s for prediction in predictions if prediction.engine_s is not None]
     rows = tuple(

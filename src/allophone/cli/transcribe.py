@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from allophone.errors import AudioError
+    from allophone.models.transcriber import Transcriber
+    from allophone.records import Transcript
+    from allophone.routing.transcriber import PolicyTranscriber, RoutedTranscript
 
 __all__ = ["transcribe"]
 
@@ -14,40 +23,136 @@ _FORMATS = ("text", "json", "srt", "vtt")
 
 def transcribe(
     audio: Annotated[list[Path], typer.Argument(help="Recordings, in any format that FFmpeg reads.")],
-    point: Annotated[Path, typer.Option(help="What 'allophone recommend --out' saved.")],
+    point: Annotated[Path | None, typer.Option(help="What 'allophone recommend --out' saved.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Without a saved point: a model at the context that is safe for it.")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="A folder that 'allophone route train' wrote.")] = None,
     style: Annotated[str, typer.Option("--format", help="text, json, srt or vtt.")] = "text",
     language: Annotated[str | None, typer.Option(help="Language code, or auto; else as measured.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write one file a recording into this folder.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all cores.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write one file a recording into this folder; a recording that has one is passed over."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what --out holds already.")] = False,
+    jobs: Annotated[int, typer.Option(min=0, help="Passes at once; 0 as many as the cores take.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=0, help="Windows in one pass; 0 takes 1, on a GPU 16.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of a pass; 0 chooses by the model's size.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
 ) -> None:
-    """Transcribe recordings at a saved operating point; one that cannot be read is reported and passed over."""
+    """Transcribe recordings at a saved point, with a model or by a policy; unreadable ones are reported and skipped."""
     from allophone.errors import AudioError, UsageError
-    from allophone.ledger.run_record import machine_stamp
-    from allophone.models.formats import format_transcript
-    from allophone.models.transcriber import load_point
+    from allophone.routing.transcriber import RoutedTranscript
 
     if style not in _FORMATS:
         raise UsageError(f"--format '{style}': write one of {', '.join(_FORMATS)}.")
-    transcriber = load_point(point, language=language, threads=threads or machine_stamp().cores, device=device)
-    failed = 0
-    for path in audio:
-        try:
-            transcript = transcriber.transcribe(path, words=style in ("srt", "vtt", "json"))
-        except AudioError as error:
-            typer.echo(f"allophone: {error}", err=True)
-            failed += 1
-            continue
-        text = format_transcript(transcript, style)  # type: ignore[arg-type]
-        if out is not None:
-            _write(out / f"{path.stem}.{'txt' if style == 'text' else style}", text)
-        elif len(audio) > 1 and style == "text":
-            typer.echo(f"{path}: {text}")
-        else:
-            typer.echo(text)
+    suffix = f".{'txt' if style == 'text' else style}"
+    written = {path: out / f"{path.stem}{suffix}" for path in audio} if out is not None else {}
+    _refuse_one_name_for_two(written)
+    wanted = [path for path in audio if overwrite or path not in written or not written[path].exists()]
+    transcriber = _load(point, model, policy, language, threads, device)
+    failed, audio_s, started = 0, 0.0, monotonic()
+    with ExitStack() as stack:
+        advance = stack.enter_context(_progress(len(wanted))) if out is not None and len(wanted) > 1 else None
+        results = _results(transcriber, wanted, style in ("srt", "vtt", "json"), jobs, batch_size)
+        for done, (path, found) in enumerate(zip(wanted, results, strict=True), start=1):
+            if isinstance(found, AudioError):
+                typer.echo(f"allophone: {found}", err=True)
+                failed += 1
+            else:
+                if isinstance(found, RoutedTranscript) and style != "json":
+                    typer.echo(f"allophone: {path}: {found.explain()}", err=True)
+                audio_s += (found.transcript if isinstance(found, RoutedTranscript) else found).duration_s
+                text = _shown(found, style)
+                if path in written:
+                    _write(written[path], text)
+                else:
+                    typer.echo(f"{path}: {text}" if len(audio) > 1 and style == "text" else text)
+            if advance is not None:
+                advance(done)
+    if len(audio) > 1:
+        typer.echo(_summary(len(wanted) - failed, len(audio) - len(wanted), audio_s, monotonic() - started), err=True)
     if failed:
         typer.echo(f"allophone: {failed} of {len(audio)} recordings could not be transcribed.", err=True)
         raise typer.Exit(1)
+
+
+def _load(
+    point: Path | None, model: str | None, policy: Path | None, language: str | None, threads: int, device: str
+) -> Transcriber | PolicyTranscriber:
+    from allophone.errors import UsageError
+    from allophone.models.defaults import default_point
+    from allophone.models.transcriber import load_point
+    from allophone.routing.transcriber import load_policy
+
+    if sum(given is not None for given in (point, model, policy)) != 1:
+        raise UsageError("give one of --point (a saved point), --model (a model's name) and --policy (a policy).")
+    if policy is not None:
+        return load_policy(policy, language=language, threads=threads, device=device)
+    chosen = point if point is not None else default_point(str(model))
+    return load_point(chosen, language=language, threads=threads, device=device)
+
+
+def _results(
+    transcriber: Transcriber | PolicyTranscriber, audio: Sequence[Path], words: bool, jobs: int, batch_size: int
+) -> Iterator[Transcript | RoutedTranscript | AudioError]:
+    from allophone.errors import AudioError
+    from allophone.models.transcriber import Transcriber
+
+    if isinstance(transcriber, Transcriber):
+        yield from transcriber.transcribe_many(audio, jobs=jobs, batch_size=batch_size, words=words)
+        return
+    for path in audio:  # a policy decides on one recording at a time
+        try:
+            yield transcriber.transcribe(path, words=words)
+        except AudioError as error:
+            yield error
+
+
+def _refuse_one_name_for_two(written: dict[Path, Path]) -> None:
+    from allophone.errors import UsageError
+
+    first: dict[Path, Path] = {}
+    for path, target in written.items():
+        if first.setdefault(target, path) != path:
+            raise UsageError(
+                f"--out: {first[target]} and {path} would both be written to {target.name}. Transcribe them into "
+                "different folders."
+            )
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    from allophone.cli.show import show_progress
+    from allophone.sweeps.run import Progress
+
+    started = monotonic()
+    with show_progress() as show:
+
+        def advance(done: int) -> None:
+            show(Progress("transcribing", done, total, (monotonic() - started) / done * (total - done)))
+
+        yield advance
+
+
+def _summary(done: int, passed_over: int, audio_s: float, seconds: float) -> str:
+    kept = f"; {passed_over} were there already (--overwrite does them again)" if passed_over else ""
+    rate = f", {audio_s / seconds:.1f} times real time" if done else ""
+    return f"allophone: {done} recordings, {audio_s:.1f} s of audio in {seconds:.1f} s{rate}{kept}."
+
+
+def _shown(found: Transcript | RoutedTranscript, style: str) -> str:
+    import json
+
+    from allophone.models.formats import format_transcript, transcript_dict
+    from allophone.routing.transcriber import RoutedTranscript
+
+    if not isinstance(found, RoutedTranscript):
+        return format_transcript(found, style)  # type: ignore[arg-type]
+    if style == "json":
+        fields = {**transcript_dict(found.transcript), "route": found.route_dict()}
+        return json.dumps(fields, indent=1, ensure_ascii=False)
+    return format_transcript(found.transcript, style)  # type: ignore[arg-type]
 
 
 def _write(path: Path, text: str) -> None:

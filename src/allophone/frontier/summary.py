@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allophone.errors import LedgerError
-from allophone.frontier.samples import RunSamples, read_samples, share_utterances
+from allophone.frontier.samples import RunSamples, load_numbers, read_samples, share_utterances
 from allophone.ledger.ledger import connect, failed_utterances
-from allophone.ledger.race_record import Elimination, read_race
+from allophone.ledger.race_record import Elimination, race_ended, read_race
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.measure.wer import word_error_rate
 from allophone.records import OperatingPoint
@@ -50,11 +50,12 @@ class PointSummary:
     published_gflops: float
     roofline_share: float
     peak_memory_bytes: float
+    label: str | None = None
 
     @property
     def name(self) -> str:
-        """Name of the point."""
-        return self.point.name
+        """Name of the point, or the label of what is no single point, such as a policy."""
+        return self.label or self.point.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def summarise_run(folder: Path) -> RunSummary:
     given_up = {item.point for item in eliminated}
     by_name = {point.name: point for point in run.points if point.name not in given_up}
     with connect(folder) as connection:
+        load_numbers(connection)
         connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(by_name)])
         counted = connection.execute(
             "SELECT point, count(*) FROM measurements WHERE point IN (SELECT name FROM asked) GROUP BY point"
@@ -113,7 +115,9 @@ def summarise_run(folder: Path) -> RunSummary:
             raise LedgerError(f"{folder}: no utterance is measured at every point yet. Let its sweep go on.")
         samples = read_samples(connection, names)
         failures = failed_utterances(folder)
-        notices = _notices(connection, run, len(by_name), started, len(failures))
+        notices = _notices(
+            connection, run, len(by_name), started, len(failures), gone=len(given_up), ended=race_ended(folder)
+        )
     points = tuple(_point(by_name[name], rows[name]) for name in names)
     return RunSummary(run, points, failures, notices, samples, tuple(eliminated))
 
@@ -146,21 +150,35 @@ def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
 
 
 def _notices(
-    connection: duckdb.DuckDBPyConnection, run: RunRecord, n_points: int, started: dict[str, int], failed: int
+    connection: duckdb.DuckDBPyConnection,
+    run: RunRecord,
+    n_points: int,
+    started: dict[str, int],
+    failed: int,
+    *,
+    gone: int,
+    ended: bool,
 ) -> tuple[str, ...]:
     notices = []
     if run.relative_to is not None:
         notices.append(f"Errors are counted relative to {run.relative_to}, not against references: they are not WER.")
     if run.plan == "joint":  # what it leaves out was not asked for
-        notices.append(f"A joint search: {len(started)} of the space's {n_points} points are measured.")
+        notices.append(f"A joint search: {len(started) + gone} of the space's {n_points + gone} points are measured.")
         n_points = len(started)
+    shared = connection.execute("SELECT count(*) FROM shared").fetchall()[0][0]
+    if ended:
+        if failed:
+            notices.append(f"{failed} recordings could not be read and are left out.")
+        notices.append(
+            f"The race ended when its time was spent: survivors have {shared} of {run.n_utterances} utterances."
+        )
+        return tuple(notices)
     wanted = n_points * run.n_utterances
     have = sum(started.values())
     if have < wanted:
         notices.append(f"The run is in progress: {have} of {wanted} rows are measured.")
     if missing := n_points - len(started):
         notices.append(f"{missing} of {n_points} points have no measurement yet and are left out.")
-    shared = connection.execute("SELECT count(*) FROM shared").fetchall()[0][0]
     if failed:
         notices.append(f"{failed} recordings could not be read and are left out.")
     if shared < run.n_utterances - failed:

@@ -27,6 +27,9 @@ _STAMPED_PACKAGES = (
     "jiwer",
     "whisper-normalizer",
     "numpy",
+    "torch",
+    "transformers",
+    "peft",
 )
 
 
@@ -47,8 +50,8 @@ class RunRecord(BaseModel):
     """Everything that must not change while a run is measured.
 
     ``space`` holds the axes as asked for; ``points`` what the plan made of them. Times are comparable only within one
-    ``machine``, ``threads`` and ``device``. ``cost`` is what a race or joint search judges by, else None; ``seed``
-    orders its utterances.
+    ``machine``, ``threads`` (0: by each model's size) and ``device``. ``cost`` is what a race or joint search judges
+    by, else None; ``seed`` orders its utterances.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
 from allophone.errors import SpaceError, UsageError, WeightsError
+from allophone.models.ctranslate2_arrays import every_nth, host_array, read_step, storage_view
 from allophone.models.engine import Decoded
+from allophone.models.threads import choose_replicas, choose_threads
 from allophone.models.weights import Weights
+from allophone.models.word_times import group_words
 from allophone.records import Word
 
 if TYPE_CHECKING:
@@ -21,16 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CTranslate2Engine"]
 
-_DEVICES = ("cpu", "cuda", "auto")
-
 
 class CTranslate2Engine:
-    """One CTranslate2 Whisper model, loaded.
+    """One CTranslate2 Whisper model, loaded; any number of Python threads may use it at once.
 
     Args:
         weights: Where the model lies.
         compute_type: Number format of weights and activations.
-        threads: CPU threads; 0 takes CTranslate2's default.
+        threads: CPU threads of each replica; 0 chooses by the model's size.
+        replicas: Calls that run at once over the same weights; 0 as many as the physical cores have ``threads``.
         device: ``cpu``, ``cuda`` or ``auto``.
 
     Raises:
@@ -39,26 +41,35 @@ class CTranslate2Engine:
         WeightsError: CTranslate2 cannot load the folder.
     """
 
-    def __init__(self, weights: Weights, compute_type: str, *, threads: int = 0, device: str = "cpu") -> None:
+    def __init__(
+        self, weights: Weights, compute_type: str, *, threads: int = 0, replicas: int = 1, device: str = "cpu"
+    ) -> None:
         # Each length of audio makes oneDNN compile its own convolutions; by default it keeps the last 1024 of them,
         # hundreds of MB. A full context needs two, and lengths that fit the audio seldom come again.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
         import ctranslate2
         import tokenizers
 
-        if device not in _DEVICES:
-            raise UsageError(f"device '{device}': write one of {', '.join(_DEVICES)}.")
+        if device not in ("cpu", "cuda", "auto"):
+            raise UsageError(f"device '{device}': write one of cpu, cuda, auto.")
+        if device == "auto":
+            device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
         try:
-            supported = sorted(ctranslate2.get_supported_compute_types("cpu" if device == "auto" else device))
+            supported = sorted(ctranslate2.get_supported_compute_types(device))
         except (RuntimeError, ValueError) as error:  # no GPU, no driver, or a build without CUDA
             raise UsageError(f"device '{device}' cannot be used here ({error}). Use cpu.") from None
-        if device != "auto" and compute_type not in supported:
-            raise SpaceError(
-                f"compute_type '{compute_type}' does not run on this {device}; it has {', '.join(supported)}."
-            )
+        if compute_type not in supported:
+            known = ", ".join(supported)
+            raise SpaceError(f"compute_type '{compute_type}' does not run on this {device}; it has {known}.")
+        threads = threads or choose_threads(weights.dimensions)
+        replicas = replicas or (choose_replicas(threads) if device == "cpu" else 1)
         try:
             self._model = ctranslate2.models.Whisper(
-                str(weights.folder), device=device, compute_type=compute_type, intra_threads=threads
+                str(weights.folder),
+                device=device,
+                compute_type=compute_type,
+                inter_threads=replicas,
+                intra_threads=threads,
             )
             self._tokenizer = tokenizers.Tokenizer.from_file(str(weights.folder / "tokenizer.json"))
         except Exception as error:  # both libraries raise bare RuntimeError and Exception
@@ -72,19 +83,34 @@ class CTranslate2Engine:
         self._end_of_text = self._token_id("<|endoftext|>")
         self._suppressed = [-1, *range(self._end_of_text + 1, weights.dimensions.n_vocab)]
         self._silence: NDArray[np.float32] | None = None
+        self._silence_lock = Lock()
 
     @property
     def dimensions(self) -> WhisperDimensions:
         """Dimensions of the loaded weights."""
         return self._dimensions
 
+    @property
+    def device(self) -> str:
+        """Where it runs: ``cpu`` or ``cuda``."""
+        return str(self._model.device)
+
+    @property
+    def replicas(self) -> int:
+        """How many calls run at once."""
+        return int(self._model.num_workers)
+
     def encode(self, mel: NDArray[np.float32]) -> Any:
-        """Run the encoder on one window of any even length; see :class:`allophone.models.engine.Engine`."""
+        """Run the encoder on windows of any even length; see :class:`allophone.models.engine.Engine`."""
         import ctranslate2
         import numpy as np
 
-        features = np.ascontiguousarray(mel[None])
-        return self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self._model.device == "cpu")
+        features = np.ascontiguousarray(mel[None] if mel.ndim == 2 else mel)
+        return self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self.device == "cpu")
+
+    def row(self, encoded: Any, index: int) -> Any:
+        """Return one window of a batch; see :class:`allophone.models.engine.Engine`."""
+        return encoded if encoded.shape[0] == 1 else storage_view(host_array(encoded)[index : index + 1])
 
     def append_tail(self, encoded: Any, positions: range) -> Any:
         """Append outputs of silence; see :class:`allophone.models.engine.Engine`."""
@@ -92,15 +118,17 @@ class CTranslate2Engine:
             return encoded
         import numpy as np
 
-        if self._silence is None:
-            mel = log_mel(np.zeros(0, np.float32), TRAINED_FRAMES, self._dimensions.n_mels)
-            self._silence = _host(self.encode(mel))
+        with self._silence_lock:
+            if self._silence is None:
+                mel = log_mel(np.zeros(0, np.float32), TRAINED_FRAMES, self._dimensions.n_mels)
+                self._silence = host_array(self.encode(mel))
+        windows = host_array(encoded)
         tail = self._silence[:, positions.start : positions.stop : positions.step]
-        return _storage(np.concatenate([_host(encoded), tail], axis=1))
+        return storage_view(np.concatenate([windows, np.repeat(tail, len(windows), axis=0)], axis=1))
 
     def features(self, encoded: Any) -> NDArray[np.float32]:
         """Return the encoder's output as an array; see :class:`allophone.models.engine.Engine`."""
-        features: NDArray[np.float32] = _host(encoded)[0].astype("float32")
+        features: NDArray[np.float32] = host_array(encoded)[0].astype("float32")
         return features
 
     def decode(
@@ -114,25 +142,48 @@ class CTranslate2Engine:
         confidence: bool = False,
     ) -> Decoded:
         """Decode one encoded window; see :class:`allophone.models.engine.Engine`."""
-        strided = _every_nth(encoded, token_stride)
+        (decoded,) = self.decode_batch(
+            encoded,
+            token_stride=token_stride,
+            beam_size=beam_size,
+            max_tokens=max_tokens,
+            languages=[language],
+            confidence=confidence,
+        )
+        return decoded
+
+    def decode_batch(
+        self,
+        encoded: Any,
+        *,
+        token_stride: int,
+        beam_size: int,
+        max_tokens: int,
+        languages: Sequence[str],
+        confidence: bool = False,
+    ) -> list[Decoded]:
+        """Decode encoded windows together; see :class:`allophone.models.engine.Engine`."""
         read = confidence and beam_size == 1
-        result = self._model.generate(
-            strided,
-            [self._prompt(language)],
+        results = self._model.generate(
+            every_nth(encoded, token_stride),
+            [self._prompt(language) for language in languages],
             beam_size=beam_size,
             max_length=2 * max_tokens,  # CTranslate2 generates at most half of max_length
             suppress_tokens=self._suppressed,
             return_scores=True,
             return_no_speech_prob=True,
             return_logits_vocab=read,
-        )[0]
+        )
+        return [self._decoded(result, max_tokens, read) for result in results]
+
+    def _decoded(self, result: Any, max_tokens: int, read: bool) -> Decoded:
         tokens = tuple(result.sequences_ids[0])
         truncated = len(tokens) >= max_tokens
         # CTranslate2's score is the mean over the text tokens; Whisper's average counts end-of-text too.
         log_probability = result.scores[0] * len(tokens)
         started = perf_counter()
-        ended = [*tokens, self._end_of_text]
-        steps = [_read_step(row, token) for row, token in zip(result.logits[0], ended, strict=False)] if read else []
+        generated = zip(result.logits[0], [*tokens, self._end_of_text], strict=False) if read else ()
+        steps = [read_step(row, token) for row, token in generated]
         return Decoded(
             text=self._tokenizer.decode(list(tokens)).strip(),
             tokens=tokens,
@@ -152,28 +203,14 @@ class CTranslate2Engine:
 
         if not tokens:
             return []
-        strided = _every_nth(encoded, token_stride)
-        multilingual = self._dimensions.multilingual
-        splitter = Tokenizer(
-            self._tokenizer, multilingual, task="transcribe" if multilingual else None, language=language
-        )
+        strided = every_nth(encoded, token_stride)
+        task = "transcribe" if self._dimensions.multilingual else None
+        splitter = Tokenizer(self._tokenizer, task is not None, task=task, language=language)
         frames = strided.shape[1] * FRAMES_PER_AUDIO_TOKEN
         aligned = self._model.align(strided, splitter.sot_sequence, [list(tokens)], frames)[0]
-        # As openai/whisper's find_alignment: a token begins where the warping path first reaches it.
-        path = np.array(aligned.alignments)
-        first = np.flatnonzero(np.diff(path[:, 0], prepend=-1))
-        # With a single audio token the path can also begin one before the first.
-        begins = np.maximum(path[first, 1], 0) * AUDIO_TOKEN_S * token_stride
         texts, groups = splitter.split_to_word_tokens([*tokens, splitter.eot])
-        edges = np.cumsum([0, *(len(group) for group in groups[:-1])])
-        words: list[Word] = []
-        for text, start, end in zip(texts, edges, edges[1:], strict=False):
-            if words and not any(character.isalnum() for character in text):  # punctuation has no sound of its own
-                words[-1] = replace(words[-1], text=words[-1].text + text)
-                continue
-            probability = float(np.mean(aligned.text_token_probs[start:end]))
-            words.append(Word(text, float(begins[start]), float(begins[end]), probability))
-        return words
+        path, lengths = np.array(aligned.alignments), [len(group) for group in groups[:-1]]
+        return group_words(texts, lengths, path, aligned.text_token_probs, AUDIO_TOKEN_S * token_stride)
 
     def detect_language(self, encoded: Any) -> str:
         """Return the likeliest language code; ``en`` for English-only models."""
@@ -211,38 +248,3 @@ class CTranslate2Engine:
         if token is None:
             raise WeightsError(f"{self._folder}: its tokenizer.json has no {name}. Give a converted Whisper model.")
         return int(token)
-
-
-def _every_nth(encoded: Any, token_stride: int) -> Any:
-    return encoded if token_stride == 1 else _storage(_host(encoded)[:, ::token_stride])
-
-
-def _host(encoded: Any) -> NDArray[np.float32]:
-    import ctranslate2
-    import numpy as np
-
-    array: NDArray[np.float32] = np.asarray(
-        encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
-    )
-    return array
-
-
-def _storage(array: NDArray[np.float32]) -> Any:
-    import ctranslate2
-    import numpy as np
-
-    # from_array shares the array's memory; the copy owns its own.
-    return ctranslate2.StorageView.from_array(np.ascontiguousarray(array)).to_device(ctranslate2.Device.cpu)
-
-
-def _read_step(logits: Any, token: int) -> tuple[float, float]:
-    """Return the token's log-probability, and the entropy of its distribution in nats."""
-    import numpy as np
-
-    row = np.asarray(logits, np.float32).ravel()
-    row = row - row.max()
-    shares = np.exp(row)
-    total = float(shares.sum())
-    # -sum p log p, with p = e / total and log p = row - log total; a suppressed token's -inf has no share.
-    mean = float(np.dot(shares, np.maximum(row, -1e4))) / total
-    return float(row[token]) - float(np.log(total)), float(np.log(total)) - mean

@@ -44,19 +44,35 @@ class Engine(Protocol):
         """Dimensions of the loaded weights."""
         ...
 
+    @property
+    def device(self) -> str:
+        """Where it runs: ``cpu`` or ``cuda``."""
+        ...
+
+    @property
+    def replicas(self) -> int:
+        """How many calls run at once, from as many Python threads; more wait their turn."""
+        ...
+
     def encode(self, mel: NDArray[np.float32]) -> Any:
-        """Run the encoder on one window.
+        """Run the encoder on one window, or on a batch of windows with equally many frames.
 
         Args:
-            mel: Log-mel of shape ``(n_mels, n_frames)``; any even number of frames up to the trained context.
+            mel: Log-mel of shape ``(n_mels, n_frames)`` or ``(n_windows, n_mels, n_frames)``; any even number of
+                frames up to the trained context.
 
         Returns:
-            ``n_frames / 2`` audio tokens in the engine's own form, to be handed to :meth:`decode`.
+            ``n_frames / 2`` audio tokens a window in the engine's own form, to be handed to :meth:`decode`, or for a
+            batch to :meth:`decode_batch`.
         """
         ...
 
+    def row(self, encoded: Any, index: int) -> Any:
+        """Return one window of an encoded batch, as if it had been encoded alone."""
+        ...
+
     def append_tail(self, encoded: Any, positions: range) -> Any:
-        """Append what the encoder puts at these positions of a full context of silence.
+        """Append to every window what the encoder puts at these positions of a full context of silence.
 
         The silent context is encoded when it is first needed, and kept.
 
@@ -92,6 +108,28 @@ class Engine(Protocol):
         """
         ...
 
+    def decode_batch(
+        self,
+        encoded: Any,
+        *,
+        token_stride: int,
+        beam_size: int,
+        max_tokens: int,
+        languages: Sequence[str],
+        confidence: bool = False,
+    ) -> list[Decoded]:
+        """Decode a batch of encoded windows together; a batch of one is :meth:`decode`.
+
+        Args:
+            encoded: What :meth:`encode` or :meth:`append_tail` returned for ``n_windows`` windows.
+            token_stride: As in :meth:`decode`.
+            beam_size: As in :meth:`decode`.
+            max_tokens: Most text tokens to generate for each window.
+            languages: One language code a window.
+            confidence: As in :meth:`decode`.
+        """
+        ...
+
     def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
         """Find where the words of a decoded window lie.
 
@@ -123,14 +161,16 @@ def text_token_cap(audio_s: float) -> int:
     return min(int(_TOKENS_PER_SECOND * audio_s) + _TOKENS_AT_LEAST, MAX_TEXT_TOKENS // 2)
 
 
-def load_engine(model: str, compute_type: str, *, threads: int = 0, device: str = "cpu") -> Engine:
+def load_engine(model: str, compute_type: str, *, threads: int = 0, replicas: int = 1, device: str = "cpu") -> Engine:
     """Load a model's weights.
 
     Args:
         model: A name in the dimensions table, a CTranslate2 folder, a hub repository, or ``fake:NAME`` for the
             deterministic engine of the tests.
         compute_type: Number format, as in :class:`allophone.records.OperatingPoint`.
-        threads: CPU threads; 0 takes one per physical core.
+        threads: CPU threads of each replica; 0 chooses by the model's size (:mod:`allophone.models.threads`).
+        replicas: How many calls may run at once over the same weights; 0 takes one for every ``threads`` physical
+            cores, and one on a GPU, where batches do that work.
         device: ``cpu``, ``cuda`` or ``auto``.
 
     Raises:
@@ -145,4 +185,4 @@ def load_engine(model: str, compute_type: str, *, threads: int = 0, device: str 
     from allophone.models.ctranslate2_engine import CTranslate2Engine
     from allophone.models.weights import resolve_weights
 
-    return CTranslate2Engine(resolve_weights(model), compute_type, threads=threads, device=device)
+    return CTranslate2Engine(resolve_weights(model), compute_type, threads=threads, replicas=replicas, device=device)

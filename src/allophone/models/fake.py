@@ -46,19 +46,34 @@ class FakeEngine:
         """Dimensions of the model that is played."""
         return self._dimensions
 
+    @property
+    def device(self) -> str:
+        """Return ``cpu``."""
+        return "cpu"
+
+    @property
+    def replicas(self) -> int:
+        """Return 2, so that whatever stands on an engine meets results in any order."""
+        return 2
+
     def encode(self, mel: NDArray[np.float32]) -> Any:
-        """Return the mean of each audio token's two frames: shape ``(n_frames / 2,)``."""
-        return mel.reshape(mel.shape[0], -1, 2).mean(axis=(0, 2))
+        """Return the mean of each audio token's two frames: shape ``(n_windows, n_frames / 2)``."""
+        mels = mel[None] if mel.ndim == 2 else mel
+        return mels.reshape(*mels.shape[:2], -1, 2).mean(axis=(1, 3))
+
+    def row(self, encoded: Any, index: int) -> Any:
+        """Return one window: shape ``(1, n_audio_tokens)``."""
+        return encoded[index : index + 1]
 
     def append_tail(self, encoded: Any, positions: range) -> Any:
-        """Repeat the quietest value of the window, which stands for silence."""
+        """Repeat the quietest value of each window, which stands for silence."""
         import numpy as np
 
-        return np.concatenate([encoded, np.full(len(positions), encoded.min(), encoded.dtype)])
+        return np.concatenate([encoded, encoded.min(axis=1, keepdims=True).repeat(len(positions), axis=1)], axis=1)
 
     def features(self, encoded: Any) -> NDArray[np.float32]:
         """Return the loudness of each audio token as its only feature: shape ``(n_audio_tokens, 1)``."""
-        features: NDArray[np.float32] = encoded[:, None]
+        features: NDArray[np.float32] = encoded[0][:, None]
         return features
 
     def decode(
@@ -72,22 +87,48 @@ class FakeEngine:
         confidence: bool = False,
     ) -> Decoded:
         """Return one word for every 0.4 s of sound; silence is the quietest value of the window."""
-        silence = encoded.min()
-        heard = [index for index, level in enumerate(encoded) if level > silence + 1e-3]
+        (decoded,) = self.decode_batch(
+            encoded,
+            token_stride=token_stride,
+            beam_size=beam_size,
+            max_tokens=max_tokens,
+            languages=[language],
+            confidence=confidence,
+        )
+        return decoded
+
+    def decode_batch(
+        self,
+        encoded: Any,
+        *,
+        token_stride: int,
+        beam_size: int,
+        max_tokens: int,
+        languages: Sequence[str],
+        confidence: bool = False,
+    ) -> list[Decoded]:
+        """Decode each window as if it were alone."""
+        read = confidence and beam_size == 1
+        share = self._error_share * token_stride / beam_size**0.25
+        return [self._hear(levels, share, max_tokens, read) for levels in encoded]
+
+    def _hear(self, levels: NDArray[np.float32], error_share: float, max_tokens: int, read: bool) -> Decoded:
+        silence = levels.min()
+        heard = [index for index, level in enumerate(levels) if level > silence + 1e-3]
         span = (heard[-1] - heard[0] + 1) if heard else 0
         count = min(round(span * AUDIO_TOKEN_S / _SECONDS_PER_WORD), max_tokens)
         step = span / count if count else 0
         words = []
         for index in range(count):
-            level = round(float(encoded[heard[0] + int(index * step)]), 2)
+            level = round(float(levels[heard[0] + int(index * step)]), 2)
             draw = blake2b(f"{level}/{index}".encode(), digest_size=8).digest()
             chance = int.from_bytes(draw[:4], "big") / 2**32
             word = draw[4] % len(_WORDS)
-            if chance < self._error_share * token_stride / beam_size**0.25:
+            if chance < error_share:
                 word = (word + 1 + draw[5] % (len(_WORDS) - 1)) % len(_WORDS)
             words.append(word)
         truncated = count == max_tokens
-        steps = count + (not truncated) if confidence and beam_size == 1 else 0
+        steps = count + (not truncated) if read else 0
         return Decoded(
             text=" ".join(_WORDS[word] for word in words),
             tokens=tuple(words),

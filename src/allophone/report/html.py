@@ -72,7 +72,8 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
             ("language", record.language),
             (
                 "processor",
-                f"{record.machine.processor}, {record.machine.cores} cores, {record.threads} threads, {record.device}",
+                f"{record.machine.processor}, {record.machine.cores} cores, {record.threads or 'automatic'} threads, "
+                f"{record.device}",
             ),
             ("system", f"{record.machine.system}, Python {record.machine.python}"),
             ("packages", ", ".join(f"{name} {version}" for name, version in record.machine.packages.items())),

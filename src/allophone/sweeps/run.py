@@ -158,7 +158,7 @@ def sweep(
         language=language,
         relative_to=stand_in.name if stand_in else None,
         device=device,
-        threads=threads or max(1, machine.cores // workers),
+        threads=threads or (0 if workers == 1 else max(1, machine.cores // workers)),
         rates=device_rates(machine) if real and device == "cpu" else None,
     )
     record = continue_run(

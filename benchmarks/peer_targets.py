@@ -1,0 +1,69 @@
+"""Whether our operating points meet what was set beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from peer_systems import OURS
+
+LEAST_SPEEDUP, LEAST_THROUGHPUT, MOST_FLOPS = 3.0, 4.0, 0.4
+MOST_MEAN, MOST_HIGH = 0.002, 0.005  # of the WER's difference from faster-whisper's defaults, as fractions
+STATED = (
+    f"Stated beforehand. Latency: at least {LEAST_SPEEDUP:g} times as fast as faster-whisper's defaults, WER at most "
+    f"{100 * MOST_MEAN:g} points higher, the interval's upper end at most {100 * MOST_HIGH:g}. Throughput: at least "
+    f"{LEAST_THROUGHPUT:g} times faster-whisper one by one, and ahead of its batched pipeline. Long audio: not slower "
+    f"than that pipeline at WER no higher. FLOPs: at most {100 * MOST_FLOPS:g} % of full context's."
+)
+WHYS = {
+    "fast": "too slow",
+    "sound": "WER not shown to hold",
+    "ahead": "not ahead of the batched pipeline",
+    "few": "too many",
+}
+
+_BATCHED = "faster-whisper batched"
+Row = dict[str, Any]
+
+
+def targets(figures: Mapping[str, Any]) -> list[Row]:
+    """Return for each of our points and targets whether it is met, and each condition that it is made of."""
+    found = []
+    for line in _ours(figures["latency"]):
+        difference = line["wer_difference"]
+        fast = line["speedup"]["estimate"] >= LEAST_SPEEDUP
+        sound = difference["estimate"] <= MOST_MEAN and difference["high"] <= MOST_HIGH
+        found.append(_judged("latency", line, fast=fast, sound=sound))
+    for line in _ours(figures["throughput"]):
+        fast = line["speedup"] >= LEAST_THROUGHPUT
+        found.append(_judged("throughput", line, fast=fast, ahead=_ahead(line, figures["throughput"])))
+    for line in _ours(figures["long"]):
+        rivals = _batched(line, figures["long"])
+        sound = bool(rivals) and line["wer"]["estimate"] <= min(rival["wer"]["estimate"] for rival in rivals)
+        found.append(_judged("long", line, sound=sound, ahead=_ahead(line, figures["long"])))
+    few = [(line, line["share_of_full"]["estimate"] <= MOST_FLOPS) for line in figures["flops"]]
+    return [*found, *(_judged("flops", line, few=met) for line, met in few)]
+
+
+def _ours(lines: list[Row]) -> list[Row]:
+    return [line for line in lines if line["system"].startswith(OURS)]
+
+
+def _batched(line: Row, lines: list[Row]) -> list[Row]:
+    same = ("model", "threads", "set")
+    return [
+        other
+        for other in lines
+        if other["system"].startswith(_BATCHED) and all(other[name] == line[name] for name in same)
+    ]
+
+
+def _ahead(line: Row, lines: list[Row]) -> bool:
+    """Whether a point takes no more time than every batched pipeline; not where none was measured."""
+    rivals = _batched(line, lines)
+    return bool(rivals) and line["seconds"] <= min(rival["seconds"] for rival in rivals)
+
+
+def _judged(target: str, line: Row, **conditions: bool) -> Row:
+    where = {name: line[name] for name in ("system", "model", "threads", "set")}
+    return {"target": target, **where, "met": all(conditions.values()), **conditions}

@@ -1,0 +1,1 @@
+"""Changing weights: encoders made robust to short contexts, and speech-emotion heads."""

@@ -1,0 +1,238 @@
+"""Short-context adaptation: a Whisper encoder taught by itself to do with the audio and a margin.
+
+See :mod:`allophone.adapt.distillation` for teacher and losses. The result is a CTranslate2 folder like any other.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import cos, isfinite, pi
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from allophone.adapt.context_card import ContextCard, make_card, read_card, write_card
+from allophone.adapt.context_checkpoint import Checkpoint, Validation, load_checkpoint, save_checkpoint
+from allophone.adapt.context_data import Speakers, draw_windows, hold_out, validation_windows
+from allophone.adapt.context_settings import ContextSettings, claim_folder, parse_settings
+from allophone.adapt.distillation import Lesson, Prompt, distil, read_prompt, teach
+from allophone.audio.corpus import open_corpus
+from allophone.errors import AllophoneError, MissingExtraError, UsageError
+from allophone.models.engine import Engine, load_engine
+from allophone.models.torch_whisper import load_torch_whisper, save_ct2_whisper
+from allophone.models.weights import resolve_weights
+
+__all__ = ["AdaptProgress", "adapt_context"]
+
+_TRAINING = "training"
+_SAVE_EVERY_S = 60.0
+_VALIDATE_EVERY = 50  # steps
+_WARM_UP_SHARE = 0.1
+_LEAST_RATE = 0.1  # of the learning rate, at the end
+_GRADIENT_NORM = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptProgress:
+    """How far an adaptation is: steps done, those of earlier sittings included, and an estimate of the rest."""
+
+    done: int
+    total: int
+    remaining_s: float | None
+
+
+def adapt_context(
+    corpus: str | Path,
+    *,
+    out: str | Path,
+    model: str = "tiny.en",
+    margin_s: float = 1.0,
+    tail: str = "none",
+    steps: int = 400,
+    batch_size: int = 8,
+    learning_rate: float = 3e-5,
+    seed: int = 0,
+    held_out: int = 4,
+    language: str = "en",
+    device: str = "cpu",
+    threads: int = 0,
+    progress: Callable[[AdaptProgress], None] | None = None,
+) -> ContextCard:
+    """Teach an encoder to do with short windows; the same call continues what was stopped.
+
+    Where the run is stopped, at most a minute is lost; a finished one is only read again. Equal settings give equal
+    weights on one machine, however often the run was stopped.
+
+    Args:
+        corpus: A JSONL manifest, a folder, or ``hf:NAME?split=...``; transcripts are not read.
+        out: Folder for checkpoints, weights and card.
+        model: Weights to begin from.
+        margin_s: Silence after the audio, in seconds, that the encoder will be run with.
+        tail: What the decoder will see behind the window: ``none``, or ``all`` for the silence tail.
+        steps: Optimiser steps.
+        batch_size: Windows a step.
+        learning_rate: Of AdamW, its peak; it rises over the first tenth and falls to a tenth along a cosine.
+        seed: Of held-out speakers and windows.
+        held_out: Speakers kept for validation, never trained on.
+        language: Language of the speech, for multilingual models.
+        device: Where the student runs: ``cpu``, ``cuda`` or another of torch's. The teacher runs on the CPU.
+        threads: CPU threads; 0 takes the libraries' defaults.
+        progress: Called after every step.
+
+    Returns:
+        The card; weights are in the folder.
+
+    Raises:
+        MissingExtraError: The extra ``torch`` is not installed.
+        UsageError: An argument is impossible, or the corpus has too few speakers.
+        LedgerError: The folder holds something else.
+        AllophoneError: The loss is no longer a number; the last checkpoint is kept. Others as the parts raise them.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtraError("torch", "torch") from None
+
+    folder, weights, opened = Path(out), resolve_weights(model), open_corpus(corpus)
+    summary = opened.scan()
+    settings = parse_settings(
+        {
+            "model": model,
+            "source_sha256": _digest(weights.folder / "model.bin"),
+            "corpus_fingerprint": summary.fingerprint,
+            "margin_s": margin_s,
+            "tail": tail,
+            "steps": steps,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "seed": seed,
+            "held_out": held_out,
+            "language": language,
+        }
+    )
+    speakers = hold_out(opened, held_out, seed)
+    student = _on_device(load_torch_whisper(weights.folder), device)
+    prompt = read_prompt(weights.folder, weights.dimensions, language)
+    claim_folder(folder, settings)
+    if (folder / "model.bin").is_file():
+        return read_card(folder)
+    teacher = load_engine(model, "float32", threads=threads)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads or before)
+        state = _train(settings, speakers, teacher, student, prompt, folder / _TRAINING / "checkpoint.pt", progress)
+        used = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+    card = make_card(
+        settings,
+        corpus=summary.source,
+        counts=(len(speakers.train), len(speakers.held_out)),
+        held_out_speakers=speakers.held_out_speakers,
+        validations=state.validations,
+        train_kl=state.train_kl,
+        seconds=state.seconds,
+        threads=used,
+        device=device,
+    )
+    write_card(folder, card)
+    save_ct2_whisper(student, weights.folder, folder)  # last: a folder with a model.bin is finished
+    shutil.rmtree(folder / _TRAINING, ignore_errors=True)
+    return card
+
+
+def _train(
+    settings: ContextSettings,
+    speakers: Speakers,
+    teacher: Engine,
+    student: Any,
+    prompt: Prompt,
+    checkpoint: Path,
+    progress: Callable[[AdaptProgress], None] | None,
+) -> Checkpoint:
+    import torch
+
+    parameters = _trained_parameters(student)
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    state = load_checkpoint(checkpoint, student.model.encoder, optimizer)
+    saved = started = monotonic()
+    spent, first = state.seconds, state.step
+    held_out = validation_windows(speakers.held_out, margin_s=settings.margin_s, seed=settings.seed)
+    exam = [teach(teacher, window, prompt, settings.language) for window in held_out]
+    if not state.validations:
+        state.validations.append(_validate(student, exam, prompt, settings, 0))
+        save_checkpoint(checkpoint, state, student.model.encoder, optimizer)
+    saved_step, stepping = state.step, monotonic()
+    while state.step < settings.steps:
+        windows = draw_windows(
+            speakers.train, state.step, n=settings.batch_size, margin_s=settings.margin_s, seed=settings.seed
+        )
+        lessons = [teach(teacher, window, prompt, settings.language) for window in windows]
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _rate(state.step, settings.steps)
+        optimizer.zero_grad(set_to_none=True)
+        losses = distil(student, lessons, prompt, tail=settings.tail, backward=True)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, _GRADIENT_NORM)
+        if not isfinite(losses.total) or not isfinite(norm.item()):
+            raise AllophoneError(
+                f"{checkpoint}: at step {state.step + 1} the loss was {losses.total:.4g} and its gradient "
+                f"{norm.item():.4g}; the checkpoint of step {saved_step} is kept. Use a smaller learning rate, in "
+                "another folder."
+            )
+        optimizer.step()
+        state.step += 1
+        state.train_kl.append(losses.kl / max(losses.n_tokens, 1))
+        if state.step % _VALIDATE_EVERY == 0 or state.step == settings.steps:
+            state.validations.append(_validate(student, exam, prompt, settings, state.step))
+        now = monotonic()
+        state.seconds = spent + now - started
+        if now - saved > _SAVE_EVERY_S or state.step == settings.steps:
+            save_checkpoint(checkpoint, state, student.model.encoder, optimizer)
+            saved, saved_step = now, state.step
+        if progress is not None:
+            pace = (now - stepping) / (state.step - first)
+            progress(AdaptProgress(state.step, settings.steps, pace * (settings.steps - state.step)))
+    return state
+
+
+def _validate(student: Any, exam: Sequence[Lesson], prompt: Prompt, settings: ContextSettings, step: int) -> Validation:
+    losses = distil(student, exam, prompt, tail=settings.tail)
+    return Validation(step, losses.kl / max(losses.n_tokens, 1), losses.hidden / losses.n_windows)
+
+
+def _trained_parameters(student: Any) -> list[Any]:
+    """Freeze all but the encoder; its position encodings are fixed sinusoids and stay so."""
+    positions = student.model.encoder.embed_positions.weight
+    student.requires_grad_(False)
+    trained = [value for value in student.model.encoder.parameters() if value is not positions]
+    for value in trained:
+        value.requires_grad_(True)
+    return trained
+
+
+def _rate(step: int, steps: int) -> float:
+    """Share of the learning rate: up over the first tenth, then down a cosine to a tenth."""
+    warm_up = max(1, round(_WARM_UP_SHARE * steps))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    left = (1 + cos(pi * (step - warm_up) / max(1, steps - warm_up))) / 2
+    return _LEAST_RATE + (1 - _LEAST_RATE) * left
+
+
+def _on_device(model: Any, device: str) -> Any:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"device '{device}' cannot be used here ({reason}). Use cpu.") from None
+
+
+def _digest(path: Path) -> str:
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,127 @@
+"""From a split to examples, and from logits to one row a test utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from allophone.adapt.emotion_clips import load_clip
+from allophone.adapt.emotion_flops import inference_flops
+from allophone.adapt.emotion_model import EmotionModel
+from allophone.adapt.emotion_record import EmotionRow
+from allophone.adapt.emotion_states import StateSource
+from allophone.adapt.emotion_train import Examples
+from allophone.audio.splits import PARTS, Part, Split
+from allophone.errors import CorpusError
+from allophone.records import Utterance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["mean_inference_flops", "report_rows", "split_examples", "time_rows"]
+
+
+def split_examples(
+    utterances: Sequence[Utterance], split: Split, labels: Sequence[str], failures: Mapping[int, str]
+) -> dict[Part, Examples]:
+    """Return places and class numbers of every part's utterances; those that failed are left out.
+
+    Args:
+        utterances: The corpus, in its order.
+        split: Whose speakers belong where.
+        labels: Classes in the order of their numbers.
+        failures: Why an utterance cannot be used, by place.
+
+    Raises:
+        CorpusError: No usable utterance is left in a part, or a class has none to train on.
+    """
+    place = {utterance.id: row for row, utterance in enumerate(utterances)}
+    number = {label: index for index, label in enumerate(labels)}
+    examples: dict[Part, Examples] = {}
+    for part in PARTS:
+        used = [(place[u.id], number[u.label or ""]) for u in split.select(utterances, part)]
+        used = [(row, label) for row, label in used if row not in failures]
+        if not used:
+            raise CorpusError(f"split '{split.name}': no usable {part} utterance is left. Mend the recordings.")
+        examples[part] = Examples(tuple(row for row, _ in used), tuple(label for _, label in used))
+    if absent := set(range(len(labels))) - set(examples["train"].classes):
+        raise CorpusError(
+            f"split '{split.name}': no usable training utterance has the label '{labels[min(absent)]}'. Mend the "
+            "recordings, or leave the label out."
+        )
+    return examples
+
+
+def report_rows(
+    utterances: Sequence[Utterance],
+    split: Split,
+    labels: tuple[str, ...],
+    failures: Mapping[int, str],
+    posteriors: NDArray[np.float64],
+) -> tuple[EmotionRow, ...]:
+    """Return a row for every test utterance, in the corpus's order; failed ones carry their error.
+
+    Args:
+        utterances: The corpus.
+        split: Its test speakers are reported.
+        labels: Classes in the order of the posteriors.
+        failures: Why an utterance could not be used, by place.
+        posteriors: Of the test utterances that did not fail, shape ``(n_utterances, n_classes)``.
+    """
+    rows = []
+    remaining = iter(posteriors.tolist())
+    speakers = set(split.test)
+    for place, utterance in enumerate(utterances):
+        if utterance.speaker not in speakers:
+            continue
+        error = failures.get(place)
+        posterior = () if error else tuple(next(remaining))
+        correct = bool(posterior) and labels[posterior.index(max(posterior))] == utterance.label
+        rows.append(EmotionRow(utterance.id, utterance.speaker, utterance.label or "", posterior, correct, None, error))
+    return tuple(rows)
+
+
+def time_rows(
+    model: EmotionModel, rows: Sequence[EmotionRow], utterances: Sequence[Utterance], count: int | None
+) -> tuple[EmotionRow, ...]:
+    """Run test utterances again, one at a time from their samples with adapters merged, and note the seconds.
+
+    The posterior stays the one from the states; decoding the file is not timed. The first run is a warm-up.
+
+    Args:
+        model: Trained and saved; its adapters are merged.
+        rows: From :func:`report_rows`.
+        utterances: The corpus.
+        count: How many rows, evenly spread; None: all.
+    """
+    usable = [number for number, row in enumerate(rows) if row.error is None]
+    count = len(usable) if count is None else min(count, len(usable))
+    wanted = [usable[index * len(usable) // count] for index in range(count)]
+    by_id = {utterance.id: utterance for utterance in utterances}
+    timed = list(rows)
+    model.train(False)
+    model.merge()
+    for turn, number in enumerate([*wanted[:1], *wanted]):
+        clip = load_clip(by_id[rows[number].utterance_id].audio_filepath, model.setting.duration_s)
+        started = perf_counter()
+        model.clip_logits(clip).cpu()
+        if turn:
+            timed[number] = replace(rows[number], latency_s=perf_counter() - started)
+    return tuple(timed)
+
+
+def mean_inference_flops(model: EmotionModel, source: StateSource, rows: Sequence[int]) -> int:
+    """Executed FLOPs of one inference, mean over utterances."""
+    total = sum(
+        inference_flops(
+            model.encoder.dimensions,
+            model.adaptation.classes,
+            tokens=source.tokens(row),
+            samples=source.samples(row),
+        )
+        for row in rows
+    )
+    return round(total / len(rows))

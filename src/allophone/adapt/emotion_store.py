@@ -1,0 +1,205 @@
+"""A trained recogniser as a folder, with every trained parameter in it, and back.
+
+    emotion.json            setting, labels, temperature, precision, and the digest of the base model's weights
+    head.safetensors        layer weights, linear layer, and the fixed numbers of the pooled statistics
+    unfrozen.safetensors    weights of the unfrozen layers, by the base model's own names; absent where none were
+    adapter/                low-rank adapters as ``peft`` saves them; absent at rank 0
+
+The base model's frozen weights are not copied: they are found by name again and must have the digest.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from allophone.adapt.emotion_model import EmotionModel
+from allophone.adapt.emotion_setting import EmotionSetting, Precision
+from allophone.errors import LedgerError, UsageError, WeightsError
+from allophone.ledger.run_record import write_json
+from allophone.models.encoder_config import quiet_transformers
+from allophone.models.speech_encoders import load_speech_encoder
+
+__all__ = ["EmotionCard", "SavedEmotion", "export_merged", "load_emotion_model", "save_emotion_model"]
+
+SCHEMA_VERSION = 1
+CARD, HEAD, UNFROZEN, ADAPTER = "emotion.json", "head.safetensors", "unfrozen.safetensors", "adapter"
+
+
+class EmotionCard(BaseModel):
+    """What a folder's tensors mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    setting: EmotionSetting
+    labels: tuple[str, ...]
+    precision: Precision
+    temperature: float
+    base_weights_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedEmotion:
+    """A recogniser read from its folder."""
+
+    card: EmotionCard
+    model: EmotionModel
+
+
+def save_emotion_model(folder: Path, model: EmotionModel, labels: tuple[str, ...], temperature: float) -> EmotionCard:
+    """Write a recogniser; ``emotion.json`` comes last, so a folder that has it is whole.
+
+    Args:
+        folder: Made where it is missing; another model in it is replaced.
+        model: Adapters not merged.
+        labels: Classes in the order of the head's rows.
+        temperature: Divides the logits for calibrated posteriors.
+
+    Raises:
+        LedgerError: The folder cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    card = EmotionCard(
+        setting=model.setting,
+        labels=labels,
+        precision=model.precision,
+        temperature=temperature,
+        base_weights_sha256=model.encoder.weights_sha256,
+    )
+    unfrozen = {
+        _plain(name): parameter.detach().cpu().contiguous()
+        for name, parameter in model.trained().items()
+        if not name.startswith("head.") and "lora_" not in name
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CARD).unlink(missing_ok=True)
+        (folder / UNFROZEN).unlink(missing_ok=True)
+        save_file({name: value.cpu().contiguous() for name, value in model.head.state().items()}, folder / HEAD)
+        if unfrozen:
+            save_file(unfrozen, folder / UNFROZEN)
+        if model.peft_model is not None:
+            model.peft_model.peft_config["default"].base_model_name_or_path = model.setting.model
+            model.peft_model.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
+    except OSError as error:
+        raise LedgerError(f"{folder}: cannot be written: {error.strerror}. Free or choose another folder.") from None
+    write_json(folder / CARD, card.model_dump_json(indent=1) + "\n")
+    return card
+
+
+def load_emotion_model(folder: Path, *, base: str | None = None) -> SavedEmotion:
+    """Read a recogniser; its logits are those of the model that was saved, to the last bit on the same machine.
+
+    Args:
+        folder: What :func:`save_emotion_model` wrote.
+        base: Where the base model lies now, if its name does not say.
+
+    Raises:
+        LedgerError: The folder is incomplete or damaged.
+        MissingExtraError: The extra ``torch`` is not installed.
+        UsageError: It holds no recogniser.
+        WeightsError: The base model has other weights than the one that was adapted.
+    """
+    card = _read_card(folder)
+    encoder = load_speech_encoder(base or card.setting.model)
+    if encoder.weights_sha256 != card.base_weights_sha256:
+        raise WeightsError(
+            f"{folder}: field 'base_weights_sha256': adapted from other weights than those of '{encoder.model}' "
+            f"({card.base_weights_sha256[:12]}, found {encoder.weights_sha256[:12]}). Give its own base model."
+        )
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    model = EmotionModel(encoder, card.setting, len(card.labels), precision=card.precision)
+    wanted = {_plain(name): parameter for name, parameter in model.trained().items() if not name.startswith("head.")}
+    try:
+        model.head.load(load_file(folder / HEAD))
+        found = load_file(folder / UNFROZEN) if (folder / UNFROZEN).is_file() else {}
+        for name, parameter in wanted.items():
+            if "lora_" not in name:
+                parameter.data.copy_(found[name])
+        if model.peft_model is not None:
+            _load_adapter(model, load_file(folder / ADAPTER / "adapter_model.safetensors"))
+    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+        raise LedgerError(f"{folder}: incomplete or damaged ({error}). Train or copy the model again.") from None
+    model.train(False)
+    return SavedEmotion(card, model)
+
+
+def export_merged(folder: Path, out: Path, *, base: str | None = None) -> None:
+    """Write the adapted encoder with its adapters merged, as a folder that ``transformers`` loads by itself.
+
+    The head goes beside it as ``head.safetensors``.
+
+    Args:
+        folder: What :func:`save_emotion_model` wrote.
+        out: Made where it is missing.
+        base: As in :func:`load_emotion_model`.
+
+    Raises:
+        LedgerError: ``out`` cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    saved = load_emotion_model(folder, base=base)
+    encoder, model = saved.model.encoder, saved.model
+    module = encoder.module if model.peft_model is None else model.peft_model.merge_and_unload()
+    try:
+        with quiet_transformers():
+            module.save_pretrained(out)
+        save_file(model.head.state(), out / HEAD)
+        if encoder.family != "whisper":
+            fields = {
+                "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+                "do_normalize": encoder.normalize,
+                "sampling_rate": 16_000,
+            }
+            write_json(out / "preprocessor_config.json", json.dumps(fields, indent=1) + "\n")
+    except OSError as error:
+        raise LedgerError(f"{out}: cannot be written: {error.strerror}. Free or choose another folder.") from None
+
+
+def _load_adapter(model: EmotionModel, state: dict[str, Any]) -> None:
+    from peft import set_peft_model_state_dict
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        result = set_peft_model_state_dict(model.peft_model, state)
+    strangers = [name for name in result.missing_keys if "lora_" in name] + list(result.unexpected_keys)
+    if strangers:
+        raise KeyError(f"adapter tensors {strangers}")
+
+
+def _read_card(folder: Path) -> EmotionCard:
+    path = folder / CARD
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}). Give a folder that 'allophone adapt emotion' wrote."
+        ) from None
+    except ValueError as error:
+        raise LedgerError(f"{path}: not valid JSON ({error}). Train or copy the model again.") from None
+    found = fields.get("schema_version") if isinstance(fields, dict) else None
+    if found != SCHEMA_VERSION:
+        raise LedgerError(
+            f"{path}: field 'schema_version' is {found}, this allophone reads {SCHEMA_VERSION}. Train the model again."
+        )
+    try:
+        return EmotionCard.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise LedgerError(f"{path}: field '{field}': {first['msg']}. Train or copy the model again.") from None
+
+
+def _plain(name: str) -> str:
+    """The base model's own name of a parameter that adapters may have moved."""
+    return name.replace(".base_layer.", ".")

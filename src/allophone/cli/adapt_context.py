@@ -1,0 +1,69 @@
+"""``allophone adapt context``: make a Whisper encoder robust to short windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["context"]
+
+
+def context(
+    corpus: Annotated[str, typer.Argument(help="A .jsonl manifest, a folder, or hf:NAME?split=...; only its audio.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weights; the same command continues what was stopped.")],
+    model: Annotated[str, typer.Option(help="Weights to begin from: a name, a CTranslate2 folder, a hub repository.")],
+    margin_s: Annotated[float, typer.Option(min=0, help="Seconds of silence after the audio.")] = 1.0,
+    tail: Annotated[str, typer.Option(help="What the decoder will see behind the window: none, or all.")] = "none",
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 400,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows a step.")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="Peak of AdamW's learning rate.")] = 3e-5,
+    seed: Annotated[int, typer.Option(min=0, help="Of held-out speakers and windows.")] = 0,
+    held_out: Annotated[int, typer.Option(min=1, help="Speakers kept for validation.")] = 4,
+    language: Annotated[str, typer.Option(help="Language code of the speech.")] = "en",
+    device: Annotated[str, typer.Option(help="Where the student trains: cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes the default.")] = 0,
+) -> None:
+    """Teach an encoder, without transcripts, to do with the audio and a margin instead of 30 s."""
+    from allophone.adapt.context import AdaptProgress, adapt_context
+    from allophone.cli.show import show_progress
+    from allophone.sweeps.run import Progress
+
+    try:
+        with show_progress() as show:
+
+            def advance(now: AdaptProgress) -> None:
+                show(Progress("adapting", now.done, now.total, now.remaining_s))
+
+            card = adapt_context(
+                corpus,
+                out=out,
+                model=model,
+                margin_s=margin_s,
+                tail=tail,
+                steps=steps,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                seed=seed,
+                held_out=held_out,
+                language=language,
+                device=device,
+                threads=threads,
+                progress=advance,
+            )
+    except KeyboardInterrupt:
+        typer.echo(
+            f"allophone: stopped; all but the last minute is kept in {out}. The same command continues.", err=True
+        )
+        raise typer.Exit(130) from None
+    first, last = card.validations[0], card.validations[-1]
+    typer.echo(
+        f"Held-out speakers {', '.join(card.held_out_speakers)}: KL {first.kl:.4f} before, {last.kl:.4f} after "
+        f"{last.step} steps (nats a token)."
+    )
+    typer.echo(f"Weights and card: {out} ({card.seconds:.0f} s in all).")
+    typer.echo(
+        f"Next: allophone sweep YOUR_CORPUS --models {model},{out} --axis context=full,fit "
+        f"--axis margin_s={margin_s:g} --axis floor_s=0 --out runs/adapted"
+    )

@@ -1,0 +1,151 @@
+"""``allophone route``: train, calibrate and evaluate a policy that sends each utterance to the point it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from allophone.routing.policy_file import PolicyFile
+
+__all__ = ["route"]
+
+route = typer.Typer(
+    help="Train, calibrate and evaluate a policy that spends the big model on hard audio only.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_Runs = Annotated[list[Path], typer.Argument(help="Run folders that measured the policy's points.")]
+_Policy = Annotated[Path, typer.Argument(help="A policy's folder.")]
+_Force = Annotated[bool, typer.Option("--force", help="Accept fewer than 100 utterances or 5 speakers.")]
+
+
+@route.command("train")
+def train(
+    runs: _Runs,
+    points: Annotated[str, typer.Option(help="Two or more points, cheap to dear, comma-separated.")],
+    out: Annotated[Path, typer.Option(help="The policy's folder.")],
+    kind: Annotated[
+        str, typer.Option(help="cascade (decides on a cheap transcript) or decider (before decoding).")
+    ] = "cascade",
+    reads: Annotated[
+        str, typer.Option(help="What a decider looks at: encoder (the first point's) or mel (log-mel alone).")
+    ] = "encoder",
+    choice: Annotated[
+        bool, typer.Option(help="Whether a cascade may keep the cheap transcript after the dear point ran.")
+    ] = True,
+    hold_out: Annotated[float, typer.Option(help="Share whose speakers are left for calibration.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds and networks.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of a decider's encoder.")] = 1,
+    force: _Force = False,
+) -> None:
+    """Train a policy on ledger runs; speakers that train it and speakers that choose it are never the same."""
+    from allophone.errors import UsageError
+    from allophone.routing.training import train_policy
+
+    if kind not in ("cascade", "decider"):
+        raise UsageError(f"--kind '{kind}': write cascade or decider.")
+    if reads not in ("encoder", "mel"):
+        raise UsageError(f"--reads '{reads}': write encoder or mel.")
+    names = [name.strip() for name in points.split(",") if name.strip()]
+    policy = train_policy(
+        runs,
+        names,
+        out,
+        kind=kind,  # type: ignore[arg-type]
+        reads=reads,  # type: ignore[arg-type]
+        choice=choice,
+        hold_out=hold_out,
+        seed=seed,
+        force=force,
+        threads=threads,
+    )
+    trained = policy.training
+    better, equal, worse = (f"{100 * share:.0f} %" for share in trained.label_shares)
+    typer.echo(f"{policy.kind} over {', '.join(point.name for point in policy.points)}: {trained.regressor}")
+    typer.echo(
+        f"  trained on {trained.n_utterances} utterances of {len(trained.speakers)} speakers; the last point is better "
+        f"on {better}, equal on {equal}, worse on {worse} of them"
+    )
+    low, high = trained.recovered_interval
+    if trained.recovered_share is not None and low is not None and high is not None:
+        typer.echo(
+            f"  on speakers not seen, recovers {100 * trained.recovered_share:.0f} % of what the oracle gains over "
+            f"chance [{100 * low:.0f}, {100 * high:.0f}]"
+        )
+    for warning in trained.warnings:
+        typer.echo(f"  {warning}")
+    typer.echo(f"Saved. Set its threshold with: allophone route calibrate {out} RUN... --big-share 0.3")
+
+
+@route.command("calibrate")
+def calibrate(
+    policy: _Policy,
+    runs: _Runs,
+    target_wer: Annotated[float | None, typer.Option(help="Word error rate to reach at least cost, percent.")] = None,
+    budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs an utterance to keep to.")] = None,
+    big_share: Annotated[float | None, typer.Option(help="Share, 0 to 1, that may reach the last point.")] = None,
+    force: _Force = False,
+) -> None:
+    """Set a policy's threshold from one wish, on speakers that it was not trained on."""
+    from allophone.errors import UsageError
+    from allophone.routing.calibration import Wish, calibrate_policy
+
+    wishes = [
+        Wish("wer", target_wer / 100) if target_wer is not None else None,
+        Wish("gflops", budget_gflops) if budget_gflops is not None else None,
+        Wish("big_share", big_share) if big_share is not None else None,
+    ]
+    given = [wish for wish in wishes if wish is not None]
+    if len(given) != 1:
+        raise UsageError("give one of --target-wer, --budget-gflops and --big-share.")
+    for line in _calibrated(calibrate_policy(policy, runs, given[0], force=force)):
+        typer.echo(line)
+
+
+def _calibrated(policy: PolicyFile) -> list[str]:
+    found = policy.calibration
+    if found is None:
+        return []
+
+    def shown(values: tuple[float, float, float], scale: float = 1.0, digits: int = 2) -> str:
+        value, low, high = (f"{scale * value:.{digits}f}" for value in values)
+        return f"{value} [{low}, {high}]"
+
+    low, high = found.threshold_interval
+    return [
+        f"threshold {policy.threshold:.4g} [{low:.4g}, {high:.4g}], from {found.n_utterances} utterances of "
+        f"{found.n_speakers} speakers",
+        f"  WER {shown(found.wer, 100)} %, {shown(found.gflops)} GFLOPs, {shown(found.seconds, digits=3)} s an "
+        f"utterance, {shown(found.big_share, 100, 0)} % to {policy.points[-1].name}",
+        *(f"  {warning}" for warning in found.warnings),
+    ]
+
+
+@route.command("evaluate")
+def evaluate(
+    policy: _Policy,
+    runs: _Runs,
+    out: Annotated[
+        Path | None, typer.Option(help="Write evaluation.json and evaluation.html into this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, GFLOPs, seconds.")] = False,
+) -> None:
+    """Replay a policy on runs beside chance, oracle, weak baselines and static points."""
+    from allophone.cli.show import print_table
+    from allophone.ledger.run_record import write_json
+    from allophone.report.routing import evaluation_html, evaluation_tables
+    from allophone.routing.evaluation import evaluate_policy
+
+    found = evaluate_policy(policy, runs)
+    if out is not None:
+        write_json(out / "evaluation.json", found.to_json() + "\n")
+        write_json(out / "evaluation.html", evaluation_html(found))
+    if as_json:
+        typer.echo(found.to_json())
+        return
+    for table in evaluation_tables(found):
+        print_table(table)

@@ -1,0 +1,162 @@
+"""Windows through encoder and decoder together: one pass, and what it cost."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from allophone.audio.mel import log_mel
+from allophone.audio.tail import tail_positions
+from allophone.models.engine import Engine, text_token_cap
+from allophone.records import OperatingPoint, Segment, Word
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["EncodedWindows", "Reading", "Window", "compression_ratio", "decode_pass", "encode_windows"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Audio that one encoder pass takes.
+
+    Args:
+        audio: Shape ``(n_samples,)``, 16 kHz, after time compression.
+        start_s: Where it starts in the recording as it was, in seconds.
+        end_s: Where it ends.
+    """
+
+    audio: NDArray[np.float32]
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is asked of a pass beside its text: places of words, tokens' log-probabilities."""
+
+    words: bool = False
+    confidence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedWindows:
+    """What the engine made of some windows together.
+
+    Args:
+        output: The engine's own form.
+        frames: Log-mel frames that each window ran on.
+        prepare_s: Seconds of each window's log-mel.
+        encode_s: Seconds of each window in the encoder: its share of the frames that ran.
+    """
+
+    output: Any
+    frames: int
+    prepare_s: float
+    encode_s: float
+
+
+def encode_windows(engine: Engine, windows: Sequence[Window], frames: int) -> EncodedWindows:
+    """Encode windows together, each on the same frames.
+
+    Args:
+        engine: A loaded model.
+        windows: One or more; none longer than the frames.
+        frames: Log-mel frames, those of the longest window: the shorter ones get a longer margin.
+    """
+    import numpy as np
+
+    started = perf_counter()
+    mels = [log_mel(window.audio, frames, engine.dimensions.n_mels) for window in windows]
+    prepared = perf_counter()
+    output = engine.encode(np.stack(mels) if len(mels) > 1 else mels[0])
+    encoded = perf_counter()
+    return EncodedWindows(output, frames, (prepared - started) / len(mels), (encoded - prepared) / len(mels))
+
+
+def decode_pass(
+    engine: Engine,
+    windows: Sequence[Window],
+    encoded: EncodedWindows,
+    point: OperatingPoint,
+    languages: Sequence[str],
+    reading: Reading,
+) -> list[Segment]:
+    """Decode windows together, once.
+
+    Args:
+        engine: A loaded model.
+        windows: Those that were encoded.
+        encoded: From :func:`encode_windows`.
+        point: Tail, stride and beams to decode with.
+        languages: One code a window.
+        reading: What else to read.
+
+    Returns:
+        A segment for each window; the text-token cap is that of the longest, the time is shared equally.
+    """
+    started = perf_counter()
+    positions = tail_positions(encoded.frames, point.tail, engine.dimensions.n_audio_ctx)
+    output = engine.append_tail(encoded.output, positions)
+    batch = engine.decode_batch(
+        output,
+        token_stride=point.token_stride,
+        beam_size=point.beam_size,
+        max_tokens=max(text_token_cap(window.end_s - window.start_s) for window in windows),
+        languages=languages,
+        confidence=reading.confidence,
+    )
+    shared_s = (perf_counter() - started - sum(decoded.confidence_s for decoded in batch)) / len(batch)
+    segments = []
+    for index, (window, decoded, language) in enumerate(zip(windows, batch, languages, strict=True)):
+        started = perf_counter()
+        words: tuple[Word, ...] = ()
+        if reading.words:
+            words = _align(engine, engine.row(output, index), decoded.tokens, point, language, window)
+        segments.append(
+            Segment(
+                start_s=window.start_s,
+                end_s=window.end_s,
+                text=decoded.text,
+                tokens=decoded.tokens,
+                token_count=decoded.token_count,
+                frames=encoded.frames,
+                tail_tokens=len(positions),
+                avg_logprob=decoded.avg_logprob,
+                no_speech_prob=decoded.no_speech_prob,
+                compression_ratio=compression_ratio(decoded.text),
+                truncated=decoded.truncated,
+                encode_s=encoded.encode_s,
+                decode_s=shared_s + perf_counter() - started,
+                words=words,
+                token_logprobs=decoded.token_logprobs,
+                token_entropies=decoded.token_entropies,
+                confidence_s=decoded.confidence_s,
+            )
+        )
+    return segments
+
+
+def _align(
+    engine: Engine, encoded: object, tokens: Sequence[int], point: OperatingPoint, language: str, window: Window
+) -> tuple[Word, ...]:
+    found = engine.align(encoded, tokens, token_stride=point.token_stride, language=language)
+
+    def place(seconds: float) -> float:
+        # Time compression made the window shorter; words in the padding belong to its end.
+        return min(window.start_s + seconds * point.speed, window.end_s)
+
+    return tuple(Word(word.text, place(word.start_s), place(word.end_s), word.probability) for word in found)
+
+
+def compression_ratio(text: str) -> float:
+    """Return bytes of the text over bytes of its zlib compression (openai/whisper, ``utils.py``); 0 for no text.
+
+    A repetition loop compresses well; openai/whisper distrusts a ratio above 2.4.
+    """
+    encoded = text.encode()
+    return len(encoded) / len(zlib.compress(encoded))

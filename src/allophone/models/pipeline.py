@@ -1,0 +1,199 @@
+"""Many recordings through one operating point: windows in batches, batches over an engine's replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Event
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from allophone.audio.mel import context_frames
+from allophone.errors import AudioError
+from allophone.models.batches import choose_batch
+from allophone.models.engine import Engine
+from allophone.models.mending import decode_windows
+from allophone.models.passes import Reading, Window, encode_windows
+from allophone.models.transcribe import AUTO_LANGUAGE, cut_windows, join_segments, with_detection
+from allophone.records import OperatingPoint, Segment, Transcript
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["transcribe_stream"]
+
+_AHEAD = 4  # batches' worth of windows and recordings, for each job, between what was read and what was given back
+
+
+@dataclass(slots=True)
+class _Recording:
+    """One recording on its way; ``language`` is ``auto`` until its first window has told it."""
+
+    n_samples: int
+    prepare_s: float
+    language: str
+    windows: list[Window]
+    segments: dict[int, list[Segment]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """A window that waits or runs."""
+
+    recording: int
+    number: int
+    window: Window
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    segments: list[list[Segment]]
+    languages: list[str]
+    prepare_s: float
+
+
+def transcribe_stream(
+    engine: Engine,
+    recordings: Iterable[Callable[[], NDArray[np.float32]]],
+    point: OperatingPoint,
+    *,
+    language: str = "en",
+    words: bool = False,
+    jobs: int = 1,
+    batch_size: int = 1,
+) -> Iterator[Transcript | AudioError]:
+    """Transcribe recordings, several windows at a time, and give the transcripts back in order.
+
+    Windows of one recording and of different ones share batches. A recording is read when there is room: at most
+    ``4 * jobs * batch_size`` are between reading and giving back, and no more are read while as many windows wait.
+    Transcripts equal those of :func:`allophone.models.transcribe.transcribe_points`, but that a window may run on up
+    to a quarter more frames in a batch; its segment states the frames that ran, and its share of the batch's time.
+
+    Args:
+        engine: A loaded model.
+        recordings: Each returns samples of shape ``(n_samples,)`` at 16 kHz, or raises :class:`AudioError`.
+        point: What to run.
+        language: Language code of the prompt, or ``auto`` to tell it from each recording's first window.
+        words: Whether to find each word's place in time.
+        jobs: Threads that run batches; as many more read recordings.
+        batch_size: Most windows in a batch.
+
+    Yields:
+        A transcript, or what kept the recording from being read.
+
+    Raises:
+        UsageError: The model does not know the language.
+    """
+    stream = _Stream(engine, point, language, Reading(words=words), batch_size)
+    source = enumerate(recordings)
+    ahead = _AHEAD * jobs * batch_size
+    given, taken, more = 0, 0, True
+    readers, runners = ThreadPoolExecutor(jobs), ThreadPoolExecutor(jobs)
+    reading: dict[Future[_Recording | AudioError], int] = {}
+    running: dict[Future[_Passed], list[_Place]] = {}
+    try:
+        while True:
+            while more and len(reading) < jobs and len(stream.waiting) < ahead and taken - given < ahead:
+                if more := (item := next(source, None)) is not None:
+                    reading[readers.submit(stream.read, item[1])] = taken
+                    taken += 1
+            while len(running) < jobs and (batch := stream.next_batch(wait_for_more=bool(reading))):
+                running[runners.submit(stream.run, batch)] = batch
+            if not reading and not running:
+                return
+            pending: set[Future[Any]] = {*reading, *running}
+            wait(pending, return_when=FIRST_COMPLETED)
+            for read in [future for future in reading if future.done()]:
+                stream.take_recording(reading.pop(read), read.result())
+            for ran in [future for future in running if future.done()]:
+                stream.take_passed(running.pop(ran), ran.result())
+            while given in stream.finished:
+                yield stream.finished.pop(given)
+                given += 1
+    finally:  # also where the caller stops early or presses Ctrl-C: what runs ends by itself
+        stream.stopped.set()
+        for pool in (readers, runners):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Stream:
+    """What waits, runs and is finished; only the caller's thread changes it."""
+
+    def __init__(self, engine: Engine, point: OperatingPoint, language: str, reading: Reading, batch_size: int) -> None:
+        self.engine, self.point, self.language = engine, point, language
+        self.reading, self.batch_size = reading, batch_size
+        self.waiting: list[_Place] = []
+        self.finished: dict[int, Transcript | AudioError] = {}
+        self.stopped = Event()
+        self._open: dict[int, _Recording] = {}
+
+    def read(self, load: Callable[[], NDArray[np.float32]]) -> _Recording | AudioError:
+        """Decode a recording and cut it into windows; runs in a reader's thread."""
+        try:
+            samples = load()
+        except AudioError as error:
+            return error
+        windows, prepare_s = ([], 0.0) if self.stopped.is_set() else cut_windows(samples, self.point)
+        return _Recording(samples.size, prepare_s, self.language, windows, {})
+
+    def take_recording(self, index: int, recording: _Recording | AudioError) -> None:
+        """Let a recording's windows wait, in the order of the recordings."""
+        if isinstance(recording, AudioError):
+            self.finished[index] = recording
+            return
+        self._open[index] = recording
+        for number, window in enumerate(recording.windows):
+            self.waiting.append(_Place(index, number, window, context_frames(window.audio.size, self.point)))
+        self.waiting.sort(key=lambda place: (place.recording, place.number))
+        self._finish(index)
+
+    def next_batch(self, *, wait_for_more: bool) -> list[_Place]:
+        """Take a batch from the windows that wait; none where there is none, or where more will make it fuller."""
+        ready = [
+            place
+            for place in self.waiting
+            if place.number == 0 or self._open[place.recording].language != AUTO_LANGUAGE
+        ]
+        enough = 2 * self.batch_size if wait_for_more and self.batch_size > 1 else 1
+        if len(ready) < enough:
+            return []
+        batch = [ready[place] for place in choose_batch([place.frames for place in ready], self.batch_size)]
+        self.waiting = [place for place in self.waiting if place not in batch]
+        return batch
+
+    def run(self, batch: list[_Place]) -> _Passed:
+        """Encode and decode a batch; runs in a runner's thread."""
+        engine, windows = self.engine, [place.window for place in batch]
+        encoded = encode_windows(engine, windows, max(place.frames for place in batch))
+        languages, detected_s = [], []
+        for row, place in enumerate(batch):
+            started = perf_counter()
+            language = self._open[place.recording].language
+            if language == AUTO_LANGUAGE:
+                language = engine.detect_language(engine.row(encoded.output, row))
+            languages.append(language)
+            detected_s.append(perf_counter() - started)
+        found = decode_windows(engine, windows, encoded, self.point, languages, self.reading)
+        segments = [with_detection(parts, seconds) for parts, seconds in zip(found, detected_s, strict=True)]
+        return _Passed(segments, languages, encoded.prepare_s)
+
+    def take_passed(self, batch: list[_Place], passed: _Passed) -> None:
+        """Hand the segments of a batch to their recordings."""
+        for place, segments, language in zip(batch, passed.segments, passed.languages, strict=True):
+            recording = self._open[place.recording]
+            recording.segments[place.number] = segments
+            recording.language = language
+            recording.prepare_s += passed.prepare_s
+            self._finish(place.recording)
+
+    def _finish(self, index: int) -> None:
+        recording = self._open[index]
+        if len(recording.segments) == len(recording.windows):
+            parts = [part for _, parts in sorted(recording.segments.items()) for part in parts]
+            self.finished[index] = join_segments(
+                self.engine, self.point, parts, recording.n_samples, recording.prepare_s, recording.language
+            )
+            del self._open[index]

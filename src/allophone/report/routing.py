@@ -1,0 +1,116 @@
+"""A policy's evaluation as tables, and its curves as a page."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from allophone.report.tables import Table
+
+if TYPE_CHECKING:
+    from allophone.measure.bootstrap import Interval
+    from allophone.routing.evaluation import DomainResult, Evaluation
+    from allophone.routing.judge import Recovery
+
+__all__ = ["evaluation_html", "evaluation_tables"]
+
+
+def evaluation_tables(found: Evaluation) -> list[Table]:
+    """Return one table a domain: fixed points, the policy at its threshold, and what each router recovers."""
+    return [_table(result, found) for result in found.results]
+
+
+def _table(result: DomainResult, found: Evaluation) -> Table:
+    rows = [
+        (name, _percent(wer), f"{gflops:.2f}", f"{seconds:.3f}", "", "") for name, wer, gflops, seconds in result.fixed
+    ]
+    muted = [False] * len(rows)
+    by_seconds = {item.name: item for item in result.seconds}
+    at = result.policy
+    for place, item in enumerate(result.flops):
+        there = (
+            (_interval(at.wer, 100), _interval(at.gflops), _interval(at.seconds, digits=3))
+            if not place
+            else ("", "", "")
+        )
+        rows.append((item.name, *there, _share(item), _share(by_seconds[item.name])))
+        muted.append(bool(place))
+    notes = [
+        f"The policy is shown at threshold {at.threshold:.4g}: {100 * at.climbed:.0f} % reach the last point, WER "
+        f"{_interval(at.wer_over_last, 100)} over always the last, at {_percent(at.flops_of_last)} % of its FLOPs and "
+        f"{_percent(at.seconds_of_last)} % of its seconds.",
+        f"Decided right: {_percent(at.accuracy)} % where first and last point differ, {_percent(at.accuracy_all)} % "
+        "of all, ties left below.",
+        f"Cheaper than always the last point below a share of {_even(result.break_even_flops)} (FLOPs), "
+        f"{_even(result.break_even_seconds)} (seconds).",
+        "Recovered: area between chance and router over that between chance and oracle, at equal cost, over the "
+        "middle half of the costs between first and last point; p that the router is above chance there.",
+    ]
+    if result.frontier:
+        static = "; ".join(f"{name} {_percent(wer)} % at {gflops:.2f}" for name, wer, gflops, _ in result.frontier)
+        notes.append(f"Static frontier (WER at GFLOPs): {static}.")
+    if found.left_out and result is found.results[0]:
+        notes.append(f"{found.left_out} utterances of speakers that the policy was trained on are left out.")
+    if result.warning:
+        notes.append(result.warning)
+    return Table(
+        title=f"{result.name}: {result.n_utterances} utterances of {result.n_speakers} speakers",
+        columns=("router", "WER %", "GFLOPs/utt.", "s/utt.", "recovered % (FLOPs)", "recovered % (seconds)"),
+        rows=tuple(rows),
+        muted=tuple(muted),
+        notes=tuple(notes),
+    )
+
+
+def evaluation_html(found: Evaluation) -> str:
+    """Return the curves of every domain, against FLOPs and against seconds, as one self-contained page."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    titles = [f"{item.name}, against {kind}" for item in found.results for kind in ("GFLOPs", "seconds")]
+    figure = make_subplots(rows=len(found.results), cols=2, subplot_titles=titles)
+    for row, result in enumerate(found.results, start=1):
+        for column, (recoveries, scale, key) in enumerate(((result.flops, 1e-9, 2), (result.seconds, 1.0, 3)), start=1):
+            lines: list[tuple[str, Any]] = [("chance", recoveries[0].chance), ("oracle", recoveries[0].oracle)]
+            lines += [(item.name, item.wer) for item in recoveries]
+            for name, values in lines:
+                trace = go.Scatter(
+                    x=recoveries[0].cost * scale, y=100 * values, name=name, showlegend=row == column == 1
+                )
+                figure.add_trace(trace, row=row, col=column)
+            points = [*result.fixed, *result.frontier]
+            figure.add_trace(
+                go.Scatter(
+                    x=[point[key] for point in points],
+                    y=[100 * point[1] for point in points],
+                    text=[point[0] for point in points],
+                    mode="markers",
+                    name="static points",
+                    showlegend=row == column == 1,
+                ),
+                row=row,
+                col=column,
+            )
+    figure.update_layout(height=420 * len(found.results), title=f"Word error rate (%) against cost: {found.policy}")
+    page: str = figure.to_html(include_plotlyjs=True)
+    return page
+
+
+def _interval(interval: Interval, scale: float = 1.0, digits: int = 2) -> str:
+    value, low, high = (f"{scale * value:.{digits}f}" for value in (interval.estimate, interval.low, interval.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _share(item: Recovery) -> str:
+    if not isfinite(item.share):
+        return "oracle gains nothing"
+    low, high = item.interval.low, item.interval.high
+    return f"{100 * item.share:.0f} [{100 * low:.0f}, {100 * high:.0f}] (p {item.p_above:.2f})"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}" if isfinite(value) else "unknown"
+
+
+def _even(share: float | None) -> str:
+    return "none" if share is None else f"{share:.2f}"

@@ -1,0 +1,170 @@
+"""What a decider reads before any decoding: statistics of the log-mel and of the small encoder's output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allophone.audio.mel import context_frames, log_mel
+from allophone.audio.stretch import compress_time
+from allophone.audio.windows import split_windows
+from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE
+from allophone.models.engine import Engine
+from allophone.records import OperatingPoint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "AudioView",
+    "EncodedAudio",
+    "audio_features",
+    "encode_audio",
+    "encoder_statistics",
+    "mel_digest",
+    "mel_statistics",
+]
+
+_BANDS = 20  # groups of neighbouring mel channels
+_LOG10_PER_UNIT = 4.0  # Whisper's log-mel is (log10 power + 4) / 4
+_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioView:
+    """What is known of one recording before decoding.
+
+    Args:
+        mel: Duration, level and spectrum, shape (n_mel_features,), float32.
+        encoder: Mean and deviation over time of every channel, shape (2 x n_audio_state,); None where not run.
+        snr_db: Loud over quiet frames, 95th over 5th percentile of their power, in decibels.
+    """
+
+    mel: NDArray[np.float32]
+    encoder: NDArray[np.float32] | None
+    snr_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedAudio:
+    """One recording's windows, encoded.
+
+    Args:
+        view: Its statistics.
+        outputs: What the engine returned, by the digest of each window's log-mel; empty where no engine ran.
+        frames: Frames that the encoder ran on, one a window.
+        prepare_s: Seconds of time compression, voice-activity detection and log-mel.
+        encode_s: Seconds in the encoder.
+        look_s: Seconds of the statistics.
+    """
+
+    view: AudioView
+    outputs: dict[bytes, Any]
+    frames: tuple[int, ...]
+    prepare_s: float
+    encode_s: float
+    look_s: float
+
+
+def mel_digest(mel: NDArray[np.float32]) -> bytes:
+    """Tell windows apart by their log-mel, shape (n_mels, n_frames)."""
+    return blake2b(mel.tobytes(), digest_size=16).digest()
+
+
+def encode_audio(
+    samples: NDArray[np.float32], point: OperatingPoint, engine: Engine | None, n_mels: int = 80
+) -> EncodedAudio:
+    """Prepare a recording as the point would, encode it where there is an engine, and take statistics.
+
+    Windows longer than one are pooled as if they were one.
+
+    Args:
+        samples: Shape (n_samples,), 16 kHz mono.
+        point: Its window, context and speed count.
+        engine: The point's model; None looks at the log-mel alone.
+        n_mels: Channels of the log-mel where there is no engine.
+    """
+    started = perf_counter()
+    audio = compress_time(samples, point.speed)
+    spans = split_windows(audio, point.window_s)
+    frames = tuple(context_frames(end - start, point) for start, end in spans)
+    channels = engine.dimensions.n_mels if engine is not None else n_mels
+    mels = [log_mel(audio[start:end], length, channels) for (start, end), length in zip(spans, frames, strict=True)]
+    prepared = perf_counter()
+    outputs = [engine.encode(mel) for mel in mels] if engine is not None else []
+    encoded = perf_counter()
+    kept = {mel_digest(mel): output for mel, output in zip(mels, outputs, strict=False)}
+    heard = [max(1, -(-(end - start) // HOP_SAMPLES)) for start, end in spans]  # frames that hold audio, not silence
+    sound = [mel[:, :count] for mel, count in zip(mels, heard, strict=True)] or [np.zeros((channels, 1), np.float32)]
+    joined = np.concatenate(sound, axis=1)
+    pooled = None
+    if engine is not None:
+        states = [
+            engine.features(output)[: -(-count // FRAMES_PER_AUDIO_TOKEN)]
+            for output, count in zip(outputs, heard, strict=True)
+        ]
+        if not states:  # long audio without speech has no windows: one token of silence stands for it
+            states = [engine.features(engine.encode(np.zeros((channels, FRAMES_PER_AUDIO_TOKEN), np.float32)))]
+        pooled = encoder_statistics(np.concatenate(states))
+    view = AudioView(mel_statistics(joined, samples.size / SAMPLE_RATE), pooled, snr_db(joined))
+    return EncodedAudio(view, kept, frames, prepared - started, encoded - prepared, perf_counter() - encoded)
+
+
+def audio_features(view: AudioView) -> NDArray[np.float32]:
+    """Join what a decider reads: log-mel statistics, and the encoder's where it ran."""
+    return view.mel if view.encoder is None else np.concatenate([view.mel, view.encoder])
+
+
+def encoder_statistics(states: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return mean and standard deviation over time of states of shape (n_audio_tokens, d): shape (2·d,)."""
+    mean = states.mean(axis=0)
+    square = np.einsum("td,td->d", states, states) / len(states)
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0.0))
+    return np.concatenate([mean, deviation]).astype(np.float32)
+
+
+def mel_statistics(mel: NDArray[np.float32], duration_s: float) -> NDArray[np.float32]:
+    """Return duration, levels, dynamics and spectrum of a log-mel of shape (n_mels, n_frames).
+
+    Returns:
+        Shape (2 + 5 + 3 + 2 x 20,): seconds and their logarithm; quantiles of the frames' level; share of quiet frames,
+        mean change between frames, loud over quiet in decibels; mean and deviation of 20 bands.
+    """
+    level = mel.mean(axis=0)
+    quantiles = np.quantile(level, _LEVELS)
+    quiet = (level < (quantiles[0] + quantiles[-1]) / 2).mean()
+    change = np.abs(np.diff(mel, axis=1)).mean() if mel.shape[1] > 1 else 0.0
+    bands = mel[: mel.shape[0] // _BANDS * _BANDS].reshape(_BANDS, -1, mel.shape[1]).mean(axis=1)
+    return np.concatenate(
+        [
+            [duration_s, np.log(max(duration_s, 0.1))],
+            quantiles,
+            [quiet, change, snr_db(mel)],
+            bands.mean(axis=1),
+            bands.std(axis=1),
+        ]
+    ).astype(np.float32)
+
+
+def snr_db(mel: NDArray[np.float32]) -> float:
+    """Return the 95th over the 5th percentile of the frames' mean log power, in decibels."""
+    low, high = np.quantile(mel.mean(axis=0), (_LEVELS[0], _LEVELS[-1]))
+    return float(10 * _LOG10_PER_UNIT * (high - low))
+
+
+def measure_overhead(look: Callable[[], object], repeats: int = 50) -> float:
+    """Return the median seconds of one call, after one that warms up."""
+    look()
+    times: Sequence[float] = [_timed(look) for _ in range(repeats)]
+    return float(np.median(times))
+
+
+def _timed(look: Callable[[], object]) -> float:
+    started = perf_counter()
+    look()
+    return perf_counter() - started

@@ -1,0 +1,154 @@
+"""Replay: what a router would have cost and got wrong at every threshold, from measurements alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from allophone.costs.decider import RoutingCost, break_even_share
+from allophone.routing.routers import Order, Overhead, Router, reached_points
+from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+
+__all__ = ["Outcome", "Trace", "break_even", "replay", "replay_at", "thresholds_of", "trace_router"]
+
+THRESHOLDS = 101
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """One router at one threshold, utterance by utterance; arrays of shape (n_utterances,).
+
+    Args:
+        reached: Place of the last point that ran.
+        kept: Place of the point whose transcript is kept.
+        errors: Word errors of that transcript.
+        flops: Executed FLOPs of all that ran, deciding included.
+        seconds: Likewise.
+    """
+
+    reached: IntArray
+    kept: IntArray
+    errors: FloatArray
+    flops: FloatArray
+    seconds: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """One router at falling thresholds, so from cheap to dear; arrays of shape (n_thresholds, n_utterances).
+
+    Args:
+        name: The router.
+        thresholds: Shape (n_thresholds,).
+        reached: As in :class:`Outcome`, as all that follow.
+        errors: Word errors.
+        flops: Executed FLOPs.
+        seconds: Seconds.
+    """
+
+    name: str
+    thresholds: FloatArray
+    reached: IntArray
+    errors: FloatArray
+    flops: FloatArray
+    seconds: FloatArray
+
+
+def replay(samples: RouteSamples, router: Router, threshold: float) -> Outcome:
+    """Return what the router does at a threshold."""
+    return replay_at(samples, router, router.scores(samples), router.kept(samples), threshold)
+
+
+def replay_at(samples: RouteSamples, router: Router, scores: FloatArray, kept: IntArray, threshold: float) -> Outcome:
+    """Return what the router does at a threshold, its scores and its choices known already."""
+    reached = reached_points(scores, threshold)
+    columns = np.arange(len(samples))
+    keeps = kept[reached, columns]
+    flops, seconds = _charge(samples, router.order, router.overhead, reached)
+    return Outcome(reached, keeps, samples.errors[keeps, columns], flops, seconds)
+
+
+def trace_router(samples: RouteSamples, router: Router, n_thresholds: int = THRESHOLDS) -> Trace:
+    """Replay a router at thresholds that spread its decisions evenly."""
+    scores, kept = router.scores(samples), router.kept(samples)
+    thresholds = thresholds_of(scores, n_thresholds)
+    outcomes = [replay_at(samples, router, scores, kept, threshold) for threshold in thresholds]
+    return Trace(
+        router.name,
+        thresholds,
+        *(np.array([getattr(item, name) for item in outcomes]) for name in ("reached", "errors", "flops", "seconds")),
+    )
+
+
+def thresholds_of(scores: FloatArray, n_thresholds: int = THRESHOLDS) -> FloatArray:
+    """Return falling thresholds: none climbs at the first, all that ever can at the last, quantiles between.
+
+    A step can only be the one at which an utterance stops if all before it score higher, so running minima count.
+    """
+    critical = np.unique(np.minimum.accumulate(scores, axis=0))
+    finite = critical[np.isfinite(critical)]
+    if not finite.size:
+        return np.array([np.inf, -np.inf])
+    inner = np.unique(np.quantile(finite, np.linspace(0, 1, n_thresholds - 2), method="lower"))
+    # A threshold equal to a score does not let it climb, so each value stands for "all above me".
+    return np.array([np.inf, *inner[::-1], -np.inf])
+
+
+def _charge(
+    samples: RouteSamples, order: Order, overhead: Overhead, reached: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return FLOPs and seconds of everything that ran for utterances that reached these points."""
+    columns = np.arange(len(samples))
+    flops, seconds = samples.flops[reached, columns], samples.latency_s[reached, columns]
+    scored = np.ones(len(samples))
+    if order == "cascade":
+        flops = np.cumsum(samples.flops, axis=0)[reached, columns]
+        seconds = np.cumsum(samples.latency_s, axis=0)[reached, columns]
+        scorable = np.minimum(reached, len(samples.points) - 2)  # no step leads on from the last point
+        read = reached if overhead.reads_last else scorable
+        seconds = seconds + np.cumsum(samples.confidence_s, axis=0)[read, columns]
+        scored = scorable + 1.0
+    elif order != "direct":
+        encoded = 0 if order == "small_first" else len(samples.points) - 1
+        wasted = reached != encoded
+        flops = flops + wasted * samples.encoder_flops[encoded]
+        seconds = seconds + wasted * samples.before_s[encoded]
+    per_step = overhead.seconds + overhead.seconds_per_audio_s * samples.duration_s
+    return flops + scored * overhead.flops, seconds + scored * per_step
+
+
+def break_even(samples: RouteSamples, order: Order, overhead: Overhead, *, seconds: bool = False) -> float | None:
+    """Return the share sent from the first to the last point below which routing is cheaper than the last alone.
+
+    It takes utterances as alike: a router that sends long audio up breaks even earlier. None where it never does.
+    Points between first and last are left out.
+
+    Args:
+        samples: Measured points.
+        order: What runs first.
+        overhead: Cost of deciding.
+        seconds: Compare seconds instead of FLOPs.
+    """
+    ends = len(samples.points) - 1
+    stay, climb = (
+        _charge(_first_and_last(samples), order, overhead, np.full(len(samples), place, np.intp))[int(seconds)].mean()
+        for place in (0, 1)
+    )
+    alone = (samples.latency_s if seconds else samples.flops)[ends].mean()
+    scale = 1e9 if seconds else 1  # whole nanoseconds, whole FLOPs
+    cost = RoutingCost("cascade", 0, round(climb * scale), round(stay * scale), round(alone * scale))
+    return break_even_share(cost)
+
+
+def _first_and_last(samples: RouteSamples) -> RouteSamples:
+    from dataclasses import replace
+
+    ends = [0, len(samples.points) - 1]
+    arrays = ("errors", "flops", "encoder_flops", "latency_s", "before_s", "confidence_s")
+    return replace(
+        samples,
+        points=tuple(samples.points[end] for end in ends),
+        readings=tuple(samples.readings[end] for end in ends),
+        **{name: getattr(samples, name)[ends] for name in arrays},
+    )

@@ -1,0 +1,225 @@
+"""A policy on runs it has not seen: its curve beside chance, oracle, weak baselines and the static frontier."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from allophone.frontier.dominance import frontier_mask
+from allophone.frontier.summary import summarise_run
+from allophone.measure.blocks import draw_blocks
+from allophone.routing.calibration import policy_samples
+from allophone.routing.curve import break_even, trace_router
+from allophone.routing.judge import MIDDLE_HALF, Recovery, judge_traces
+from allophone.routing.routers import DurationRouter, OracleRouter, RandomRouter, Router, SnrRouter
+from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.scoring import PolicyRouter
+from allophone.routing.standing import AtThreshold, at_threshold
+
+__all__ = ["DomainResult", "Evaluation", "evaluate_policy", "evaluate_routers"]
+
+_REPLICATES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class DomainResult:
+    """One run's utterances, or all together.
+
+    Args:
+        name: The run, or ``all``.
+        n_utterances: How many.
+        n_speakers: How many.
+        fixed: For every point: its name, error rate, mean GFLOPs, mean seconds.
+        frontier: Likewise for every point of the runs that is on the static frontier in error rate and GFLOPs; empty
+            for all together where runs hold different points.
+        flops: Routers against mean executed FLOPs.
+        seconds: Routers against mean seconds.
+        policy: The policy at its threshold.
+        break_even_flops: Share to the last point below which the policy's order is cheaper than the last alone.
+        break_even_seconds: Likewise.
+        warning: What a reader of the intervals must know, or None.
+    """
+
+    name: str
+    n_utterances: int
+    n_speakers: int
+    fixed: tuple[tuple[str, float, float, float], ...]
+    frontier: tuple[tuple[str, float, float, float], ...]
+    flops: tuple[Recovery, ...]
+    seconds: tuple[Recovery, ...]
+    policy: AtThreshold
+    break_even_flops: float | None
+    break_even_seconds: float | None
+    warning: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A policy, evaluated.
+
+    Args:
+        policy: Its folder.
+        left_out: Utterances of speakers that it was trained on, not counted.
+        results: All runs together, then each run where there are several.
+    """
+
+    policy: str
+    left_out: int
+    results: tuple[DomainResult, ...]
+
+    def to_json(self) -> str:
+        """Return it as JSON: fractions, GFLOPs, seconds; what is undefined is null."""
+        fields = {"policy": self.policy, "left_out": self.left_out, "results": [_plain(item) for item in self.results]}
+        return json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def evaluate_policy(folder: Path, runs: Sequence[Path], *, n_replicates: int = _REPLICATES) -> Evaluation:
+    """Replay a policy on runs, without inference but for a decider's audio statistics where a run lacks them.
+
+    Args:
+        folder: The policy's folder.
+        runs: Runs with all its points; speakers that it was trained on are left out.
+        n_replicates: Of the bootstrap.
+
+    Raises:
+        UsageError: A run lacks a point, or all speakers were trained on.
+    """
+    router, samples, left_out = policy_samples(folder, runs)
+    threshold = router.policy.threshold
+    results = [evaluate_routers(samples, router, threshold, n_replicates=n_replicates)]
+    if len(samples.runs) > 1:
+        for domain, run in enumerate(samples.runs):
+            places = np.flatnonzero(samples.domains == domain)
+            if places.size:
+                part = router.on(places)
+                one = replace(samples.take(places), runs=(run,))
+                results.append(evaluate_routers(one, part, threshold, name=run.name, n_replicates=n_replicates))
+    return Evaluation(str(folder), left_out, tuple(results))
+
+
+def evaluate_routers(
+    samples: RouteSamples,
+    router: PolicyRouter,
+    threshold: float,
+    *,
+    name: str = "all",
+    n_replicates: int = _REPLICATES,
+) -> DomainResult:
+    """Judge a policy and the weak baselines on some utterances.
+
+    Args:
+        samples: The utterances.
+        router: The policy.
+        threshold: Where it stands.
+        name: What tables call these utterances.
+        n_replicates: Of the bootstrap.
+    """
+    routers: list[Router] = [router, DurationRouter(), DurationRouter(-1), RandomRouter()]
+    if router.snr_db is not None:
+        routers.append(SnrRouter(router.snr_db))
+    traces = [trace_router(samples, item) for item in routers]
+    oracle = trace_router(samples, OracleRouter())
+    resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
+    fixed = tuple(
+        (
+            point.name,
+            _wer(samples, samples.errors[place]),
+            samples.flops[place].mean() / 1e9,
+            samples.latency_s[place].mean(),
+        )
+        for place, point in enumerate(samples.points)
+    )
+    return DomainResult(
+        name=name,
+        n_utterances=len(samples),
+        n_speakers=samples.n_speakers,
+        fixed=fixed,
+        frontier=_static_frontier(samples) if len(samples.runs) == 1 else (),
+        flops=tuple(judge_traces(samples, traces, oracle, "flops", n_replicates=n_replicates)),
+        seconds=tuple(judge_traces(samples, traces, oracle, "seconds", n_replicates=n_replicates)),
+        policy=at_threshold(samples, router, threshold, n_replicates=n_replicates),
+        break_even_flops=break_even(samples, router.order, router.overhead),
+        break_even_seconds=break_even(samples, router.order, router.overhead, seconds=True),
+        warning=resample.warning,
+    )
+
+
+def _wer(samples: RouteSamples, errors: FloatArray) -> float:
+    words = samples.words.sum()
+    return float(errors.sum() / words) if words else float("nan")
+
+
+def _static_frontier(samples: RouteSamples) -> tuple[tuple[str, float, float, float], ...]:
+    points = summarise_run(samples.runs[0]).points
+    values = np.array([[point.wer, point.executed_gflops] for point in points])
+    on = np.flatnonzero(frontier_mask(values))
+    listed = [(points[i].name, points[i].wer, points[i].executed_gflops, points[i].latency_mean_s) for i in on]
+    return tuple(sorted(listed, key=lambda item: item[2]))
+
+
+def _plain(result: DomainResult) -> dict[str, Any]:
+    def recoveries(items: Sequence[Recovery]) -> dict[str, Any]:
+        first = items[0]
+        shared = {name: _numbers(getattr(first, name)) for name in ("cost", "chance", "oracle")}
+        return {**shared, "routers": [recovery(item) for item in items]}
+
+    def recovery(item: Recovery) -> dict[str, Any]:
+        return {
+            "router": item.name,
+            "recovered_share": _number(item.share),
+            "interval": [_number(item.interval.low), _number(item.interval.high)],
+            "p_above_chance": _number(item.p_above),
+            "p_above_chance_lowest": _number(item.p_lowest),
+            "area_over_chance": _number(float(np.nanmean((item.chance - item.wer)[MIDDLE_HALF])))
+            if np.isfinite(item.wer[MIDDLE_HALF]).any()
+            else None,
+            "wer": _numbers(item.wer),
+        }
+
+    at = result.policy
+    return {
+        "name": result.name,
+        "n_utterances": result.n_utterances,
+        "n_speakers": result.n_speakers,
+        "fixed": [dict(zip(_POINT_KEYS, item, strict=True)) for item in result.fixed],
+        "static_frontier": [dict(zip(_POINT_KEYS, item, strict=True)) for item in result.frontier],
+        "against_flops": recoveries(result.flops),
+        "against_seconds": recoveries(result.seconds),
+        "at_threshold": {
+            "threshold": at.threshold,
+            **{
+                key: [_number(item.estimate), _number(item.low), _number(item.high)]
+                for key, item in (
+                    ("wer", at.wer),
+                    ("wer_over_last", at.wer_over_last),
+                    ("gflops", at.gflops),
+                    ("seconds", at.seconds),
+                )
+            },
+            "flops_of_last": at.flops_of_last,
+            "seconds_of_last": at.seconds_of_last,
+            "climbed": at.climbed,
+            "accuracy": _number(at.accuracy),
+            "accuracy_all": at.accuracy_all,
+        },
+        "break_even_share_flops": result.break_even_flops,
+        "break_even_share_seconds": result.break_even_seconds,
+        "warning": result.warning,
+    }
+
+
+_POINT_KEYS = ("point", "wer", "gflops", "seconds")
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.6g}") if isfinite(value) else None
+
+
+def _numbers(values: FloatArray) -> list[float | None]:
+    return [_number(value) for value in values.tolist()]

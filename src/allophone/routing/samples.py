@@ -1,0 +1,222 @@
+"""What a router learns from and is judged on: every candidate point on every utterance, read from ledger runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from allophone.costs.executed import whisper_flops
+from allophone.dimensions import WhisperDimensions, whisper_dimensions
+from allophone.errors import UsageError, WeightsError
+from allophone.frontier.samples import share_utterances
+from allophone.ledger.ledger import connect
+from allophone.ledger.run_record import RunRecord, read_run
+from allophone.models.engine import FAKE_PREFIX
+from allophone.models.weights import locate_weights
+from allophone.records import OperatingPoint
+from allophone.routing.reading import Reading
+
+__all__ = ["RouteSamples", "find_points", "point_dimensions", "read_route_samples"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteSamples:
+    """Candidate points on the utterances that all of them have, from one run or several.
+
+    Args:
+        points: The candidates, cheap to dear.
+        runs: The runs, one domain each.
+        domains: Run of every utterance, shape (n_utterances,).
+        utterances: Their ids.
+        speakers: Their speakers, or None.
+        words: Reference words, shape (n_utterances,), float as all that follow.
+        duration_s: Seconds of audio.
+        errors: Word errors, shape (n_points, n_utterances), as all that follow.
+        flops: Executed FLOPs.
+        encoder_flops: The part of them that stem and encoder take.
+        latency_s: Seconds from samples to text.
+        before_s: The part of them before decoding: preparation and encoder.
+        confidence_s: Seconds that reading the tokens' confidence took, no part of the latency.
+        readings: What each transcript shows, by point, then by utterance.
+    """
+
+    points: tuple[OperatingPoint, ...]
+    runs: tuple[Path, ...]
+    domains: IntArray
+    utterances: tuple[str, ...]
+    speakers: tuple[str | None, ...]
+    words: FloatArray
+    duration_s: FloatArray
+    errors: FloatArray
+    flops: FloatArray
+    encoder_flops: FloatArray
+    latency_s: FloatArray
+    before_s: FloatArray
+    confidence_s: FloatArray
+    readings: tuple[tuple[Reading, ...], ...]
+
+    def __len__(self) -> int:
+        """Return the number of utterances."""
+        return len(self.utterances)
+
+    @property
+    def n_speakers(self) -> int:
+        """How many speakers; an utterance that names none counts as one of its own."""
+        return len(set(self.speakers) - {None}) + self.speakers.count(None)
+
+    def take(self, places: npt.NDArray[np.intp]) -> RouteSamples:
+        """Return some utterances only, in the order given."""
+        chosen = places.tolist()
+        cut = ("errors", "flops", "encoder_flops", "latency_s", "before_s", "confidence_s")
+        return replace(
+            self,
+            domains=self.domains[places],
+            utterances=tuple(self.utterances[place] for place in chosen),
+            speakers=tuple(self.speakers[place] for place in chosen),
+            words=self.words[places],
+            duration_s=self.duration_s[places],
+            readings=tuple(tuple(line[place] for place in chosen) for line in self.readings),
+            **{name: getattr(self, name)[:, places] for name in cut},
+        )
+
+
+def find_points(run: RunRecord, folder: Path, names: Sequence[str]) -> tuple[OperatingPoint, ...]:
+    """Find points of a run by their names, or by their model's where the run has one point of it.
+
+    Raises:
+        UsageError: The run has no such point or several, or fewer than two different ones are named.
+    """
+    found = []
+    for name in names:
+        matches = [point for point in run.points if point.name == name]
+        matches = matches or [point for point in run.points if point.model == name]
+        if len(matches) != 1:
+            known = ", ".join(point.name for point in matches or run.points)
+            problem = "names several points" if matches else "is no point of this run"
+            raise UsageError(f"{folder}: '{name}' {problem}. Name one of: {known}.")
+        found.append(matches[0])
+    if len(set(found)) < max(2, len(found)):
+        raise UsageError(f"{', '.join(names) or 'no point'}: a router chooses among two or more different points.")
+    return tuple(found)
+
+
+def point_dimensions(point: OperatingPoint) -> WhisperDimensions:
+    """Return the dimensions of a point's model.
+
+    Raises:
+        WeightsError: A model outside the table whose weights are not on this machine.
+    """
+    name = point.model.removeprefix(FAKE_PREFIX)
+    try:
+        return whisper_dimensions(name)
+    except UsageError:
+        weights = locate_weights(name)
+    if weights is None:
+        raise WeightsError(f"model '{name}': its weights are not on this machine. Give its folder.")
+    return weights.dimensions
+
+
+_ROWS = """
+SELECT utterance_id, speaker, duration_s, hits + substitutions + deletions, substitutions + insertions + deletions,
+       executed_flops, latency_s, prepare_s + encode_s, confidence_s, window_frames, prompt_tokens,
+       hypothesis, text_tokens, truncated_windows, avg_logprob, no_speech_prob, compression_ratio, token_logprobs,
+       token_entropies
+FROM measurements SEMI JOIN shared USING (utterance_index) WHERE point = ? ORDER BY utterance_index
+"""
+
+
+def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSamples:
+    """Read the candidate points of one or more runs, finished or in progress, on the utterances that all have.
+
+    Args:
+        folders: Run folders.
+        names: Names of points, cheap to dear, as :func:`find_points` takes them.
+
+    Raises:
+        LedgerError: A folder is not a run, or nothing is measured.
+        UsageError: A run lacks a candidate or measured none of its utterances at all candidates, runs differ in what
+            they count errors against, or a later point costs less than an earlier one.
+    """
+    parts = [_read_run(folder, names) for folder in folders]
+    first = parts[0]
+    if any(part.points != first.points for part in parts):
+        raise UsageError(f"{', '.join(names)}: the runs mean different points by these names. Give full names.")
+    counted = {(record.normalizer, record.relative_to) for record in map(read_run, folders)}
+    if len(counted) > 1:
+        raise UsageError("the runs count errors against different references. Sweep them alike.")
+    joined = RouteSamples(
+        points=first.points,
+        runs=tuple(folders),
+        domains=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+        utterances=sum((part.utterances for part in parts), ()),
+        speakers=sum((part.speakers for part in parts), ()),
+        readings=tuple(
+            tuple(reading for part in parts for reading in part.readings[place]) for place in range(len(first.points))
+        ),
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
+            for name in (
+                *("words", "duration_s", "errors", "flops", "encoder_flops"),
+                *("latency_s", "before_s", "confidence_s"),
+            )
+        },
+    )
+    means = joined.flops.mean(axis=1)
+    for earlier, later in zip(range(len(means)), range(1, len(means)), strict=False):
+        if means[later] <= means[earlier]:
+            raise UsageError(
+                f"{joined.points[later].name} runs fewer FLOPs than {joined.points[earlier].name}: name points from "
+                "cheap to dear."
+            )
+    return joined
+
+
+def _read_run(folder: Path, names: Sequence[str]) -> RouteSamples:
+    points = find_points(read_run(folder), folder, names)
+    with connect(folder) as connection:
+        listed = [point.name for point in points]
+        connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [listed])
+        share_utterances(connection, len(points))
+        tables = [connection.execute(_ROWS, [name]).fetchall() for name in listed]
+    if not tables[0]:
+        raise UsageError(f"{folder}: no utterance is measured at all of {', '.join(listed)} yet. Let its sweep go on.")
+    arrays = np.array([[row[4:9] for row in table] for table in tables], np.float64)
+    return RouteSamples(
+        points=points,
+        runs=(folder,),
+        domains=np.zeros(len(tables[0]), np.intp),
+        utterances=tuple(str(row[0]) for row in tables[0]),
+        speakers=tuple(row[1] for row in tables[0]),
+        words=np.array([row[3] for row in tables[0]], np.float64),
+        duration_s=np.array([row[2] for row in tables[0]], np.float64),
+        errors=arrays[:, :, 0],
+        flops=arrays[:, :, 1],
+        encoder_flops=np.array(
+            [_encoder_flops(point_dimensions(point), table) for point, table in zip(points, tables, strict=True)]
+        ),
+        latency_s=arrays[:, :, 2],
+        before_s=arrays[:, :, 3],
+        confidence_s=arrays[:, :, 4],
+        readings=tuple(tuple(_reading(row) for row in table) for table in tables),
+    )
+
+
+def _encoder_flops(dims: WhisperDimensions, table: Sequence[tuple[object, ...]]) -> list[float]:
+    return [encoder_flops(dims, row[9]) for row in table]  # type: ignore[arg-type]
+
+
+def encoder_flops(dims: WhisperDimensions, window_frames: Sequence[int]) -> float:
+    """Return the FLOPs of stem and encoder on these windows: an utterance whose decoder never started."""
+    nothing = [0] * len(window_frames)
+    return float(whisper_flops(dims, window_frames=window_frames, window_tokens=nothing, prompt_tokens=0).total)
+
+
+def _reading(row: tuple[object, ...]) -> Reading:
+    return Reading(str(row[11]), float(row[2]), *row[12:])  # type: ignore[arg-type]

@@ -1,0 +1,81 @@
+"""Where a router stands at one threshold: error rate, cost and right decisions, with speaker-blocked intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from allophone.measure.blocks import draw_blocks
+from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio
+from allophone.routing.curve import Outcome, replay
+from allophone.routing.routers import Router
+from allophone.routing.samples import RouteSamples
+
+__all__ = ["AtThreshold", "at_threshold", "decision_accuracy"]
+
+
+@dataclass(frozen=True, slots=True)
+class AtThreshold:
+    """What a policy does at its threshold; every number with its 95 % interval.
+
+    Args:
+        threshold: The threshold.
+        wer: Word error rate, a fraction.
+        wer_over_last: Minus that of always the last point: below 0 is better.
+        gflops: Mean executed GFLOPs an utterance, deciding included.
+        seconds: Likewise.
+        flops_of_last: Mean FLOPs over those of always the last point.
+        seconds_of_last: Likewise.
+        climbed: Share of utterances that reach the last point.
+        accuracy: Share decided right of those on which first and last point differ in errors: sent to the last where
+            that is better, left at the first where that is. ``accuracy_all`` counts ties as rightly left below, the
+            rule by which arXiv 2309.12712 labels.
+        accuracy_all: See ``accuracy``.
+    """
+
+    threshold: float
+    wer: Interval
+    wer_over_last: Interval
+    gflops: Interval
+    seconds: Interval
+    flops_of_last: float
+    seconds_of_last: float
+    climbed: float
+    accuracy: float
+    accuracy_all: float
+
+
+def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_replicates: int = 2000) -> AtThreshold:
+    """Return what a router does at one threshold, with speaker-blocked intervals."""
+    outcome = replay(samples, router, threshold)
+    resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
+    wer, over = intervals(
+        resample_ratio(np.stack([outcome.errors, outcome.errors - samples.errors[-1]]), samples.words, resample)
+    )
+    gflops, seconds = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
+    climbed = outcome.reached == len(samples.points) - 1
+    right, right_all = decision_accuracy(samples, outcome)
+    return AtThreshold(
+        threshold=threshold,
+        wer=wer,
+        wer_over_last=over,
+        gflops=gflops,
+        seconds=seconds,
+        flops_of_last=float(outcome.flops.mean() / samples.flops[-1].mean()),
+        seconds_of_last=float(outcome.seconds.mean() / samples.latency_s[-1].mean()),
+        climbed=float(climbed.mean()),
+        accuracy=right,
+        accuracy_all=right_all,
+    )
+
+
+def decision_accuracy(samples: RouteSamples, outcome: Outcome) -> tuple[float, float]:
+    """Return the share of right decisions where first and last point differ, and over all utterances.
+
+    NaN where they never differ.
+    """
+    better = samples.errors[-1] < samples.errors[0]
+    differ = samples.errors[-1] != samples.errors[0]
+    right = (outcome.reached == len(samples.points) - 1) == better
+    return float(right[differ].mean()) if differ.any() else float("nan"), float(right.mean())

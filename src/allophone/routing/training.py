@@ -1,0 +1,247 @@
+"""From ledger runs to a policy folder: label, fold by speaker, choose a regressor, fit it on all, export it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from allophone.errors import UsageError
+from allophone.ledger.run_record import read_run
+from allophone.measure.blocks import draw_blocks
+from allophone.measure.bootstrap import intervals, resample_ratio_difference
+from allophone.routing.audio_features import (
+    AudioView,
+    audio_features,
+)
+from allophone.routing.export import export_models, measured_fields
+from allophone.routing.feature_store import audio_views
+from allophone.routing.network import export_network
+from allophone.routing.policy_file import PolicyFile, PolicyKind, Training, weights_digest, write_policy
+from allophone.routing.reading import pair_features, reading_features
+from allophone.routing.regression import Candidate, fit_candidate, speaker_folds
+from allophone.routing.routers import Order
+from allophone.routing.samples import FloatArray, RouteSamples, read_route_samples
+from allophone.routing.scoring import OnnxModel, Scorer, step_costs
+from allophone.routing.selection import CANDIDATES, Selected, select_choice, select_regressor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LEAST_SPEAKERS", "LEAST_UTTERANCES", "check_enough", "train_policy"]
+
+LEAST_UTTERANCES = 100
+LEAST_SPEAKERS = 5
+FOLDS = 10
+
+
+def train_policy(
+    runs: Sequence[Path],
+    points: Sequence[str],
+    out: Path,
+    *,
+    kind: PolicyKind = "cascade",
+    reads: Literal["encoder", "mel"] = "encoder",
+    choice: bool = True,
+    hold_out: float = 0.2,
+    candidates: Sequence[Candidate] = CANDIDATES,
+    seed: int = 0,
+    force: bool = False,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> PolicyFile:
+    """Train a policy and write its folder: ``policy.json`` and one ONNX model a step.
+
+    The label of a step is the word errors it saves, negative where the dearer point is worse, limited either way; where
+    a cascade chooses between transcripts, those saved with the choice of models that have not seen the speaker.
+    Speakers to calibrate on are left out; the others are dealt to folds, and the regressor that recovers most of the
+    oracle's gain on speakers it has not seen is fitted again on all of them. The threshold is 0 until calibrated: climb
+    where errors are predicted to be saved.
+
+    Args:
+        runs: Runs that measured all candidate points.
+        points: Names of two or more points, cheap to dear.
+        out: The policy's folder.
+        kind: ``cascade`` decides on a finished cheap transcript, ``decider`` before any decoding.
+        reads: What a decider looks at: the first point's encoder output and the log-mel, or the log-mel alone.
+        choice: Whether a cascade may go back to the cheaper transcript once both exist, if that saves errors.
+        hold_out: Share of the utterances whose speakers are left for calibration.
+        candidates: Regressors to choose among.
+        seed: Of folds and networks.
+        force: Train on less than 100 utterances or 5 speakers.
+        threads: CPU threads of the encoder, where audio is looked at.
+        progress: Called with utterances looked at and wanted.
+
+    Raises:
+        UsageError: Too little to train on, or labels that are all equal.
+        LedgerError: A run cannot be read, or the folder cannot be written.
+        MissingExtraError: torch or onnx is missing.
+    """
+    everything = read_route_samples(runs, points)
+    check_enough(everything, force=force)
+    if kind == "decider" and everything.points[0].guard:
+        raise UsageError(f"{everything.points[0].name}: a decider's first point cannot have a guard. Use a cascade.")
+    records = [read_run(folder) for folder in runs]
+    if len({record.language for record in records}) > 1:
+        raise UsageError("the runs transcribed different languages. Train one policy a language.")
+    rest = _trained_places(everything, hold_out, seed)
+    samples = everything.take(rest)
+    _check_labels(samples)
+    views = audio_views(everything, threads=threads, progress=progress) if kind == "decider" else []
+    views = [views[place] for place in rest.tolist()] if views else []
+    features = _features(samples, views, reads)
+    folds = speaker_folds(samples.speakers, FOLDS, seed)
+    policy = _card(everything, samples, records, kind, reads, seed)
+    costs = step_costs(policy.model_copy(update={"per_gflop": True}), samples.duration_s)
+    picked, kept, pairs = None, None, []
+    if kind == "cascade" and choice:
+        pairs = [_pairs(samples, step) for step in range(len(samples.points) - 1)]
+        picked, kept = select_choice(pairs, samples.errors, folds, candidates, seed)
+    order: Order = "cascade" if kind == "cascade" else "small_first" if reads == "encoder" else "direct"
+    left = samples.errors if kept is None else np.take_along_axis(samples.errors, kept, axis=0)
+    saved = left[:-1] - left[1:]  # by what will be kept: where a choice goes back, climbing saves nothing
+    selected = select_regressor(
+        samples, features, saved, folds, order, costs, kept=kept, candidates=candidates, seed=seed
+    )
+    steps = [
+        fit_candidate(selected.candidate, seen, labels, seed=seed) for seen, labels in zip(features, saved, strict=True)
+    ]
+    choices = (
+        [
+            fit_candidate(picked, seen, labels, seed=seed)
+            for seen, labels in zip(pairs, samples.errors[:-1] - samples.errors[1:], strict=True)
+        ]
+        if picked is not None
+        else []
+    )
+    policy = policy.model_copy(update={"per_gflop": selected.per_gflop, **export_models(out, steps, choices)})
+    scorer = Scorer(policy, *([OnnxModel(export_network(item)) for item in items] for items in (steps, choices)))
+    policy = policy.model_copy(update=measured_fields(scorer, samples, views))
+    policy = policy.model_copy(update={"training": _chosen(policy.training, selected, picked)})
+    write_policy(out, policy)
+    return policy
+
+
+def check_enough(samples: RouteSamples, *, force: bool = False) -> None:
+    """Refuse to train or calibrate on too little.
+
+    Raises:
+        UsageError: Fewer than 100 utterances or 5 speakers; the message shows how little is known from them.
+    """
+    if force or (len(samples) >= LEAST_UTTERANCES and samples.n_speakers >= LEAST_SPEAKERS):
+        return
+    resample = draw_blocks(samples.speakers, n_replicates=2000)
+    difference = resample_ratio_difference(samples.errors, samples.words, resample, 0)
+    interval = intervals(difference)[-1]
+    raise UsageError(
+        f"{len(samples)} utterances of {samples.n_speakers} speakers: a router needs {LEAST_UTTERANCES} of "
+        f"{LEAST_SPEAKERS}. From so few, all that is known is that {samples.points[-1].name} makes "
+        f"{100 * interval.estimate:+.2f} points of WER more than {samples.points[0].name}, 95 % interval "
+        f"[{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]. Measure more, or pass --force."
+    )
+
+
+def _trained_places(samples: RouteSamples, hold_out: float, seed: int) -> NDArray[np.intp]:
+    if not 0 <= hold_out <= 0.5:
+        raise UsageError(f"--hold-out {hold_out:g}: leave between 0 and 0.5 of the utterances for calibration.")
+    everywhere = np.arange(len(samples))
+    if hold_out == 0:
+        return everywhere
+    return np.setdiff1d(everywhere, speaker_folds(samples.speakers, max(2, round(1 / hold_out)), seed)[0])
+
+
+def _check_labels(samples: RouteSamples) -> None:
+    for step, saved in enumerate(samples.errors[:-1] - samples.errors[1:]):
+        if (saved == saved[0]).all():
+            names = f"{samples.points[step].name} and {samples.points[step + 1].name}"
+            raise UsageError(
+                f"all {len(samples)} utterances have one label: between {names} the difference is always "
+                f"{saved[0]:.0f} word errors. There is nothing to learn; use a fixed point."
+            )
+
+
+def _features(
+    samples: RouteSamples, views: Sequence[AudioView], reads: Literal["encoder", "mel"]
+) -> list[NDArray[np.float32]]:
+    if views:
+        seen = np.stack([view.mel if reads == "mel" else audio_features(view) for view in views])
+        return [seen] * (len(samples.points) - 1)
+    return [np.stack([reading_features(reading) for reading in line]) for line in samples.readings[:-1]]
+
+
+def _pairs(samples: RouteSamples, step: int) -> NDArray[np.float32]:
+    both = zip(samples.readings[step], samples.readings[step + 1], strict=True)
+    return np.stack([pair_features(cheap, dear) for cheap, dear in both])
+
+
+def _card(
+    everything: RouteSamples,
+    samples: RouteSamples,
+    records: Sequence[object],
+    kind: PolicyKind,
+    reads: Literal["encoder", "mel"],
+    seed: int,
+) -> PolicyFile:
+    saved = samples.errors[0] - samples.errors[-1]
+    trained = sorted({speaker for speaker in samples.speakers if speaker is not None})
+    held = sorted({speaker for speaker in everything.speakers if speaker is not None} - set(trained))
+    flops = np.concatenate([samples.flops, samples.encoder_flops[:1]]) / 1e9
+    warning = draw_blocks(samples.speakers, n_replicates=1).warning
+    return PolicyFile(
+        kind=kind,
+        reads="reading" if kind == "cascade" else reads,
+        points=list(samples.points),
+        language=read_run(samples.runs[0]).language,
+        weights={point.model: weights_digest(point.model) for point in samples.points},
+        steps=[],
+        per_gflop=False,
+        gflops_by_duration=[_quadratic(samples.duration_s, line) for line in flops],
+        overhead_flops=0.0,
+        overhead_s=0.0,
+        duration_s=(float(samples.duration_s.min()), float(samples.duration_s.max())),
+        score_range=[],
+        training=Training(
+            runs=[str(folder) for folder in samples.runs],
+            fingerprints=[read_run(folder).fingerprint for folder in samples.runs],
+            n_utterances=len(samples),
+            speakers=trained,
+            held_out=held,
+            folds=FOLDS,
+            seed=seed,
+            regressor="",
+            candidates={},
+            recovered_share=None,
+            recovered_interval=(None, None),
+            label_shares=(float((saved > 0).mean()), float((saved == 0).mean()), float((saved < 0).mean())),
+            warnings=[warning] if warning else [],
+        ),
+    )
+
+
+def _quadratic(duration_s: FloatArray, gflops: FloatArray) -> tuple[float, float, float]:
+    """Fit GFLOPs as a polynomial of seconds: windows, encoder layers, attention."""
+    powers = np.stack([np.ones_like(duration_s), duration_s, duration_s**2], axis=1)
+    fitted = np.linalg.lstsq(powers, gflops, rcond=None)[0].tolist()
+    return (fitted[0], fitted[1], fitted[2])
+
+
+def _chosen(training: Training, selected: Selected, picked: Candidate | None) -> Training:
+    regressor = selected.candidate.name + (", per GFLOP" if selected.per_gflop else "")
+    if picked is not None:
+        regressor += f"; chooses between transcripts by {picked.name}"
+    interval = selected.recovery.interval
+    return training.model_copy(
+        update={
+            "regressor": regressor,
+            "candidates": {name: _finite(share) for name, share in selected.shares.items()},
+            "recovered_share": _finite(selected.recovery.share),
+            "recovered_interval": (_finite(interval.low), _finite(interval.high)),
+        }
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,226 @@
+"""A policy, running: each recording through the points that its scores lead to, with everything paid written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isnan
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allophone.audio.decode import load_audio
+from allophone.errors import AudioError, UsageError
+from allophone.models.engine import Engine, load_engine
+from allophone.models.transcribe import transcribe_points
+from allophone.records import OperatingPoint, Transcript
+from allophone.routing.audio_features import EncodedAudio, encode_audio, mel_digest
+from allophone.routing.policy_file import PolicyFile, check_weights, read_policy
+from allophone.routing.reading import Reading, transcript_reading
+from allophone.routing.routed_transcript import RoutedTranscript, transcript_flops
+from allophone.routing.routers import reached_points
+from allophone.routing.samples import encoder_flops, point_dimensions
+from allophone.routing.scoring import Scorer, load_scorer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["PolicyTranscriber", "RoutedTranscript", "load_policy"]
+
+
+class PolicyTranscriber:
+    """A policy with its models; a point's model is loaded when an utterance first reaches it.
+
+    Args:
+        policy: The card.
+        scorer: Its regressors.
+        language: Language code, or ``auto``.
+        threshold: Above which a step is climbed; the card's own where None.
+        threads: CPU threads; 0 takes the engine's default.
+        device: ``cpu``, ``cuda`` or ``auto``.
+    """
+
+    def __init__(
+        self,
+        policy: PolicyFile,
+        scorer: Scorer,
+        *,
+        language: str | None = None,
+        threshold: float | None = None,
+        threads: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.policy = policy
+        self.threshold = policy.threshold if threshold is None else threshold
+        self._scorer = scorer
+        self._language = language or policy.language
+        self._threads, self._device = threads, device
+        self._engines: dict[tuple[str, str], Engine] = {}
+
+    def transcribe(self, audio: str | Path | NDArray[np.float32], *, words: bool = False) -> RoutedTranscript:
+        """Transcribe one recording; audio of several windows is routed as one.
+
+        Args:
+            audio: A file, or samples of shape ``(n_samples,)`` at 16 kHz.
+            words: Whether to find each word's place in time.
+
+        Raises:
+            AudioError: The file cannot be decoded, or the array is not one row of floating-point samples.
+            WeightsError: A point's weights cannot be found.
+        """
+        samples = load_audio(Path(audio)) if isinstance(audio, str | Path) else audio
+        if samples.ndim != 1 or samples.dtype.kind != "f":
+            raise AudioError(
+                f"samples of shape {samples.shape} and type {samples.dtype}: give one row of floats in [-1, 1] at 16 "
+                "kHz."
+            )
+        samples = samples.astype("float32", copy=False)
+        routed = self._cascade if self.policy.kind == "cascade" else self._decide
+        return routed(samples, words)
+
+    def _cascade(self, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
+        points = self.policy.points
+        last = len(points) - 1
+        transcripts: list[Transcript] = []
+        readings: list[Reading] = []
+        scores: list[float] = []
+        seconds, kept, deciding = 0.0, 0, 0
+        for place, point in enumerate(points):
+            reads = place < last or bool(self._scorer.choices)
+            transcript = self._run(point, samples, words, confidence=reads)
+            transcripts.append(transcript)
+            seconds += transcript.latency_s + sum(part.confidence_s for part in transcript.passes)
+            started = perf_counter()
+            readings.append(transcript_reading(transcript))
+            if place == 0 or self._scorer.prefers_dear(place - 1, readings[-2:-1], readings[-1:])[0]:
+                kept = place
+            if place < last:
+                scores.append(float(self._scorer.score_readings(place, readings[-1:])[0]))
+                deciding += 1
+            seconds += perf_counter() - started
+            if place == last or not scores[-1] > self.threshold:
+                break
+        flops = sum(transcript_flops(transcript) for transcript in transcripts)
+        return RoutedTranscript(
+            transcript=transcripts[kept],
+            ran=tuple(transcript.point.name for transcript in transcripts),
+            scores=tuple(scores),
+            threshold=self.threshold,
+            executed_flops=flops + round(deciding * self.policy.overhead_flops),
+            seconds=seconds,
+            outside=self._outside(transcripts[0].duration_s, scores),
+        )
+
+    def _decide(self, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
+        points, first = self.policy.points, self.policy.points[0]
+        engine = self._engine(first) if self.policy.reads == "encoder" else None
+        looked = encode_audio(samples, first, engine, point_dimensions(first).n_mels)
+        started = perf_counter()
+        duration = np.array([looked.view.mel[0]], np.float64)
+        scores = self._scorer.score_audio([looked.view], duration)
+        place = int(reached_points(scores, self.threshold)[0])
+        seconds = looked.prepare_s + looked.encode_s + looked.look_s + perf_counter() - started
+        flops = round(self.policy.overhead_flops)
+        if engine is not None and place == 0:
+            transcript = self._run(first, samples, words, encoded=looked)
+            seconds += transcript.prepare_s + transcript.decode_s  # its log-mel is made twice
+            transcript = _with_times(transcript, looked)
+        else:
+            transcript = self._run(points[place], samples, words)
+            seconds += transcript.latency_s
+            flops += round(encoder_flops(engine.dimensions, looked.frames)) if engine is not None else 0
+        shown = tuple(scores[:, 0].tolist())
+        return RoutedTranscript(
+            transcript=transcript,
+            ran=(transcript.point.name,),
+            scores=shown,
+            threshold=self.threshold,
+            executed_flops=flops + transcript_flops(transcript),
+            seconds=seconds,
+            outside=self._outside(transcript.duration_s, shown),
+        )
+
+    def _run(
+        self,
+        point: OperatingPoint,
+        samples: NDArray[np.float32],
+        words: bool,
+        *,
+        confidence: bool = False,
+        encoded: EncodedAudio | None = None,
+    ) -> Transcript:
+        engine = self._engine(point)
+        used: Any = engine if encoded is None else _Encoded(engine, encoded.outputs)
+        return transcribe_points(used, samples, [point], language=self._language, words=words, confidence=confidence)[0]
+
+    def _engine(self, point: OperatingPoint) -> Engine:
+        if point.weights_key not in self._engines:
+            engine = load_engine(point.model, point.compute_type, threads=self._threads, device=self._device)
+            # What an engine sets up on first use, the outputs of silence among it, is no cost of this recording.
+            engine.append_tail(engine.encode(np.zeros((engine.dimensions.n_mels, 100), np.float32)), range(50, 51))
+            self._engines[point.weights_key] = engine
+        return self._engines[point.weights_key]
+
+    def _outside(self, duration_s: float, scores: Sequence[float]) -> tuple[str, ...]:
+        found = []
+        least, most = self.policy.duration_s
+        if not least <= duration_s <= most:
+            found.append(f"{duration_s:.1f} s of audio, trained on {least:.1f} to {most:.1f} s")
+        for step, (score, (low, high)) in enumerate(zip(scores, self.policy.score_range, strict=False)):
+            if not low <= score <= high:
+                found.append(f"score {score:.3g} of step {step}, trained on {low:.3g} to {high:.3g}")
+        return tuple(found)
+
+
+class _Encoded:
+    """An engine that has encoded some windows already; others, such as a guard's re-runs, it encodes."""
+
+    def __init__(self, engine: Engine, outputs: Mapping[bytes, Any]) -> None:
+        self._engine = engine
+        self._outputs = outputs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def encode(self, mel: NDArray[np.float32]) -> Any:
+        found = self._outputs.get(mel_digest(mel))
+        return self._engine.encode(mel) if found is None else found
+
+
+def _with_times(transcript: Transcript, looked: EncodedAudio) -> Transcript:
+    """Give back the seconds that preparing and encoding took before the decision."""
+    share = looked.encode_s / max(len(transcript.segments), 1)
+    segments = tuple(replace(segment, encode_s=segment.encode_s + share) for segment in transcript.segments)
+    return replace(transcript, segments=segments, prepare_s=looked.prepare_s)
+
+
+def load_policy(
+    folder: str | Path,
+    *,
+    language: str | None = None,
+    threshold: float | None = None,
+    threads: int = 0,
+    device: str = "cpu",
+) -> PolicyTranscriber:
+    """Load what ``route train`` wrote, ready to transcribe.
+
+    Args:
+        folder: The policy's folder.
+        language: Language code or ``auto``; where None the one that the policy was trained with.
+        threshold: Above which the next point runs; the policy's own where None.
+        threads: CPU threads; 0 takes the engine's default.
+        device: ``cpu``, ``cuda`` or ``auto``.
+
+    Raises:
+        UsageError: No whole policy lies there, or the threshold is not a number.
+        WeightsError: A point's weights are missing or have changed since the policy was trained.
+    """
+    path = Path(folder)
+    if threshold is not None and isnan(threshold):
+        raise UsageError("threshold nan: give a number.")
+    policy = read_policy(path)
+    check_weights(policy, path)
+    scorer = load_scorer(path, policy)
+    return PolicyTranscriber(policy, scorer, language=language, threshold=threshold, threads=threads, device=device)

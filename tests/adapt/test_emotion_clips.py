@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from allophone.adapt.emotion_clips import check_audible, load_clip
+from allophone.errors import AudioError
+from builders import tone, write_wav
+
+
+def test_the_first_seconds_or_all_there_is(tmp_path):
+    path = write_wav(tmp_path / "a.wav", tone(2.0, 1))
+    assert load_clip(path, 1.5).shape == (24_000,)
+    assert load_clip(path, 3.0).shape == (32_000,)
+    np.testing.assert_array_equal(load_clip(path, 1.5), load_clip(path, 3.0)[:24_000])
+
+
+@pytest.mark.parametrize(("level", "audible"), [(0.0, False), (2**-14, False), (2**-12, True)])
+def test_silence_is_refused(tmp_path, level, audible):
+    path = write_wav(tmp_path / "a.wav", np.full(1600, level))
+    if audible:
+        assert load_clip(path, 1.0).size == 1600
+        return
+    with pytest.raises(AudioError, match=r"a\.wav: silent throughout"):
+        load_clip(path, 1.0)
+
+
+def test_zero_length_is_refused(tmp_path):
+    with pytest.raises(AudioError, match=r"no audio at all|truncated"):
+        load_clip(write_wav(tmp_path / "a.wav", np.zeros(0)), 1.0)
+    with pytest.raises(AudioError, match="silent"):
+        check_audible(np.zeros(0, np.float32), "x")
+
+
+def test_a_quiet_beginning_is_no_silence(tmp_path):
+    samples = np.concatenate([np.zeros(16_000), 0.5 * np.ones(1600)])
+    assert abs(load_clip(write_wav(tmp_path / "a.wav", samples), 1.0)).max() == 0

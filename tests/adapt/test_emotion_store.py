@@ -1,0 +1,130 @@
+"""Every trained parameter survives; adapters and merged models load elsewhere; another base model is refused."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+from allophone.errors import LedgerError, UsageError, WeightsError
+from emotion_builders import FAMILIES, save_encoder
+
+pytest.importorskip("torch")
+
+import torch
+
+from allophone.adapt.emotion_model import EmotionModel
+from allophone.adapt.emotion_setting import EmotionSetting
+from allophone.adapt.emotion_store import export_merged, load_emotion_model, save_emotion_model
+from allophone.models.encoder_stages import run_front, run_layers
+from allophone.models.speech_encoders import load_speech_encoder
+
+LABELS = ("a", "b", "c")
+CLIP = (0.1 * np.random.default_rng(0).standard_normal(6400)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bases")
+    return {name: save_encoder(folder / name, name) for name in FAMILIES}
+
+
+def trained_model(base, rank, unfrozen):
+    """A model whose every trained number has moved."""
+    setting = EmotionSetting(model=base, lora_rank=rank, unfrozen_layers=unfrozen)
+    model = EmotionModel(load_speech_encoder(base), setting, 3, precision="float32")
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.trained().values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    model.head.standardise_on(torch.randn(5, 32))
+    return model
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(("rank", "unfrozen"), [(0, 0), (2, 0), (0, 2), (2, 1), (0, "all")])
+def test_a_reload_gives_identical_logits(name, rank, unfrozen, bases, tmp_path):
+    model = trained_model(bases[name], rank, unfrozen)
+    card = save_emotion_model(tmp_path, model, LABELS, 1.5)
+    loaded = load_emotion_model(tmp_path)
+    assert loaded.card == card
+    for parameter_name, parameter in model.trained().items():
+        assert torch.equal(loaded.model.trained()[parameter_name], parameter), parameter_name
+    assert torch.equal(loaded.model.clip_logits(CLIP), model.clip_logits(CLIP))
+
+
+@pytest.mark.parametrize("name", ["whisper", "wav2vec2", "wavlm"])
+def test_adapters_load_with_peft_alone(name, bases, tmp_path):
+    from peft import PeftModel
+
+    model = trained_model(bases[name], 2, 0)
+    save_emotion_model(tmp_path, model, LABELS, 1.0)
+    plain = load_speech_encoder(bases[name])
+    with torch.no_grad():
+        hidden = run_front(plain, CLIP)[None]
+        before = run_layers(plain, hidden, None)[-1]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            PeftModel.from_pretrained(plain.module, tmp_path / "adapter")
+        adapted, ours = (run_layers(encoder, hidden, None)[-1] for encoder in (plain, model.encoder))
+    assert torch.equal(adapted, ours)
+    assert not torch.allclose(adapted, before, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_merged_models_load_with_transformers_alone(name, bases, tmp_path):
+    model = trained_model(bases[name], 2, 1)
+    save_emotion_model(tmp_path / "m", model, LABELS, 1.0)
+    export_merged(tmp_path / "m", tmp_path / "merged")
+    merged = type(load_speech_encoder(bases[name]).module).from_pretrained(tmp_path / "merged").eval()
+    again = load_speech_encoder(str(tmp_path / "merged"))
+    assert again.normalize == model.encoder.normalize
+    with torch.no_grad():
+        ours = run_layers(model.encoder, model.front(CLIP)[None], None)[-1]
+        theirs = run_layers(again, run_front(again, CLIP)[None], None)[-1]
+        torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-4)
+        if name != "whisper":
+            normal = torch.from_numpy((CLIP - CLIP.mean()) / np.sqrt(CLIP.var() + 1e-7))
+            torch.testing.assert_close(merged(normal[None]).last_hidden_state, ours, atol=1e-5, rtol=1e-4)
+
+
+def test_another_base_model_is_refused(bases, tmp_path):
+    save_emotion_model(tmp_path / "m", trained_model(bases["hubert"], 2, 0), LABELS, 1.0)
+    other = save_encoder(tmp_path / "other", "hubert", seed=7)
+    with pytest.raises(WeightsError, match="'base_weights_sha256': adapted from other weights"):
+        load_emotion_model(tmp_path / "m", base=other)
+    same = save_encoder(tmp_path / "same", "hubert")
+    assert load_emotion_model(tmp_path / "m", base=same).card.labels == LABELS
+
+
+def test_a_model_saved_again_leaves_nothing_of_the_old_one(bases, tmp_path):
+    save_emotion_model(tmp_path, trained_model(bases["whisper"], 2, 1), LABELS, 1.0)
+    save_emotion_model(tmp_path, trained_model(bases["whisper"], 0, 0), LABELS, 2.0)
+    assert not (tmp_path / "unfrozen.safetensors").exists()
+    assert load_emotion_model(tmp_path).card.temperature == 2.0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "message"),
+    [
+        (lambda f: (f / "emotion.json").unlink(), UsageError, "'allophone adapt emotion' wrote"),
+        (lambda f: (f / "emotion.json").write_text("{"), LedgerError, "not valid JSON"),
+        (lambda f: (f / "emotion.json").write_text('{"schema_version": 9}'), LedgerError, "'schema_version' is 9"),
+        (lambda f: (f / "emotion.json").write_text('{"schema_version": 1}'), LedgerError, "field 'setting'"),
+        (lambda f: (f / "head.safetensors").unlink(), LedgerError, "incomplete or damaged"),
+        (lambda f: (f / "head.safetensors").write_bytes(b"x"), LedgerError, "incomplete or damaged"),
+        (lambda f: (f / "unfrozen.safetensors").unlink(), LedgerError, "incomplete or damaged"),
+        (lambda f: (f / "adapter/adapter_model.safetensors").unlink(), LedgerError, "incomplete or damaged"),
+    ],
+)
+def test_folders_that_are_not_whole(bases, tmp_path, spoil, kind, message):
+    save_emotion_model(tmp_path, trained_model(bases["whisper"], 2, 1), LABELS, 1.0)
+    spoil(tmp_path)
+    with pytest.raises(kind, match=message):
+        load_emotion_model(tmp_path)
+
+
+def test_the_adapter_names_its_base(bases, tmp_path):
+    save_emotion_model(tmp_path, trained_model(bases["whisper"], 2, 0), LABELS, 1.0)
+    config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["r"]) == (bases["whisper"], 2)

@@ -1,0 +1,121 @@
+import json
+from collections import Counter
+
+import pytest
+
+from allophone.audio.corpus import open_corpus
+from allophone.audio.labels import labelled_utterances
+from allophone.audio.splits import PARTS, fixed_split, make_folds, read_splits, write_splits
+from allophone.errors import CorpusError, UsageError
+from emotion_builders import write_emotions
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return open_corpus(write_emotions(tmp_path_factory.mktemp("c"), n_speakers=7, per_label=1))
+
+
+def test_folds_test_every_speaker_once_and_never_mix_speakers(corpus):
+    splits = make_folds(corpus, folds=3, seed=1)
+    assert [split.name for split in splits.splits] == ["fold-0", "fold-1", "fold-2"]
+    assert sorted(speaker for split in splits.splits for speaker in split.test) == [f"s{n}" for n in range(7)]
+    for split in splits.splits:
+        everyone = [*split.train, *split.validation, *split.test]
+        assert sorted(everyone) == sorted(set(everyone))
+        assert len(everyone) == 7
+    assert splits.labels == ("high", "low")
+    assert make_folds(corpus, folds=3, seed=1) == splits
+
+
+def test_a_file_is_read_back_and_checked_against_the_corpus(corpus, tmp_path):
+    splits = make_folds(corpus, folds=2)
+    write_splits(tmp_path / "a/split.json", splits)
+    assert read_splits(tmp_path / "a/split.json", corpus) == splits
+    other = open_corpus(write_emotions(tmp_path / "other", n_speakers=7, per_label=2))
+    with pytest.raises(CorpusError, match=r"split.json: was made for another corpus"):
+        read_splits(tmp_path / "a/split.json", other)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda f: f["splits"][0]["train"].append(f["splits"][0]["test"][0]),
+            "has speaker 's[0-9]' in train and in test",
+        ),
+        (lambda f: f["splits"][0]["train"].pop(), "'fingerprint' does not fit"),
+        (lambda f: f.update(fingerprint="0"), "'fingerprint' does not fit"),
+        (lambda f: f["labels"].reverse(), "'fingerprint' does not fit"),
+        (lambda f: f.update(schema_version=9), "'schema_version' is 9"),
+        (lambda f: f.pop("labels"), "field 'labels'"),
+    ],
+)
+def test_a_changed_file_is_refused(corpus, tmp_path, change, message):
+    path = tmp_path / "split.json"
+    write_splits(path, make_folds(corpus, folds=2))
+    fields = json.loads(path.read_text())
+    change(fields)
+    path.write_text(json.dumps(fields))
+    with pytest.raises(CorpusError, match=message):
+        read_splits(path)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(CorpusError, match="cannot be read"):
+        read_splits(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(CorpusError, match="bad"):
+        read_splits(tmp_path / "bad.json")
+
+
+def test_a_fixed_split(corpus):
+    named = fixed_split(corpus, test=["s1"], validation=["s0", "s2"]).split("fixed")
+    assert (named.train, named.validation, named.test) == (("s3", "s4", "s5", "s6"), ("s0", "s2"), ("s1",))
+    drawn = fixed_split(corpus, test=["s1", "s2"]).split("fixed")
+    assert (len(drawn.train), len(drawn.validation)) == (4, 1)
+
+
+def test_impossible_splits_say_why(corpus):
+    with pytest.raises(CorpusError, match="has speaker 's1' in validation and in test"):
+        fixed_split(corpus, test=["s1"], validation=["s1"])
+    with pytest.raises(CorpusError, match="no speaker 'nobody'"):
+        fixed_split(corpus, test=["nobody"])
+    with pytest.raises(UsageError, match="fewer than two speakers"):
+        fixed_split(corpus, test=[f"s{n}" for n in range(6)])
+    with pytest.raises(UsageError, match="8 folds of 7 speakers"):
+        make_folds(corpus, folds=8)
+    with pytest.raises(UsageError, match="unknown split 'x'; this file has fold-0, fold-1"):
+        make_folds(corpus, folds=2).split("x")
+
+
+def lone_label(folder, speakers):
+    """Five speakers with both labels, and a third label that only some have."""
+    manifest = write_emotions(folder, n_speakers=5, per_label=1)
+    extra = {"audio_filepath": "audio/0-low-0.wav", "label": "rare"}
+    with manifest.open("a") as file:
+        for speaker in speakers:
+            file.write(json.dumps({**extra, "id": f"rare{speaker}", "speaker": f"s{speaker}"}) + "\n")
+    return open_corpus(manifest)
+
+
+def test_a_class_absent_from_a_part_is_said_and_from_training_refused(tmp_path):
+    splits = fixed_split(lone_label(tmp_path / "a", [0]), test=["s1"], validation=["s2"])
+    assert splits.warnings == (
+        "fixed: no validation speaker has rare; rates leave it out.",
+        "fixed: no test speaker has rare; rates leave it out.",
+    )
+    with pytest.raises(CorpusError, match="no training speaker of split 'fixed' has the label 'rare'"):
+        fixed_split(lone_label(tmp_path / "b", [1]), test=["s1"], validation=["s2"])
+
+
+def test_real_folds_hold_equal_shares_of_every_label(real_speech):
+    corpus = open_corpus(real_speech / "crema-d")
+    splits, utterances = make_folds(corpus, folds=5), labelled_utterances(corpus)
+    whole = Counter(utterance.label for utterance in utterances)
+    for split in splits.splits:
+        assert len(split.test) == 16
+        for part in PARTS:
+            counts = Counter(utterance.label for utterance in split.select(utterances, part))
+            share = sum(counts.values()) / len(utterances)
+            for label, count in counts.items():
+                assert count / (share * whole[label]) == pytest.approx(1, abs=0.03)

@@ -1,0 +1,93 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from allophone.cli import app
+from allophone.errors import InfeasibleError, UsageError
+from route_runs import BASE, TINY, write_routed
+
+pytest.importorskip("onnx")
+pytest.importorskip("torch")
+
+
+def invoke(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("route")
+    seen = write_routed(folder / "seen")
+    unseen = write_routed(folder / "unseen", seed=1, prefix="u")
+    shown = invoke(
+        "route", "train", seen, "--points", f"{TINY.name}, {BASE.name}", "--out", folder / "p", "--no-choice"
+    )
+    return folder, unseen, shown
+
+
+def test_train_says_what_it_trained_on(made):
+    _, _, shown = made
+    assert f"cascade over {TINY.name}, {BASE.name}" in shown
+    assert "utterances of" in shown
+    assert "on speakers not seen, recovers" in shown
+    assert "allophone route calibrate" in shown
+
+
+@pytest.mark.parametrize(("option", "value"), [("--big-share", 0.3), ("--budget-gflops", 16), ("--target-wer", 30)])
+def test_calibrate_takes_one_wish(made, option, value):
+    folder, unseen, _ = made
+    shown = invoke("route", "calibrate", folder / "p", unseen, option, value)
+    assert shown.startswith("threshold ")
+    assert "WER" in shown
+
+
+def test_evaluate_prints_writes_and_gives_json(made, tmp_path):
+    folder, unseen, _ = made
+    shown = invoke("route", "evaluate", folder / "p", unseen, "--out", tmp_path)
+    assert "recovered" in shown
+    assert (tmp_path / "evaluation.html").stat().st_size > 10_000
+    fields = json.loads(invoke("route", "evaluate", folder / "p", unseen, "--json"))
+    assert fields == json.loads((tmp_path / "evaluation.json").read_text())
+
+
+def test_frontier_and_recommend_weigh_the_policy(made):
+    folder, unseen, _ = made
+    fields = json.loads(invoke("frontier", unseen, "--policy", folder / "p", "--json"))
+    assert "p" in [point["name"] for point in fields["points"]]
+    shown = invoke("recommend", unseen, "--policy", folder / "p", "--max-gflops", 1000)
+    assert "Which operating point" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT"), UsageError, "'a' is no point of this run"),
+        (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--kind", "x"), UsageError, "--kind 'x'"),
+        (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--reads", "x"), UsageError, "--reads 'x'"),
+        (("route", "calibrate", "P", "UNSEEN"), UsageError, "give one of --target-wer"),
+        (("route", "calibrate", "P", "UNSEEN", "--target-wer", "0.01"), InfeasibleError, "out of reach"),
+        (("transcribe", "x.wav"), UsageError, "one of --point"),
+        (("transcribe", "x.wav", "--policy", "OUT"), UsageError, r"policy\.json: cannot be read"),
+    ],
+)
+def test_bad_requests_name_the_remedy(made, tmp_path, arguments, error, message):
+    folder, unseen, _ = made
+    places = {"SEEN": folder / "seen", "UNSEEN": unseen, "P": folder / "p", "OUT": tmp_path / "out"}
+    with pytest.raises(error, match=message):
+        invoke(*(places.get(argument, argument) for argument in arguments))
+
+
+def test_transcribe_by_policy_says_what_ran(made, tmp_path):
+    from builders import tone, write_wav
+
+    folder, _, _ = made
+    audio = write_wav(tmp_path / "a.wav", tone(2.0, 1))
+    fields = json.loads(invoke("transcribe", audio, "--policy", folder / "p", "--format", "json"))
+    assert fields["route"]["ran"][0] == TINY.name
+    assert fields["route"]["executed_flops"] > 0
+    result = CliRunner().invoke(app, ["transcribe", str(audio), "--policy", str(folder / "p")])
+    assert "climbs above" in result.stderr
+    assert "climbs above" not in result.stdout

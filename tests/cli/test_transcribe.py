@@ -1,0 +1,88 @@
+"""Many recordings through the command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from allophone.models.transcriber import Transcriber
+from allophone.records import OperatingPoint
+from builders import tone, write_wav
+
+TINY = OperatingPoint(model="fake:tiny")
+
+
+def allophone(*arguments):
+    command = [sys.executable, "-m", "allophone", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    paths = [write_wav(folder / f"{seed}.wav", tone(1.0 + 0.5 * (seed % 3), seed)) for seed in range(6)]
+    (folder / "2.wav").write_bytes(b"no audio")
+    return paths
+
+
+@pytest.fixture(scope="module")
+def point(tmp_path_factory):
+    path = tmp_path_factory.mktemp("point") / "point.json"
+    path.write_text(json.dumps({"schema_version": 1, "point": TINY.model_dump()}))
+    return path
+
+
+@pytest.mark.parametrize("layout", [("--jobs", 1), ("--jobs", 3, "--batch-size", 4)])
+def test_many_recordings_come_in_order_and_are_summed_up(files, point, layout):
+    good = [path for path in files if path.name != "2.wav"]
+    said = [transcript.text for transcript in Transcriber(TINY).transcribe_many(good)]
+    done = allophone("transcribe", "--point", point, *files, *layout)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [f"{path}: {text}" for path, text in zip(good, said, strict=True)]
+    assert "2.wav" in done.stderr
+    assert "5 recordings, 7.0 s of audio in" in done.stderr  # 1 + 1.5 + 1 + 1.5 + 2
+    assert "times real time" in done.stderr
+    assert "1 of 6 recordings could not be transcribed" in done.stderr
+
+
+def test_what_is_written_is_passed_over_until_told_otherwise(files, point, tmp_path):
+    first = allophone("transcribe", "--point", point, *files[:2], "--out", tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "transcribing: 2 of 2" in first.stderr
+    (tmp_path / "0.txt").write_text("mine\n")
+    second = allophone("transcribe", "--point", point, files[0], files[1], files[3], "--out", tmp_path)
+    assert "1 recordings, 1.0 s" in second.stderr
+    assert "2 were there already (--overwrite does them again)" in second.stderr
+    assert (tmp_path / "0.txt").read_text() == "mine\n"
+    assert (tmp_path / "3.txt").read_text().strip()
+    third = allophone("transcribe", "--point", point, *files[:2], "--out", tmp_path, "--overwrite")
+    assert "2 recordings" in third.stderr
+    assert (tmp_path / "0.txt").read_text() != "mine\n"
+
+
+def test_two_recordings_of_one_name_are_not_written_over_each_other(files, point, tmp_path):
+    other = write_wav(tmp_path / "deep" / "0.wav", tone(1.0, 9))
+    done = allophone("transcribe", "--point", point, files[0], other, "--out", tmp_path / "texts")
+    assert done.returncode == 2
+    assert "would both be written to 0.txt" in done.stderr
+    assert not (tmp_path / "texts").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_ctrl_c_stops_soon_and_keeps_what_is_written(files, point, tmp_path):
+    lists = [write_wav(tmp_path / f"{seed}.wav", tone(29.0, seed % 20)) for seed in range(40)]
+    command = [sys.executable, "-m", "allophone", "transcribe", "--point", str(point), "--out", str(tmp_path / "texts")]
+    with subprocess.Popen([*command, *map(str, lists)], stderr=subprocess.DEVNULL) as running:
+        while running.poll() is None and not list((tmp_path / "texts").glob("*.txt")):
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        assert running.wait(timeout=30) == 130
+        assert time.monotonic() - started < 5
+    kept = list((tmp_path / "texts").glob("*.txt"))
+    assert 0 < len(kept) < 40
+    assert all(path.read_text().endswith("\n") for path in kept)

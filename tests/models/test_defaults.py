@@ -1,0 +1,10 @@
+from allophone.models.defaults import default_point
+from allophone.sweeps.plans import plan_points
+from allophone.sweeps.space import SearchSpace
+
+
+def test_measured_models_run_the_centre_of_a_sweep_and_others_full_context():
+    centre = plan_points(SearchSpace(model=("base",)), "star")[0]
+    assert default_point("base") == centre
+    assert centre.name == "base-fit+1tallg-s1-int8-b1"
+    assert default_point("large-v3").name == "large-v3-full-s1-int8-b1"

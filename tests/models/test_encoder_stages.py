@@ -1,0 +1,84 @@
+"""Stages against transformers' own forward, batches against single clips."""
+
+import numpy as np
+import pytest
+
+from allophone.errors import AudioError
+from allophone.models.encoder_stages import n_layers, run_front, run_layers, width
+from emotion_builders import FAMILIES, tiny_encoder
+
+torch = pytest.importorskip("torch")
+
+
+def clip(n_samples, seed=0):
+    return (0.1 * np.random.default_rng(seed).standard_normal(n_samples)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "whisper"])
+def test_states_are_those_of_transformers(name):
+    encoder, samples = tiny_encoder(name), clip(6400)
+    normal = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    with torch.no_grad():
+        theirs = encoder.module(torch.from_numpy(normal)[None], output_hidden_states=True)
+        hidden = run_front(encoder, samples)[None]
+        ours = [hidden, *run_layers(encoder, hidden, None)]
+    assert len(ours) == n_layers(encoder) + 1 == len(theirs.hidden_states)
+    for our, their in zip(ours[:-1], theirs.hidden_states[:-1], strict=True):
+        torch.testing.assert_close(our, their)
+    torch.testing.assert_close(ours[-1], theirs.last_hidden_state)
+
+
+def test_whisper_runs_the_clips_own_frames():
+    from allophone.audio.mel import log_mel
+    from allophone.models.torch_whisper import encode_windows
+
+    encoder, samples = tiny_encoder("whisper"), clip(5000)  # 15.6 audio tokens of 320 samples
+    with torch.no_grad():
+        hidden = run_front(encoder, samples)
+        assert hidden.shape == (16, width(encoder))
+        ours = run_layers(encoder, hidden[None], None)[-1]
+        theirs = encode_windows(encoder.module, torch.from_numpy(log_mel(samples, 32, 80))[None])
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_whisper_at_full_length_is_transformers_own_pass():
+    from allophone.audio.mel import log_mel
+
+    encoder, samples = tiny_encoder("whisper"), clip(30 * 16_000)
+    with torch.no_grad():
+        ours = run_layers(encoder, run_front(encoder, samples)[None], None)[-1]
+        theirs = encoder.module(torch.from_numpy(log_mel(samples, 3000, 80))[None]).last_hidden_state
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_clip_in_a_padded_batch_comes_out_as_alone(name):
+    encoder = tiny_encoder(name)
+    with torch.no_grad():
+        fronts = [run_front(encoder, clip(n, seed=n)) for n in (3200, 6400)]
+        tokens = [len(front) for front in fronts]
+        hidden = torch.nn.utils.rnn.pad_sequence(fronts, batch_first=True)
+        inside = torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]
+        together = run_layers(encoder, hidden, inside)
+        for place, front in enumerate(fronts):
+            alone = run_layers(encoder, front[None], None)
+            for joint, single in zip(together, alone, strict=True):
+                torch.testing.assert_close(joint[place, : tokens[place]], single[0], atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_layers_can_be_run_in_stretches(name):
+    encoder = tiny_encoder(name)
+    with torch.no_grad():
+        hidden = run_front(encoder, clip(6400))[None]
+        whole = run_layers(encoder, hidden, None)
+        below = run_layers(encoder, hidden, None, 0, 2)
+        above = run_layers(encoder, below[-1], None, 2)
+        assert run_layers(encoder, hidden, None, 3) == []
+    for ours, theirs in zip([*below, *above], whole, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_clip_without_an_audio_token_is_refused():
+    with pytest.raises(AudioError, match="100 samples is too short"):
+        run_front(tiny_encoder("wav2vec2"), clip(100))

@@ -1,0 +1,147 @@
+"""What is done about passes that went wrong, told by an engine that goes wrong on purpose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from allophone.audio.mel import context_frames
+from allophone.models.fake import FakeEngine
+from allophone.models.mending import decode_windows
+from allophone.models.passes import Reading, Window, encode_windows
+from allophone.records import OperatingPoint
+from builders import tone
+
+FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0, tail="last-1", guard=True)
+UNGUARDED = FIT.model_copy(update={"guard": False})
+PAUSE = np.zeros(16_000, np.float32)  # 1 s
+
+
+class Looping(FakeEngine):
+    """Runs into the text-token cap wherever a pass is on these frames, with more than so many seconds of sound."""
+
+    def __init__(self, frames, longest_s=0.0):
+        super().__init__("tiny")
+        self.frames, self.longest_s, self.encoded = frames, longest_s, []
+
+    def encode(self, mel):
+        self.encoded.append(mel.shape)
+        return super().encode(mel)
+
+    def decode_batch(self, encoded, **knobs):
+        decoded = super().decode_batch(encoded, **knobs)
+        if (encoded.shape[1] == 1500) != (self.frames == 3000):  # a fit has its own positions and one of the tail
+            return decoded
+        return [replace(one, truncated=True) if len(one.tokens) * 0.4 > self.longest_s else one for one in decoded]
+
+
+def window(samples, start_s=0.0):
+    return Window(samples, start_s, start_s + samples.size / 16_000)
+
+
+def run(engine, windows, point, frames=None, **reading):
+    frames = frames or max(context_frames(one.audio.size, point) for one in windows)
+    encoded = encode_windows(engine, windows, frames)
+    return decode_windows(engine, windows, encoded, point, ["en"] * len(windows), Reading(**reading))
+
+
+def test_only_the_rejected_windows_of_a_batch_run_again_and_together(speech):
+    short, long = tone(1.0, 1), [recording.samples for recording in speech[4:6]]
+    engine = Looping(frames=600, longest_s=1.5)
+    windows = [window(long[0]), window(short), window(long[1])]
+    (first,), (second,), (third,) = run(engine, windows, FIT)
+    assert [shape[0] for shape in engine.encoded if len(shape) == 3] == [3, 2]
+    assert engine.encoded[-1][-1] == first.frames == third.frames == 3000
+    assert second.rejected is None
+    for segment in (first, third):
+        assert segment.rejected.truncated
+        assert not segment.truncated
+        assert segment.rejected.frames < 3000
+        assert segment.tail_tokens == 0 < segment.rejected.tail_tokens
+
+
+def test_without_a_guard_a_pass_stays_as_it_is(speech):
+    engine = Looping(frames=600)
+    ((segment,),) = run(engine, [window(speech[0].samples)], UNGUARDED)
+    assert segment.truncated
+    assert segment.rejected is None
+    assert len(engine.encoded) == 1
+
+
+def test_points_share_the_full_context(speech):
+    engine, windows, whole = Looping(frames=600), [window(speech[0].samples)], {}
+    encoded = encode_windows(engine, windows, 600)
+    for stride in (1, 2):
+        point = FIT.model_copy(update={"token_stride": stride})
+        ((segment,),) = decode_windows(engine, windows, encoded, point, ["en"], Reading(), whole)
+        assert segment.frames == 3000
+        assert segment.encode_s == whole[(0,)].encode_s  # each is charged for it
+    assert len(engine.encoded) == 2
+
+
+def test_a_packed_window_that_went_wrong_is_cut_at_its_longest_pause(speech):
+    longer = np.concatenate([PAUSE, PAUSE])
+    parts = [speech[0].samples, PAUSE, speech[1].samples, longer, speech[2].samples]
+    audio = np.concatenate(parts)
+    engine = Looping(frames=3000, longest_s=audio.size / 16_000 - 1.5)
+    ((first, second),) = run(engine, [window(audio, start_s=100.0)], FIT, frames=3000)
+    assert first.rejected.truncated
+    assert (first.rejected.start_s, first.rejected.end_s) == (100.0, 100.0 + audio.size / 16_000)
+    assert (first.start_s, second.end_s) == (first.rejected.start_s, first.rejected.end_s)
+    assert first.end_s == second.start_s
+    silent_from = 100.0 + sum(part.size for part in parts[:3]) / 16_000
+    assert silent_from < first.end_s < silent_from + 2.0
+    assert second.rejected is None
+    assert not first.truncated
+    assert not second.truncated
+
+
+def test_a_full_window_without_a_pause_stays_as_it_is(speech):
+    engine = Looping(frames=3000)
+    ((segment,),) = run(engine, [window(speech[1].samples)], FIT, frames=3000)
+    assert segment.truncated
+    assert len(engine.encoded) == 1
+
+
+def test_speech_is_searched_only_where_a_pass_looks_wrong(speech, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("searched")
+
+    monkeypatch.setattr("allophone.models.mending.speech_spans", refuse)
+    ((segment,),) = run(FakeEngine("tiny"), [window(speech[0].samples)], FIT)
+    assert segment.text
+    with pytest.raises(AssertionError, match="searched"):
+        run(Looping(frames=600), [window(speech[0].samples)], FIT)
+
+
+def test_a_loop_on_what_is_no_speech_is_dropped_and_not_run_again():
+    engine = Looping(frames=600)
+    ((segment,),) = run(engine, [window(tone(4.0, 1))], FIT)
+    assert (segment.text, segment.tokens, segment.truncated, segment.rejected) == ("", (), True, None)
+    assert segment.token_count > 1
+    assert len(engine.encoded) == 1
+
+
+def test_parts_that_go_wrong_are_cut_again_and_everything_is_charged(speech):
+    audio = np.concatenate([part for one in speech[:4] for part in (one.samples, PAUSE)])
+    engine = Looping(frames=3000, longest_s=audio.size / 16_000 / 2 - 2)
+    (segments,) = run(engine, [window(audio)], FIT, frames=3000)
+    assert len(segments) >= 3
+    assert not any(segment.truncated for segment in segments)
+    rejected = [segment.rejected for segment in segments if segment.rejected is not None]
+    assert len(rejected) == len(segments) - 1  # a cut each
+    assert all(segment.truncated for segment in rejected)
+    edges = [edge for segment in segments for edge in (segment.start_s, segment.end_s)]
+    assert edges == sorted(edges)
+    assert (edges[0], edges[-1]) == (0.0, audio.size / 16_000)
+
+
+def test_the_better_of_two_bad_passes_stays(speech):
+    class Worse(Looping):
+        def decode_batch(self, encoded, **knobs):
+            decoded = super().decode_batch(encoded, **knobs)
+            return [replace(one, avg_logprob=-2.0 if encoded.shape[1] == 1500 else -1.5) for one in decoded]
+
+    ((segment,),) = run(Worse(frames=600, longest_s=99.0), [window(speech[0].samples)], FIT)
+    assert segment.frames < 3000 == segment.rejected.frames
+    assert (segment.avg_logprob, segment.rejected.avg_logprob) == (-1.5, -2.0)

@@ -1,0 +1,58 @@
+"""Runs of two or three points in which doubtful tokens tell of errors that the dearer point mends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from allophone.records import OperatingPoint
+from builders import write_run
+
+TINY = OperatingPoint(model="fake:tiny")
+BASE = OperatingPoint(model="fake:base")
+SMALL = OperatingPoint(model="fake:small")
+GFLOPS = {TINY: 10.0, BASE: 40.0, SMALL: 120.0}
+ENCODER_FRAMES = 200
+
+
+def write_routed(
+    folder: Path,
+    n: int = 120,
+    speakers: int = 12,
+    *,
+    points: tuple[OperatingPoint, ...] = (TINY, BASE),
+    seed: int = 0,
+    prefix: str = "s",
+    noise: float = 0.3,
+) -> Path:
+    """Ten-word utterances; a hard one has doubtful tokens and many errors; each point mends two thirds."""
+    rng = np.random.default_rng(seed)
+    hardness = rng.random(n) ** 2
+    rows: dict[OperatingPoint, list[dict[str, Any]]] = {}
+    for place, point in enumerate(points):
+        rows[point] = []
+        for index in range(n):
+            errors = int(np.clip(round(7 * hardness[index] / 3**place + noise * rng.normal()), 0, 10))
+            doubt = np.clip(0.02 + hardness[index] / 3**place + 0.05 * rng.normal(size=10), 0.001, 0.95)
+            duration = 2.0 + index % 5
+            rows[point].append(
+                {
+                    "speaker": f"{prefix}{index % speakers}",
+                    "duration_s": duration,
+                    "hits": 10 - errors,
+                    "substitutions": errors,
+                    "text_tokens": 10,
+                    "window_frames": [ENCODER_FRAMES],
+                    "token_logprobs": np.log(1 - doubt).tolist(),
+                    "token_entropies": doubt.tolist(),
+                    "avg_logprob": float(np.log(1 - doubt).mean()),
+                    "executed_flops": round(GFLOPS[point] * 1e9 * duration / 4),
+                    "latency_s": GFLOPS[point] / 100,
+                    "prepare_s": 0.01,
+                    "encode_s": GFLOPS[point] / 200,
+                    "decode_s": GFLOPS[point] / 200 - 0.01,
+                }
+            )
+    return write_run(folder, rows)

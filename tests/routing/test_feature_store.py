@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from allophone.errors import CorpusError
+from allophone.routing import feature_store
+from allophone.routing.feature_store import FEATURES_FOLDER, audio_views
+from allophone.routing.samples import read_route_samples
+from allophone.sweeps.run import sweep
+from allophone.sweeps.space import SearchSpace
+from builders import write_tones
+
+NAMES = ["fake:tiny", "fake:base"]
+
+
+@pytest.fixture
+def swept(tmp_path):
+    space = SearchSpace(model=tuple(NAMES), context=("full",), token_stride=(1,), beam_size=(1,))
+    manifest = write_tones(tmp_path / "c", n=6)
+    sweep(manifest, out=tmp_path / "r", space=space, plan="grid")
+    return manifest, tmp_path / "r"
+
+
+def test_statistics_are_computed_once_and_kept_beside_the_run(swept, monkeypatch):
+    _, run = swept
+    samples = read_route_samples([run], NAMES)
+    told = []
+    first = audio_views(samples, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (6, 6)
+    assert len(list((run / FEATURES_FOLDER).glob("*.npz"))) == 1
+    monkeypatch.setattr(feature_store, "encode_audio", None)  # would fail if asked again
+    again = audio_views(samples.take(np.array([4, 1])))
+    assert again[0].mel.tolist() == first[4].mel.tolist()
+    assert again[1].encoder.tolist() == first[1].encoder.tolist()
+    assert again[1].snr_db == pytest.approx(first[1].snr_db)
+
+
+def test_a_corpus_that_lost_an_utterance_is_named(swept):
+    manifest, run = swept
+    samples = read_route_samples([run], NAMES)
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(CorpusError, match=r"utterance 'u5' of .* is no longer in it"):
+        audio_views(samples)

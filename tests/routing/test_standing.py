@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from allophone.routing.curve import Outcome, replay
+from allophone.routing.routers import FixedRouter
+from allophone.routing.samples import read_route_samples
+from allophone.routing.standing import at_threshold, decision_accuracy
+from route_runs import BASE, TINY, write_routed
+
+
+def test_always_the_last_point_stands_at_its_own_numbers(unseen):
+    samples = read_route_samples([unseen], [TINY.name, BASE.name])
+    found = at_threshold(samples, FixedRouter(1), 0.0, n_replicates=100)
+    assert (found.flops_of_last, found.seconds_of_last, found.climbed) == (1, 1, 1)
+    assert (found.wer_over_last.low, found.wer_over_last.estimate, found.wer_over_last.high) == (0, 0, 0)
+    assert found.wer.estimate == samples.errors[1].sum() / samples.words.sum()
+    assert found.gflops.estimate == pytest.approx(replay(samples, FixedRouter(1), 0.0).flops.mean() / 1e9)
+
+
+def test_decisions_are_right_where_the_better_point_wrote(unseen):
+    samples = read_route_samples([unseen], [TINY.name, BASE.name])
+    better = (samples.errors[1] < samples.errors[0]).astype(np.intp)
+    nothing = np.zeros(120)
+    assert decision_accuracy(samples, Outcome(better, better, nothing, nothing, nothing)) == (1, 1)
+    wrong = 1 - better
+    right, right_all = decision_accuracy(samples, Outcome(wrong, wrong, nothing, nothing, nothing))
+    assert (right, right_all) == (0, 0)
+    always = np.ones(120, np.intp)
+    assert decision_accuracy(samples, Outcome(always, always, nothing, nothing, nothing))[1] == pytest.approx(
+        better.mean()
+    )
+
+
+def test_points_that_never_differ_leave_accuracy_undefined(tmp_path):
+    run = write_routed(tmp_path / "r", 20)
+    samples = read_route_samples([run], [TINY.name, BASE.name])
+    samples.errors[1] = samples.errors[0]
+    always = np.ones(20, np.intp)
+    assert np.isnan(decision_accuracy(samples, Outcome(always, always, np.ones(20), np.ones(20), np.ones(20)))[0])
