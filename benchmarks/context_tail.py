@@ -27,7 +27,9 @@ from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 CHOOSING = ("librispeech-train-clean-5", "grid-train-clean-5")
 REPORTING = ("librispeech-test-other", "speechocean762-test")
 TAILS = ("all", "every-4", "none")
-SPACE = SearchSpace(context=("full", "fit"), tail=TAILS, guard=(False,), token_stride=(1,), beam_size=(1,))
+SPACE = SearchSpace(
+    context=("full", "fit"), margin_s=(1,), floor_s=(0,), tail=TAILS, guard=(False,), token_stride=(1,), beam_size=(1,)
+)
 LOST_WORDS = 3  # a short pass failed when it has this many word errors more than full context
 COLUMNS = (
     *("model", "context", "WER %", "inserted", "against full", "failed passes", "GFLOPs", "of full %"),

@@ -143,6 +143,22 @@ def test_threads_and_replicas_are_chosen_by_the_model(monkeypatch):
     assert load_engine("tiny.en", "int8").replicas == 1
 
 
+@pytest.mark.parametrize("failure", ["nan", "error"])
+def test_a_model_without_a_silence_tail_is_told_from_its_folder(monkeypatch, speech, failure):
+    engine = load_engine("tiny.en", "int8", threads=1)
+    short = engine.encode(log_mel(speech[0].samples, 400, 80))
+
+    def encode(mel):
+        if failure == "error":
+            raise RuntimeError("position 1500 is out of range")
+        return ctranslate2.StorageView.from_array(np.full((1, 1500, 384), np.nan, np.float32))
+
+    monkeypatch.setattr(engine, "encode", encode)
+    assert engine.append_tail(short, range(0)) is short
+    with pytest.raises(WeightsError, match=r"model: its silence tail cannot be computed.*tail=none"):
+        engine.append_tail(short, range(200, 1500))
+
+
 def test_token_probabilities_average_to_the_score(tiny_en, encoded):
     decoded = tiny_en.decode(encoded, **GREEDY, confidence=True)
     assert len(decoded.token_logprobs) == len(decoded.token_entropies) == decoded.token_count

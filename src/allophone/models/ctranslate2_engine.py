@@ -120,11 +120,25 @@ class CTranslate2Engine:
 
         with self._silence_lock:
             if self._silence is None:
-                mel = log_mel(np.zeros(0, np.float32), TRAINED_FRAMES, self._dimensions.n_mels)
-                self._silence = host_array(self.encode(mel))
+                self._silence = self._encode_silence()
         windows = host_array(encoded)
         tail = self._silence[:, positions.start : positions.stop : positions.step]
         return storage_view(np.concatenate([windows, np.repeat(tail, len(windows), axis=0)], axis=1))
+
+    def _encode_silence(self) -> NDArray[np.float32]:
+        import numpy as np
+
+        mel = log_mel(np.zeros(0, np.float32), TRAINED_FRAMES, self._dimensions.n_mels)
+        try:
+            silence = host_array(self.encode(mel))
+            reason = "" if np.isfinite(silence).all() else "the encoder answers silence with values that are no numbers"
+        except (RuntimeError, ValueError) as error:  # such as fewer positions than 30 s take
+            reason = str(error)
+        if reason:
+            raise WeightsError(
+                f"{self._folder}: its silence tail cannot be computed: {reason}. Use tail=none, or context=full."
+            )
+        return silence
 
     def features(self, encoded: Any) -> NDArray[np.float32]:
         """Return the encoder's output as an array; see :class:`allophone.models.engine.Engine`."""
