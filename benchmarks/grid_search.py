@@ -22,6 +22,7 @@ SPACE = SearchSpace(
     margin_s=(1, 4),
     floor_s=(0,),
     tail=("all", "every-4", "none"),
+    guard=(False,),
     token_stride=(1, 2),
     speed=(1.0, 1.25),
     compute_type=("int8", "int16"),

@@ -9,6 +9,8 @@ SPACE = SearchSpace(
     context=("full", "fit"),
     margin_s=(1, 2, 4),
     floor_s=(0,),
+    tail=("none",),
+    guard=(False,),
     token_stride=(1, 2, 4),
     beam_size=(1, 5),
 )
@@ -44,13 +46,25 @@ def test_every_name_is_unique_and_a_file_name():
 
 
 def test_a_space_without_full_context_has_its_centre_at_the_first_margin():
-    space = SearchSpace(model=("base",), context=("fit",), margin_s=(2, 4), floor_s=(0, 10), token_stride=(1,))
+    plain = {"tail": ("none",), "guard": (False,), "token_stride": (1,)}
+    space = SearchSpace(model=("base",), context=("fit",), margin_s=(2, 4), floor_s=(0, 10), **plain)
     assert [point.name for point in plan_points(space, "star")] == [
         "base-fit+2-s1-int8-b1",
         "base-fit+2f10-s1-int8-b1",
         "base-fit+4-s1-int8-b1",
         "base-fit+4f10-s1-int8-b1",
         "base-fit+2-s1-int8-b5",
+    ]
+
+
+def test_tails_and_guards_are_combined_with_margins_in_a_fit_context_alone():
+    space = SearchSpace(model=("base",), tail=("all", "none"), guard=(True, False), token_stride=(1,), beam_size=(1,))
+    assert [point.name for point in plan_points(space, "star")] == [
+        "base-fit+1tallg-s1-int8-b1",
+        "base-fit+1tall-s1-int8-b1",
+        "base-fit+1g-s1-int8-b1",
+        "base-fit+1-s1-int8-b1",
+        "base-full-s1-int8-b1",
     ]
 
 

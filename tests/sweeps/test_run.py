@@ -13,7 +13,9 @@ from allophone.sweeps.space import SearchSpace
 from builders import write_tones
 
 FAKES = ["fake:tiny", "fake:small"]
-SPACE = SearchSpace(model=tuple(FAKES), token_stride=(1, 2), beam_size=(1,))  # 2 x (full, fit, stride 2) = 6 points
+SPACE = SearchSpace(  # 2 x (full, fit, stride 2) = 6 points
+    model=tuple(FAKES), context=("full", "fit"), token_stride=(1, 2), beam_size=(1,)
+)
 
 
 def query(folder, sql):
