@@ -16,11 +16,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from allophone.costs.executed import whisper_flops
+from allophone.costs.transcript import transcript_flops
 from allophone.models.ct2_format import whisper_dimensions_of
 from allophone.models.transcriber import load_point
 from allophone.models.weights import resolve_weights
-from allophone.records import OperatingPoint, Transcript
+from allophone.records import OperatingPoint
 from peer_engines import LANGUAGE, Answer, FasterWhisper, OpenAIWhisper, Transformers, WhisperCpp
 
 OURS = "allophone "
@@ -70,22 +70,10 @@ class Allophone:
 
     def __call__(self, samples: Any) -> Answer:
         told = self._transcriber.transcribe(samples)
-        return Answer(told.text, told.encode_s, self._flops(told))
+        return Answer(told.text, told.encode_s, transcript_flops(self._dimensions, told).total)
 
     def files(self, paths: Sequence[str]) -> list[str]:
         return [told.text for told in self._transcriber.transcribe_many(paths)]
-
-    def _flops(self, told: Transcript) -> int:
-        return whisper_flops(
-            self._dimensions,
-            window_frames=[passed.frames for passed in told.passes],
-            window_tail=[passed.tail_tokens for passed in told.passes],
-            window_tokens=[passed.token_count for passed in told.passes],
-            prompt_tokens=told.prompt_tokens,
-            token_stride=told.point.token_stride,
-            beam_size=told.point.beam_size,
-            no_speech_prob=True,
-        ).total
 
 
 _LEAN = {"temperature": 0.0, "without_timestamps": True, "condition_on_previous_text": False}

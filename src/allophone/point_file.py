@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from allophone.errors import UsageError
+from allophone.files import read_record
 from allophone.records import OperatingPoint
 
 __all__ = ["DECISION_FILE", "POINT_SCHEMA_VERSION", "PointFile", "read_point"]
@@ -48,19 +47,4 @@ def read_point(path: Path) -> PointFile:
     Raises:
         UsageError: The file is missing, not JSON, of another schema version, or has an impossible field.
     """
-    remedy = "'allophone recommend RUN --out point.json' makes one."
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}). {remedy}") from None
-    except ValueError as error:
-        raise UsageError(f"{path}: not valid JSON ({error}). {remedy}") from None
-    if not isinstance(fields, dict) or fields.get("schema_version") != POINT_SCHEMA_VERSION:
-        found = fields.get("schema_version") if isinstance(fields, dict) else None
-        raise UsageError(f"{path}: field 'schema_version' is {found}, expected {POINT_SCHEMA_VERSION}. {remedy}")
-    try:
-        return PointFile.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: field '{field}': {first['msg']}. {remedy}") from None
+    return read_record(path, PointFile, POINT_SCHEMA_VERSION, "'allophone recommend RUN --out point.json' makes one.")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+from allophone.models.encoder_config import Family, build_encoder
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
@@ -47,34 +48,11 @@ def speech_model() -> Callable[..., Any]:
     """A wav2vec 2.0, HuBERT or WavLM encoder with the given dimensions."""
 
     torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("transformers")
 
-    def model(dims: SpeechEncoderDimensions, family: str, *, device: str = "cpu") -> Any:
-        config_class, model_class = {
-            "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model),
-            "hubert": (transformers.HubertConfig, transformers.HubertModel),
-            "wavlm": (transformers.WavLMConfig, transformers.WavLMModel),
-        }[family]
-        buckets = {"num_buckets": dims.num_buckets} if family == "wavlm" else {}
-        config = config_class(
-            conv_dim=dims.conv_dim,
-            conv_kernel=dims.conv_kernel,
-            conv_stride=dims.conv_stride,
-            conv_bias=dims.conv_bias,
-            feat_extract_norm=dims.feat_extract_norm,
-            hidden_size=dims.hidden_size,
-            intermediate_size=dims.intermediate_size,
-            num_hidden_layers=dims.num_hidden_layers,
-            num_attention_heads=dims.num_attention_heads,
-            num_conv_pos_embeddings=dims.num_conv_pos_embeddings,
-            num_conv_pos_embedding_groups=dims.num_conv_pos_embedding_groups,
-            do_stable_layer_norm=dims.stable_layer_norm,
-            layerdrop=0.0,
-            attn_implementation="eager",
-            **buckets,
-        )
+    def model(dims: SpeechEncoderDimensions, family: Family, *, device: str = "cpu") -> Any:
         with torch.device(device):
-            return model_class(config).eval()
+            return build_encoder(dims, family, attention="eager")
 
     return model
 

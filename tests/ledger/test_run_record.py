@@ -3,7 +3,8 @@ import json
 import pytest
 
 from allophone.errors import LedgerError
-from allophone.ledger.run_record import RUN_FILE, machine_stamp, read_run, write_json
+from allophone.files import write_whole
+from allophone.ledger.run_record import RUN_FILE, machine_stamp, read_run
 from allophone.records import OperatingPoint
 from builders import run_record
 
@@ -12,7 +13,7 @@ POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2)
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
     record = run_record([POINT], 3)
-    write_json(tmp_path / RUN_FILE, record.model_dump_json())
+    write_whole(tmp_path / RUN_FILE, record.model_dump_json())
     assert read_run(tmp_path) == record
 
 
@@ -54,9 +55,9 @@ def test_the_stamp_names_processor_cores_and_the_packages_that_measure():
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "x.json"
-    write_json(target, "first")
+    write_whole(target, "first")
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError, match="cannot be written"):
-        write_json(tmp_path / "file" / "x.json", "second")
+        write_whole(tmp_path / "file" / "x.json", "second")
     assert target.read_text() == "first"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "x.json"]

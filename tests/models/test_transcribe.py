@@ -1,6 +1,7 @@
 """Recordings through the real tiny.en, and through the fake engine where only the bookkeeping counts."""
 
 import time
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -10,7 +11,7 @@ from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
 from allophone.measure.wer import count_word_errors
 from allophone.models.fake import FakeEngine
-from allophone.models.transcribe import transcribe_points
+from allophone.models.transcribe import encode_recording, transcribe_points
 from allophone.records import OperatingPoint
 from builders import tone
 
@@ -253,3 +254,27 @@ def test_words_begin_where_they_are_spoken(tiny_en, speech):
     start_of_second = (first.samples.size + silence.size) / 16_000
     assert words[said.index("opened")].start_s == pytest.approx(start_of_second + 0.54, abs=0.2)
     assert words[said.index("noon")].end_s < first.samples.size / 16_000 + 0.3
+
+
+def test_a_recording_that_is_encoded_already_is_only_decoded():
+    """What a guard runs again, at full context, is encoded all the same."""
+
+    class Looping(FakeEngine):
+        def decode_batch(self, encoded, **knobs):
+            short = encoded.shape[1] < 1500
+            return [replace(one, truncated=short) for one in super().decode_batch(encoded, **knobs)]
+
+    point = OperatingPoint(model="tiny", context="fit", margin_s=1)
+    engine, samples = FakeEngine("tiny"), tone(4.0, 1)
+    encoded = encode_recording(engine, samples, point)
+    (reference,) = transcribe_points(engine, samples, [point])
+    engine.encode = None  # would fail if called
+    (transcript,) = transcribe_points(engine, samples, [point], encoded=encoded)
+    assert transcript.text == reference.text
+    assert transcript.encode_s == sum(passed.encode_s for passed in encoded.passes)
+    assert transcript.prepare_s == encoded.cut_s + sum(passed.prepare_s for passed in encoded.passes)
+    engine, guarded = Looping("tiny"), point.model_copy(update={"guard": True})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("allophone.models.mending.speech_spans", lambda audio, longest_s: [(0, audio.size)])
+        (again,) = transcribe_points(engine, samples, [guarded], encoded=encode_recording(engine, samples, guarded))
+    assert [passed.frames for passed in again.passes] == [500, 3000]

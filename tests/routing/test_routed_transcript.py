@@ -2,11 +2,13 @@ import json
 from dataclasses import replace
 
 from allophone.costs.executed import whisper_flops
+from allophone.costs.transcript import transcript_flops
 from allophone.dimensions import whisper_dimensions
 from allophone.models.fake import FakeEngine
 from allophone.models.transcribe import transcribe_points
 from allophone.records import OperatingPoint
-from allophone.routing.routed_transcript import RoutedTranscript, transcript_flops
+from allophone.routing.routed_transcript import RoutedTranscript
+from allophone.routing.samples import point_dimensions
 from builders import tone
 
 POINT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1, token_stride=2)
@@ -27,9 +29,9 @@ def test_flops_are_those_of_every_pass():
         token_stride=2,
         no_speech_prob=True,
     ).total
-    assert transcript_flops(found) == once
+    assert transcript_flops(point_dimensions(found.point), found).total == once
     twice = replace(found, segments=(replace(segment, rejected=segment),))
-    assert transcript_flops(twice) == 2 * once
+    assert transcript_flops(point_dimensions(twice.point), twice).total == 2 * once
 
 
 def test_it_says_in_words_and_in_data_what_was_done():

@@ -6,8 +6,6 @@ import pytest
 
 from allophone.audio.decode import load_audio
 from allophone.errors import AudioError, UsageError, WeightsError
-from allophone.models.fake import FakeEngine
-from allophone.routing.audio_features import mel_digest
 from allophone.routing.calibration import policy_samples
 from allophone.routing.curve import replay
 from allophone.routing.network import Network, Scaling, export_network
@@ -15,7 +13,7 @@ from allophone.routing.policy_file import POLICY_FILE, read_policy, write_policy
 from allophone.routing.reading import READING_FEATURES
 from allophone.routing.regression import Candidate
 from allophone.routing.training import train_policy
-from allophone.routing.transcriber import _Encoded, load_policy
+from allophone.routing.transcriber import load_policy
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import tone, write_tones
@@ -153,15 +151,3 @@ def test_real_models_do_what_their_replay_says(real_speech, tmp_path):
         assert found.executed_flops == outcome.flops[place]
         assert found.transcript.point == samples.points[outcome.kept[place]]
         assert found.text == samples.readings[outcome.kept[place]][place].text
-
-
-def test_a_window_that_the_decider_did_not_encode_is_encoded():
-    """A guard runs a window again at full context, between windows that were encoded for the decision."""
-    engine = FakeEngine("tiny")
-    seen, other = np.zeros((80, 4), np.float32), np.ones((80, 6), np.float32)
-    kept = engine.encode(seen)
-    encoded = _Encoded(engine, {mel_digest(seen): kept})
-    assert encoded.encode(seen) is kept
-    np.testing.assert_array_equal(encoded.encode(other), engine.encode(other))
-    assert encoded.encode(seen) is kept
-    assert encoded.dimensions is engine.dimensions

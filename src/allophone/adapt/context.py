@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from math import cos, isfinite, pi
 from pathlib import Path
 from time import monotonic
@@ -21,6 +20,7 @@ from allophone.adapt.context_settings import ContextSettings, claim_folder, pars
 from allophone.adapt.distillation import Lesson, Prompt, distil, read_prompt, teach
 from allophone.audio.corpus import open_corpus
 from allophone.errors import AllophoneError, MissingExtraError, UsageError
+from allophone.files import file_sha256
 from allophone.models.engine import Engine, load_engine
 from allophone.models.torch_whisper import load_torch_whisper, save_ct2_whisper
 from allophone.models.weights import resolve_weights
@@ -101,7 +101,7 @@ def adapt_context(
     settings = parse_settings(
         {
             "model": model,
-            "source_sha256": _digest(weights.folder / "model.bin"),
+            "source_sha256": file_sha256(weights.folder / "model.bin"),
             "corpus_fingerprint": summary.fingerprint,
             "margin_s": margin_s,
             "tail": tail,
@@ -228,11 +228,3 @@ def _on_device(model: Any, device: str) -> Any:
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         reason = str(error).partition("\n")[0]
         raise UsageError(f"device '{device}' cannot be used here ({reason}). Use cpu.") from None
-
-
-def _digest(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from allophone.adapt.context_checkpoint import Validation
 from allophone.adapt.context_settings import ContextSettings
 from allophone.errors import LedgerError
-from allophone.ledger.run_record import MachineStamp, machine_stamp, write_json
+from allophone.files import write_whole
+from allophone.ledger.run_record import MachineStamp, machine_stamp
 
 __all__ = ["CARD_FILE", "ContextCard", "make_card", "read_card", "write_card"]
 
@@ -80,8 +81,8 @@ def write_card(folder: Path, card: ContextCard) -> None:
         LedgerError: The folder cannot be written.
     """
     fields = card.model_dump() | {"validations": [asdict(validation) for validation in card.validations]}
-    write_json(folder / CARD_FILE, json.dumps(fields, indent=1) + "\n")
-    write_json(folder / "README.md", _readme(card))
+    write_whole(folder / CARD_FILE, json.dumps(fields, indent=1) + "\n")
+    write_whole(folder / "README.md", _readme(card))
 
 
 def read_card(folder: Path) -> ContextCard:

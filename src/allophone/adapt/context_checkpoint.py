@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from allophone.adapt.checkpoint_file import load_fields, save_fields
 from allophone.errors import LedgerError
 
 __all__ = ["Checkpoint", "Validation", "load_checkpoint", "save_checkpoint"]
@@ -50,19 +50,7 @@ def save_checkpoint(path: Path, state: Checkpoint, encoder: Any, optimizer: Any)
     Raises:
         LedgerError: The folder cannot be written.
     """
-    import torch
-
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(
-            {"state": asdict(state), "encoder": encoder.state_dict(), "optimizer": optimizer.state_dict()}, partial
-        )
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise LedgerError(f"{path}: cannot be written ({error}). Free some room; the same command continues.") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    save_fields(path, {"state": asdict(state), "encoder": encoder.state_dict(), "optimizer": optimizer.state_dict()})
 
 
 def load_checkpoint(path: Path, encoder: Any, optimizer: Any) -> Checkpoint:
@@ -71,17 +59,15 @@ def load_checkpoint(path: Path, encoder: Any, optimizer: Any) -> Checkpoint:
     Raises:
         LedgerError: It is damaged.
     """
-    import torch
-
-    if not path.is_file():
+    fields = load_fields(path)
+    if fields is None:
         return Checkpoint()
     try:
-        fields = torch.load(path, map_location="cpu", weights_only=True)
         encoder.load_state_dict(fields["encoder"])
         optimizer.load_state_dict(fields["optimizer"])
         state = fields["state"]
         state["validations"] = [Validation(**validation) for validation in state["validations"]]
         return Checkpoint(**state)
-    except Exception as error:  # unpickling damaged bytes raises nearly anything
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # a file of another kind, or of another model
         reason = str(error).partition("\n")[0]
         raise LedgerError(f"{path}: cannot be read ({reason}). Remove it to begin again.") from None

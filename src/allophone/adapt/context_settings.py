@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from allophone.dimensions import TRAINED_CONTEXT_S
 from allophone.errors import LedgerError, UsageError
-from allophone.ledger.run_record import write_json
+from allophone.files import write_whole
 
 __all__ = ["SETTINGS_FILE", "ContextSettings", "claim_folder", "parse_settings"]
 
@@ -63,7 +63,7 @@ def claim_folder(folder: Path, settings: ContextSettings) -> None:
     if not path.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise LedgerError(f"{folder}: is not empty and holds no {SETTINGS_FILE}. Choose another folder.")
-        write_json(path, settings.model_dump_json(indent=1) + "\n")
+        write_whole(path, settings.model_dump_json(indent=1) + "\n")
         return
     try:
         found = ContextSettings.model_validate_json(path.read_text(encoding="utf-8"))

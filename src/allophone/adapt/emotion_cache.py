@@ -23,7 +23,7 @@ from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_states import pad_clips
 from allophone.audio.cache import cache_folder
 from allophone.errors import AudioError, CorpusError, SpaceError, UsageError
-from allophone.ledger.run_record import write_json
+from allophone.files import write_whole
 from allophone.models.encoder_stages import n_layers, width
 from allophone.records import Utterance
 
@@ -135,7 +135,7 @@ class CachedStates:
                     offsets.append(offsets[-1] + tokens)
                     self._report(0.5 * (row + 1) / len(utterances))
             partial.replace(self._path(0))
-            write_json(index, json.dumps({"offsets": offsets, "samples": samples, "failures": failures}))
+            write_whole(index, json.dumps({"offsets": offsets, "samples": samples, "failures": failures}))
         found = json.loads(index.read_text(encoding="utf-8"))
         self._offsets: list[int] = found["offsets"]
         self._samples: list[int] = found["samples"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from allophone.errors import LedgerError, UsageError
+from allophone.adapt.checkpoint_file import load_fields, save_fields
+from allophone.errors import UsageError
 
 __all__ = ["CHECKPOINT", "Epoch", "Progress", "read_checkpoint", "write_checkpoint"]
 
@@ -72,8 +72,6 @@ def write_checkpoint(path: Path, key: str, progress: Progress, last: dict[str, A
     Raises:
         LedgerError: The folder cannot be written.
     """
-    import torch
-
     fields = {
         "key": key,
         "epochs": [asdict(epoch) for epoch in progress.epochs],
@@ -84,13 +82,7 @@ def write_checkpoint(path: Path, key: str, progress: Progress, last: dict[str, A
         "last": last,
         "optimizer": optimizer,
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(fields, partial)
-        partial.replace(path)
-    except OSError as error:
-        raise LedgerError(f"{path}: cannot be written: {error.strerror}. Free or choose another folder.") from None
+    save_fields(path, fields)
 
 
 def read_checkpoint(path: Path, key: str) -> tuple[Progress, dict[str, Any], dict[str, Any]] | None:
@@ -100,16 +92,9 @@ def read_checkpoint(path: Path, key: str) -> tuple[Progress, dict[str, Any], dic
         LedgerError: The file is damaged.
         UsageError: It belongs to another job.
     """
-    import pickle
-
-    import torch
-
-    if not path.is_file():
+    fields = load_fields(path)
+    if fields is None:
         return None
-    try:
-        fields = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise LedgerError(f"{path}: damaged checkpoint ({error}). Delete it to train anew.") from None
     if fields["key"] != key:
         raise UsageError(
             f"{path}: belongs to another setting, recipe, corpus, split or base model. Give another folder, or delete "

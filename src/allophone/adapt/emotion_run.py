@@ -32,7 +32,8 @@ from allophone.audio.corpus import Corpus
 from allophone.audio.labels import labelled_utterances
 from allophone.audio.splits import SplitFile
 from allophone.errors import CorpusError
-from allophone.ledger.run_record import machine_stamp, write_json
+from allophone.files import write_whole
+from allophone.ledger.run_record import machine_stamp
 from allophone.measure.emotion import Recognition
 from allophone.measure.temperature import fit_temperature, posteriors
 from allophone.models.speech_encoders import SpeechEncoder, load_speech_encoder
@@ -172,7 +173,7 @@ def run_setting(
         machine=machine_stamp(),
     )
     if out is not None:
-        write_json(out / RECORD, record.model_dump_json(indent=1) + "\n")
+        write_whole(out / RECORD, record.model_dump_json(indent=1) + "\n")
     return EmotionRun(record, rows, model)
 
 
@@ -207,5 +208,5 @@ def _settle_precision(encoder: SpeechEncoder, precision: Precision | Literal["au
         return "bfloat16" if noted.read_text(encoding="utf-8").strip() == "bfloat16" else "float32"
     found = faster_precision(encoder)
     if noted is not None:
-        write_json(noted, found + "\n")
+        write_whole(noted, found + "\n")
     return found

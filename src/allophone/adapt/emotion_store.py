@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_setting import EmotionSetting, Precision
-from allophone.errors import LedgerError, UsageError, WeightsError
-from allophone.ledger.run_record import write_json
+from allophone.errors import LedgerError, WeightsError
+from allophone.files import read_record, write_whole
 from allophone.models.encoder_config import quiet_transformers
 from allophone.models.speech_encoders import load_speech_encoder
 
@@ -90,7 +90,7 @@ def save_emotion_model(folder: Path, model: EmotionModel, labels: tuple[str, ...
             model.peft_model.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
     except OSError as error:
         raise LedgerError(f"{folder}: cannot be written: {error.strerror}. Free or choose another folder.") from None
-    write_json(folder / CARD, card.model_dump_json(indent=1) + "\n")
+    write_whole(folder / CARD, card.model_dump_json(indent=1) + "\n")
     return card
 
 
@@ -161,7 +161,7 @@ def export_merged(folder: Path, out: Path, *, base: str | None = None) -> None:
                 "do_normalize": encoder.normalize,
                 "sampling_rate": 16_000,
             }
-            write_json(out / "preprocessor_config.json", json.dumps(fields, indent=1) + "\n")
+            write_whole(out / "preprocessor_config.json", json.dumps(fields, indent=1) + "\n")
     except OSError as error:
         raise LedgerError(f"{out}: cannot be written: {error.strerror}. Free or choose another folder.") from None
 
@@ -178,26 +178,8 @@ def _load_adapter(model: EmotionModel, state: dict[str, Any]) -> None:
 
 
 def _read_card(folder: Path) -> EmotionCard:
-    path = folder / CARD
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read ({error.strerror}). Give a folder that 'allophone adapt emotion' wrote."
-        ) from None
-    except ValueError as error:
-        raise LedgerError(f"{path}: not valid JSON ({error}). Train or copy the model again.") from None
-    found = fields.get("schema_version") if isinstance(fields, dict) else None
-    if found != SCHEMA_VERSION:
-        raise LedgerError(
-            f"{path}: field 'schema_version' is {found}, this allophone reads {SCHEMA_VERSION}. Train the model again."
-        )
-    try:
-        return EmotionCard.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise LedgerError(f"{path}: field '{field}': {first['msg']}. Train or copy the model again.") from None
+    remedy = "Give a folder that 'allophone adapt emotion' wrote, or train the model again."
+    return read_record(folder / CARD, EmotionCard, SCHEMA_VERSION, remedy, error=LedgerError)
 
 
 def _plain(name: str) -> str:

@@ -18,6 +18,7 @@ from allophone.audio.corpus import Corpus
 from allophone.audio.labels import labelled_utterances, labels_of
 from allophone.audio.stratify import deal_speakers, speakers_of
 from allophone.errors import CorpusError, UsageError
+from allophone.files import first_problem
 from allophone.records import Utterance
 
 __all__ = ["PARTS", "Part", "Split", "SplitFile", "fixed_split", "make_folds", "read_splits", "write_splits"]
@@ -164,9 +165,7 @@ def read_splits(path: Path, corpus: Corpus | None = None) -> SplitFile:
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror}). Name a split file.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise CorpusError(f"{path}: field '{field}': {first['msg']}. Restore the file or make a new split.") from None
+        raise CorpusError(f"{path}: {first_problem(error)}. Restore the file or make a new split.") from None
     if splits.schema_version != SCHEMA_VERSION:
         raise CorpusError(
             f"{path}: field 'schema_version' is {splits.schema_version}, this allophone reads {SCHEMA_VERSION}. "

@@ -53,7 +53,7 @@ def emotion(
     from allophone.adapt.emotion_summary import summarise_rows
     from allophone.audio.corpus import open_corpus
     from allophone.errors import UsageError
-    from allophone.ledger.run_record import write_json
+    from allophone.files import write_whole
 
     if precision not in ("auto", "float32", "bfloat16"):
         raise UsageError(f"--precision '{precision}': write float32, bfloat16 or auto.")
@@ -105,7 +105,7 @@ def emotion(
         typer.echo(f"allophone: stopped; finished epochs are kept in {out}. The same command continues.", err=True)
         raise typer.Exit(130) from None
     summary = summarise_rows(run.rows, splits.labels)
-    write_json(out / "summary.json", summary.model_dump_json(indent=1) + "\n")
+    write_whole(out / "summary.json", summary.model_dump_json(indent=1) + "\n")
     if merged is not None:
         export_merged(out, merged)
     if as_json:

@@ -136,14 +136,14 @@ def evaluate(
 ) -> None:
     """Replay a policy on runs beside chance, oracle, weak baselines and static points."""
     from allophone.cli.show import print_table
-    from allophone.ledger.run_record import write_json
+    from allophone.files import write_whole
     from allophone.report.routing import evaluation_html, evaluation_tables
     from allophone.routing.evaluation import evaluate_policy
 
     found = evaluate_policy(policy, runs)
     if out is not None:
-        write_json(out / "evaluation.json", found.to_json() + "\n")
-        write_json(out / "evaluation.html", evaluation_html(found))
+        write_whole(out / "evaluation.json", found.to_json() + "\n")
+        write_whole(out / "evaluation.html", evaluation_html(found))
     if as_json:
         typer.echo(found.to_json())
         return

@@ -156,6 +156,6 @@ def _shown(found: Transcript | RoutedTranscript, style: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    from allophone.ledger.run_record import write_json
+    from allophone.files import write_whole
 
-    write_json(path, text + "\n")
+    write_whole(path, text + "\n")

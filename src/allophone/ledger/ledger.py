@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from allophone.errors import LedgerError
-from allophone.ledger.run_record import RUN_FILE, RunRecord, read_run, write_json
+from allophone.files import write_whole
+from allophone.ledger.run_record import RUN_FILE, RunRecord, read_run
 from allophone.records import Measurement
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Ledger:
         except OSError as error:
             raise self._unwritable(error) from None
         try:
-            write_json(folder / RUN_FILE, run.model_dump_json(indent=1))
+            write_whole(folder / RUN_FILE, run.model_dump_json(indent=1))
             for point in run.points:
                 done = self._recover(point.name)
                 self._done[point.name] = done

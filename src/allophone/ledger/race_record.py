@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from allophone.errors import LedgerError
-from allophone.ledger.run_record import write_json
+from allophone.files import write_whole
 
 __all__ = ["RACE_FILE", "Elimination", "race_ended", "read_race", "write_race"]
 
@@ -44,7 +44,7 @@ def write_race(folder: Path, looks_done: int, eliminated: list[Elimination], *, 
         LedgerError: The folder cannot be written.
     """
     fields = {"looks_done": looks_done, "ended": ended, "eliminated": [asdict(item) for item in eliminated]}
-    write_json(folder / RACE_FILE, json.dumps(fields, indent=1) + "\n")
+    write_whole(folder / RACE_FILE, json.dumps(fields, indent=1) + "\n")
 
 
 def race_ended(folder: Path) -> bool:

@@ -12,9 +12,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from allophone.errors import LedgerError
+from allophone.files import first_problem
 from allophone.records import OperatingPoint
 
-__all__ = ["RUN_FILE", "SCHEMA_VERSION", "MachineStamp", "RunRecord", "machine_stamp", "read_run", "write_json"]
+__all__ = ["RUN_FILE", "SCHEMA_VERSION", "MachineStamp", "RunRecord", "machine_stamp", "read_run"]
 
 SCHEMA_VERSION = 2
 RUN_FILE = "run.json"
@@ -128,24 +129,7 @@ def read_run(folder: Path) -> RunRecord:
     try:
         return RunRecord.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise LedgerError(f"{path}: field '{field}': {first['msg']}. Restore it, or sweep into a new folder.") from None
-
-
-def write_json(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        LedgerError: The folder cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise LedgerError(f"{path}: cannot be written: {error.strerror}. Free or choose another folder.") from None
+        raise LedgerError(f"{path}: {first_problem(error)}. Restore it, or sweep into a new folder.") from None
 
 
 def _processor() -> str:

@@ -12,7 +12,7 @@ from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.ctranslate2_arrays import every_nth, host_array, read_step, storage_view
-from allophone.models.engine import Decoded
+from allophone.models.engine import Decoded, Engine
 from allophone.models.threads import choose_replicas, choose_threads
 from allophone.models.weights import Weights
 from allophone.models.word_times import group_words
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CTranslate2Engine"]
 
 
-class CTranslate2Engine:
+class CTranslate2Engine(Engine):
     """One CTranslate2 Whisper model, loaded; any number of Python threads may use it at once.
 
     Args:
@@ -144,27 +144,6 @@ class CTranslate2Engine:
         """Return the encoder's output as an array; see :class:`allophone.models.engine.Engine`."""
         features: NDArray[np.float32] = host_array(encoded)[0].astype("float32")
         return features
-
-    def decode(
-        self,
-        encoded: Any,
-        *,
-        token_stride: int,
-        beam_size: int,
-        max_tokens: int,
-        language: str,
-        confidence: bool = False,
-    ) -> Decoded:
-        """Decode one encoded window; see :class:`allophone.models.engine.Engine`."""
-        (decoded,) = self.decode_batch(
-            encoded,
-            token_stride=token_stride,
-            beam_size=beam_size,
-            max_tokens=max_tokens,
-            languages=[language],
-            confidence=confidence,
-        )
-        return decoded
 
     def decode_batch(
         self,

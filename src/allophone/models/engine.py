@@ -96,7 +96,7 @@ class Engine(Protocol):
         language: str,
         confidence: bool = False,
     ) -> Decoded:
-        """Decode one encoded window.
+        """Decode one encoded window: a batch of one.
 
         Args:
             encoded: What :meth:`encode` or :meth:`append_tail` returned; it is not changed and can be decoded again.
@@ -106,7 +106,15 @@ class Engine(Protocol):
             language: Language code for the prompt; English-only models ignore it.
             confidence: Whether to read each token's log-probability and entropy; with beams they stay empty.
         """
-        ...
+        (decoded,) = self.decode_batch(
+            encoded,
+            token_stride=token_stride,
+            beam_size=beam_size,
+            max_tokens=max_tokens,
+            languages=[language],
+            confidence=confidence,
+        )
+        return decoded
 
     def decode_batch(
         self,
@@ -118,7 +126,7 @@ class Engine(Protocol):
         languages: Sequence[str],
         confidence: bool = False,
     ) -> list[Decoded]:
-        """Decode a batch of encoded windows together; a batch of one is :meth:`decode`.
+        """Decode a batch of encoded windows together.
 
         Args:
             encoded: What :meth:`encode` or :meth:`append_tail` returned for ``n_windows`` windows.

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from allophone.dimensions import AUDIO_TOKEN_S, WHISPER_MODELS, WhisperDimensions, whisper_dimensions
-from allophone.models.engine import Decoded
+from allophone.models.engine import Decoded, Engine
 from allophone.records import Word
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _WORDS = (
 _SECONDS_PER_WORD = 0.4
 
 
-class FakeEngine:
+class FakeEngine(Engine):
     """Reads "words" off the loudness of the log-mel, and mishears some of them.
 
     Bigger models mishear fewer words, a coarser stride more; which ones depends on the audio alone. ``perfect=True``
@@ -75,27 +75,6 @@ class FakeEngine:
         """Return the loudness of each audio token as its only feature: shape ``(n_audio_tokens, 1)``."""
         features: NDArray[np.float32] = encoded[0][:, None]
         return features
-
-    def decode(
-        self,
-        encoded: Any,
-        *,
-        token_stride: int,
-        beam_size: int,
-        max_tokens: int,
-        language: str,
-        confidence: bool = False,
-    ) -> Decoded:
-        """Return one word for every 0.4 s of sound; silence is the quietest value of the window."""
-        (decoded,) = self.decode_batch(
-            encoded,
-            token_stride=token_stride,
-            beam_size=beam_size,
-            max_tokens=max_tokens,
-            languages=[language],
-            confidence=confidence,
-        )
-        return decoded
 
     def decode_batch(
         self,

@@ -48,12 +48,14 @@ class EncodedWindows:
     """What the engine made of some windows together.
 
     Args:
+        mels: Each window's log-mel, shape ``(n_mels, frames)``.
         output: The engine's own form.
         frames: Log-mel frames that each window ran on.
         prepare_s: Seconds of each window's log-mel.
         encode_s: Seconds of each window in the encoder: its share of the frames that ran.
     """
 
+    mels: tuple[NDArray[np.float32], ...]
     output: Any
     frames: int
     prepare_s: float
@@ -75,7 +77,9 @@ def encode_windows(engine: Engine, windows: Sequence[Window], frames: int) -> En
     prepared = perf_counter()
     output = engine.encode(np.stack(mels) if len(mels) > 1 else mels[0])
     encoded = perf_counter()
-    return EncodedWindows(output, frames, (prepared - started) / len(mels), (encoded - prepared) / len(mels))
+    return EncodedWindows(
+        tuple(mels), output, frames, (prepared - started) / len(mels), (encoded - prepared) / len(mels)
+    )
 
 
 def decode_pass(

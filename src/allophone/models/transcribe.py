@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AUTO_LANGUAGE", "cut_windows", "join_segments", "transcribe_points", "with_detection"]
+__all__ = [
+    "AUTO_LANGUAGE",
+    "EncodedRecording",
+    "cut_windows",
+    "encode_recording",
+    "join_segments",
+    "transcribe_points",
+    "with_detection",
+]
 
 AUTO_LANGUAGE = "auto"
 
@@ -33,6 +41,7 @@ def transcribe_points(
     language: str = "en",
     words: bool = False,
     confidence: bool = False,
+    encoded: EncodedRecording | None = None,
     peak_memory: Callable[[], int | None] | None = None,
 ) -> list[Transcript]:
     """Transcribe one recording at several points, encoding each window once.
@@ -49,6 +58,8 @@ def transcribe_points(
         language: Language code of the prompt, or ``auto`` to let the model tell from the first window.
         words: Whether to find each word's place in time; the time that takes counts as decoding.
         confidence: Whether to read each token's log-probability and entropy (greedy points only).
+        encoded: The recording's windows where they are encoded already, by :func:`encode_recording` at such a point;
+            then only the decoder runs.
         peak_memory: Returns the peak resident bytes since it was last called; None leaves the field empty.
 
     Returns:
@@ -63,29 +74,61 @@ def transcribe_points(
         raise ValueError("these points do not share an encoder pass")
     watch = peak_memory or (lambda: None)
     watch()
-    windows, prepare_s = cut_windows(samples, shared)
+    windows, prepare_s = cut_windows(samples, shared) if encoded is None else (encoded.windows, encoded.cut_s)
     segments: list[list[Segment]] = [[] for _ in points]
     peaks: list[int] = [0 for _ in points]
     shared_peak = watch() or 0
-    for window in windows:
-        encoded = encode_windows(engine, [window], context_frames(window.audio.size, shared))
-        prepare_s += encoded.prepare_s
+    for place, window in enumerate(windows):
+        passed = encoded.passes[place] if encoded is not None else encode_window(engine, window, shared)
+        prepare_s += passed.prepare_s
         shared_peak = max(shared_peak, watch() or 0)
         detect_s = 0.0
         if language == AUTO_LANGUAGE:
             started = perf_counter()
-            language = engine.detect_language(encoded.output)
+            language = engine.detect_language(passed.output)
             detect_s = perf_counter() - started
         whole: dict[tuple[int, ...], EncodedWindows] = {}
         for index, point in enumerate(points):
             reading = Reading(words=words, confidence=confidence)
-            (found,) = decode_windows(engine, [window], encoded, point, [language], reading, whole)
+            (found,) = decode_windows(engine, [window], passed, point, [language], reading, whole)
             peaks[index] = max(peaks[index], watch() or 0)
             segments[index] += with_detection(found, detect_s)
     return [
         join_segments(engine, point, parts, samples.size, prepare_s, language, max(shared_peak, peak) or None)
         for point, parts, peak in zip(points, segments, peaks, strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedRecording:
+    """One recording through the encoder.
+
+    Args:
+        windows: In order.
+        passes: One a window.
+        cut_s: Seconds of time compression and of cutting it into windows.
+    """
+
+    windows: list[Window]
+    passes: list[EncodedWindows]
+    cut_s: float
+
+
+def encode_recording(engine: Engine, samples: NDArray[np.float32], point: OperatingPoint) -> EncodedRecording:
+    """Encode all windows of a recording, to look at before decoding; memory holds all of them.
+
+    Args:
+        engine: A loaded model, the point's own.
+        samples: Shape ``(n_samples,)``, 16 kHz mono.
+        point: Its ``encode_key`` says how.
+    """
+    windows, cut_s = cut_windows(samples, point)
+    return EncodedRecording(windows, [encode_window(engine, window, point) for window in windows], cut_s)
+
+
+def encode_window(engine: Engine, window: Window, point: OperatingPoint) -> EncodedWindows:
+    """Encode one window on the frames that the point gives it."""
+    return encode_windows(engine, [window], context_frames(window.audio.size, point))
 
 
 def cut_windows(samples: NDArray[np.float32], point: OperatingPoint) -> tuple[list[Window], float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Transcriber", "load_point"]
+__all__ = ["Transcriber", "load_point", "read_samples"]
 
 _GPU_BATCH = 16
 
@@ -86,7 +86,7 @@ class Transcriber:
         on_gpu = self._engine.device == "cuda"
         return transcribe_stream(
             self._engine,
-            (_loader(recording) for recording in audio),
+            (partial(read_samples, recording) for recording in audio),
             self.point,
             language=self._language,
             words=words,
@@ -95,16 +95,19 @@ class Transcriber:
         )
 
 
-def _loader(audio: str | Path | NDArray[np.float32]) -> Callable[[], NDArray[np.float32]]:
-    return partial(load_audio, Path(audio)) if isinstance(audio, str | Path) else partial(_checked, audio)
+def read_samples(audio: str | Path | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a recording's samples, shape ``(n_samples,)``, 16 kHz, float32, from a file or an array.
 
-
-def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    if samples.ndim != 1 or samples.dtype.kind != "f":
+    Raises:
+        AudioError: The file cannot be decoded, or the array is not one row of floating-point samples.
+    """
+    if isinstance(audio, str | Path):
+        return load_audio(Path(audio))
+    if audio.ndim != 1 or audio.dtype.kind != "f":
         raise AudioError(
-            f"samples of shape {samples.shape} and type {samples.dtype}: give one row of floats in [-1, 1] at 16 kHz."
+            f"samples of shape {audio.shape} and type {audio.dtype}: give one row of floats in [-1, 1] at 16 kHz."
         )
-    return samples.astype("float32", copy=False)
+    return audio.astype("float32", copy=False)
 
 
 def load_point(

@@ -14,6 +14,7 @@ from typing import Literal
 from allophone.audio.cache import cache_folder
 from allophone.dimensions import WHISPER_MODELS, WhisperDimensions, whisper_dimensions
 from allophone.errors import UnknownModelError, WeightsError
+from allophone.files import file_sha256
 from allophone.models.ct2_format import whisper_dimensions_of
 
 __all__ = ["WEIGHT_PACKAGES", "WeightPackage", "Weights", "locate_weights", "resolve_weights"]
@@ -186,12 +187,7 @@ def _is_intact(parts: list[Path], digest: str) -> bool:
     seal = cache_folder() / "verified" / f"{digest[:16]}-{sha256(stamp.encode()).hexdigest()[:16]}"
     if seal.is_file():
         return True
-    found = sha256()
-    for part in parts:
-        with part.open("rb") as file:
-            while block := file.read(1 << 20):
-                found.update(block)
-    if found.hexdigest() != digest:
+    if file_sha256(*parts) != digest:
         return False
     with suppress(OSError):  # a read-only cache only costs the hashing
         seal.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
+from allophone.files import write_whole
 from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.recommend import recommend
 from allophone.frontier.summary import RunSummary, summarise_run
-from allophone.ledger.run_record import write_json
 from allophone.point_file import DECISION_FILE, PointFile
 from allophone.routing.as_points import add_policies
 
@@ -67,6 +67,6 @@ def save_decision(run: Path, decision: PointFile, out: Path | None = None) -> No
         LedgerError: A folder cannot be written.
     """
     text = decision.model_dump_json(indent=1) + "\n"
-    write_json(run / DECISION_FILE, text)
+    write_whole(run / DECISION_FILE, text)
     if out is not None:
-        write_json(out, text)
+        write_whole(out, text)

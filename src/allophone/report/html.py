@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from allophone.errors import SpaceError
+from allophone.files import write_whole
 from allophone.frontier.diagnosis import Diagnosis, diagnose
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
-from allophone.ledger.run_record import write_json
 from allophone.point_file import DECISION_FILE, PointFile, read_point
 from allophone.report.decision import decide
 from allophone.report.diagnosis_answers import answer_pairs
@@ -81,8 +81,8 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
         ],
     )
     target = Path(out) if out is not None else folder / REPORT_FILE
-    write_json(folder / FRONTIER_FILE, frontier.to_json())
-    write_json(target, page)
+    write_whole(folder / FRONTIER_FILE, frontier.to_json())
+    write_whole(target, page)
     return target
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from allophone.audio.mel import context_frames, log_mel
-from allophone.audio.stretch import compress_time
-from allophone.audio.windows import split_windows
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE
 from allophone.models.engine import Engine
+from allophone.models.transcribe import EncodedRecording, cut_windows, encode_recording
 from allophone.records import OperatingPoint
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ __all__ = [
     "audio_features",
     "encode_audio",
     "encoder_statistics",
-    "mel_digest",
     "mel_statistics",
 ]
 
@@ -56,7 +53,7 @@ class EncodedAudio:
 
     Args:
         view: Its statistics.
-        outputs: What the engine returned, by the digest of each window's log-mel; empty where no engine ran.
+        recording: Its windows through the encoder; None where no engine ran.
         frames: Frames that the encoder ran on, one a window.
         prepare_s: Seconds of time compression, voice-activity detection and log-mel.
         encode_s: Seconds in the encoder.
@@ -64,16 +61,11 @@ class EncodedAudio:
     """
 
     view: AudioView
-    outputs: dict[bytes, Any]
+    recording: EncodedRecording | None
     frames: tuple[int, ...]
     prepare_s: float
     encode_s: float
     look_s: float
-
-
-def mel_digest(mel: NDArray[np.float32]) -> bytes:
-    """Tell windows apart by their log-mel, shape (n_mels, n_frames)."""
-    return blake2b(mel.tobytes(), digest_size=16).digest()
 
 
 def encode_audio(
@@ -89,30 +81,34 @@ def encode_audio(
         engine: The point's model; None looks at the log-mel alone.
         n_mels: Channels of the log-mel where there is no engine.
     """
-    started = perf_counter()
-    audio = compress_time(samples, point.speed)
-    spans = split_windows(audio, point.window_s)
-    frames = tuple(context_frames(end - start, point) for start, end in spans)
-    channels = engine.dimensions.n_mels if engine is not None else n_mels
-    mels = [log_mel(audio[start:end], length, channels) for (start, end), length in zip(spans, frames, strict=True)]
-    prepared = perf_counter()
-    outputs = [engine.encode(mel) for mel in mels] if engine is not None else []
+    recording = encode_recording(engine, samples, point) if engine is not None else None
+    if recording is not None:
+        windows, passes = recording.windows, recording.passes
+        mels = [passed.mels[0] for passed in passes]
+        prepare_s = recording.cut_s + sum(passed.prepare_s for passed in passes)
+        encode_s = sum(passed.encode_s for passed in passes)
+    else:
+        windows, cut_s = cut_windows(samples, point)
+        started = perf_counter()
+        mels = [log_mel(window.audio, context_frames(window.audio.size, point), n_mels) for window in windows]
+        prepare_s, encode_s = cut_s + perf_counter() - started, 0.0
     encoded = perf_counter()
-    kept = {mel_digest(mel): output for mel, output in zip(mels, outputs, strict=False)}
-    heard = [max(1, -(-(end - start) // HOP_SAMPLES)) for start, end in spans]  # frames that hold audio, not silence
+    channels = engine.dimensions.n_mels if engine is not None else n_mels
+    heard = [max(1, -(-window.audio.size // HOP_SAMPLES)) for window in windows]  # frames that hold audio, not silence
     sound = [mel[:, :count] for mel, count in zip(mels, heard, strict=True)] or [np.zeros((channels, 1), np.float32)]
     joined = np.concatenate(sound, axis=1)
     pooled = None
-    if engine is not None:
+    if engine is not None and recording is not None:
         states = [
-            engine.features(output)[: -(-count // FRAMES_PER_AUDIO_TOKEN)]
-            for output, count in zip(outputs, heard, strict=True)
+            engine.features(passed.output)[: -(-count // FRAMES_PER_AUDIO_TOKEN)]
+            for passed, count in zip(recording.passes, heard, strict=True)
         ]
         if not states:  # long audio without speech has no windows: one token of silence stands for it
             states = [engine.features(engine.encode(np.zeros((channels, FRAMES_PER_AUDIO_TOKEN), np.float32)))]
         pooled = encoder_statistics(np.concatenate(states))
     view = AudioView(mel_statistics(joined, samples.size / SAMPLE_RATE), pooled, snr_db(joined))
-    return EncodedAudio(view, kept, frames, prepared - started, encoded - prepared, perf_counter() - encoded)
+    frames = tuple(mel.shape[1] for mel in mels)
+    return EncodedAudio(view, recording, frames, prepare_s, encode_s, perf_counter() - encoded)
 
 
 def audio_features(view: AudioView) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 
 from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
-from allophone.errors import CorpusError, LedgerError
+from allophone.errors import CorpusError
+from allophone.files import whole_file
 from allophone.ledger.run_record import read_run
 from allophone.models.engine import load_engine
 from allophone.records import OperatingPoint
@@ -83,16 +83,11 @@ def _load(path: Path) -> dict[str, AudioView]:
 
 
 def _save(path: Path, known: dict[str, AudioView]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.npz")
-    try:
-        path.parent.mkdir(exist_ok=True)
+    with whole_file(path) as partial, partial.open("wb") as file:
         np.savez(
-            partial,
+            file,
             utterances=np.array(list(known)),
             mel=np.stack([view.mel for view in known.values()]),
             encoder=np.stack([np.asarray(view.encoder) for view in known.values()]),
             snr_db=np.array([view.snr_db for view in known.values()]),
         )
-        partial.replace(path)
-    except OSError as error:
-        raise LedgerError(f"{path}: cannot be written: {error.strerror}. Free or choose another folder.") from None

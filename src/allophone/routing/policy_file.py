@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from allophone.errors import UsageError, WeightsError
-from allophone.ledger.run_record import write_json
+from allophone.files import file_sha256, read_record, write_whole
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import resolve_weights
 from allophone.records import OperatingPoint
@@ -122,11 +121,7 @@ def weights_digest(model: str) -> str:
     """
     if model.startswith(FAKE_PREFIX):
         return sha256(model.encode()).hexdigest()
-    digest = sha256()
-    with (resolve_weights(model).folder / "model.bin").open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_sha256(resolve_weights(model).folder / "model.bin")
 
 
 def check_weights(policy: PolicyFile, folder: Path) -> None:
@@ -151,21 +146,7 @@ def read_policy(folder: Path) -> PolicyFile:
     """
     path = folder / POLICY_FILE
     remedy = "'allophone route train RUN --points A,B --out FOLDER' makes one."
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}). {remedy}") from None
-    except ValueError as error:
-        raise UsageError(f"{path}: not valid JSON ({error}). {remedy}") from None
-    found = fields.get("schema_version") if isinstance(fields, dict) else None
-    if found != POLICY_SCHEMA_VERSION:
-        raise UsageError(f"{path}: field 'schema_version' is {found}, expected {POLICY_SCHEMA_VERSION}. {remedy}")
-    try:
-        policy = PolicyFile.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: field '{field}': {first['msg']}. {remedy}") from None
+    policy = read_record(path, PolicyFile, POLICY_SCHEMA_VERSION, remedy)
     for name in [*policy.steps, *policy.choices]:
         if not (folder / name).is_file():
             raise UsageError(f"{folder / name}: missing; the policy is not whole. {remedy}")
@@ -178,4 +159,4 @@ def write_policy(folder: Path, policy: PolicyFile) -> None:
     Raises:
         LedgerError: The folder cannot be written.
     """
-    write_json(folder / POLICY_FILE, policy.model_dump_json(indent=1) + "\n")
+    write_whole(folder / POLICY_FILE, policy.model_dump_json(indent=1) + "\n")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from allophone.costs.executed import whisper_flops
 from allophone.records import Transcript
-from allophone.routing.samples import point_dimensions
 
-__all__ = ["RoutedTranscript", "transcript_flops"]
+__all__ = ["RoutedTranscript"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +57,3 @@ class RoutedTranscript:
             "seconds": self.seconds,
             "outside": list(self.outside),
         }
-
-
-def transcript_flops(transcript: Transcript) -> int:
-    """Return the executed FLOPs of everything that ran for a transcript, as the ledger counts them."""
-    return whisper_flops(
-        point_dimensions(transcript.point),
-        window_frames=[passed.frames for passed in transcript.passes],
-        window_tail=[passed.tail_tokens for passed in transcript.passes],
-        window_tokens=[passed.token_count for passed in transcript.passes],
-        prompt_tokens=transcript.prompt_tokens,
-        token_stride=transcript.point.token_stride,
-        beam_size=transcript.point.beam_size,
-        no_speech_prob=True,
-    ).total

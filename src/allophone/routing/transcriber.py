@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allophone.audio.decode import load_audio
-from allophone.errors import AudioError, UsageError
+from allophone.costs.transcript import transcript_flops
+from allophone.errors import UsageError
 from allophone.models.engine import Engine, load_engine
-from allophone.models.transcribe import transcribe_points
+from allophone.models.transcribe import EncodedRecording, transcribe_points
+from allophone.models.transcriber import read_samples
 from allophone.records import OperatingPoint, Transcript
-from allophone.routing.audio_features import EncodedAudio, encode_audio, mel_digest
+from allophone.routing.audio_features import encode_audio
 from allophone.routing.policy_file import PolicyFile, check_weights, read_policy
 from allophone.routing.reading import Reading, transcript_reading
-from allophone.routing.routed_transcript import RoutedTranscript, transcript_flops
+from allophone.routing.routed_transcript import RoutedTranscript
 from allophone.routing.routers import reached_points
 from allophone.routing.samples import encoder_flops, point_dimensions
 from allophone.routing.scoring import Scorer, load_scorer
@@ -70,13 +70,7 @@ class PolicyTranscriber:
             AudioError: The file cannot be decoded, or the array is not one row of floating-point samples.
             WeightsError: A point's weights cannot be found.
         """
-        samples = load_audio(Path(audio)) if isinstance(audio, str | Path) else audio
-        if samples.ndim != 1 or samples.dtype.kind != "f":
-            raise AudioError(
-                f"samples of shape {samples.shape} and type {samples.dtype}: give one row of floats in [-1, 1] at 16 "
-                "kHz."
-            )
-        samples = samples.astype("float32", copy=False)
+        samples = read_samples(audio)
         routed = self._cascade if self.policy.kind == "cascade" else self._decide
         return routed(samples, words)
 
@@ -102,7 +96,9 @@ class PolicyTranscriber:
             seconds += perf_counter() - started
             if place == last or not scores[-1] > self.threshold:
                 break
-        flops = sum(transcript_flops(transcript) for transcript in transcripts)
+        flops = sum(
+            transcript_flops(point_dimensions(transcript.point), transcript).total for transcript in transcripts
+        )
         return RoutedTranscript(
             transcript=transcripts[kept],
             ran=tuple(transcript.point.name for transcript in transcripts),
@@ -121,23 +117,22 @@ class PolicyTranscriber:
         duration = np.array([looked.view.mel[0]], np.float64)
         scores = self._scorer.score_audio([looked.view], duration)
         place = int(reached_points(scores, self.threshold)[0])
-        seconds = looked.prepare_s + looked.encode_s + looked.look_s + perf_counter() - started
+        seconds = looked.look_s + perf_counter() - started
         flops = round(self.policy.overhead_flops)
-        if engine is not None and place == 0:
-            transcript = self._run(first, samples, words, encoded=looked)
-            seconds += transcript.prepare_s + transcript.decode_s  # its log-mel is made twice
-            transcript = _with_times(transcript, looked)
+        if looked.recording is not None and place == 0:
+            transcript = self._run(first, samples, words, encoded=looked.recording)
         else:
             transcript = self._run(points[place], samples, words)
-            seconds += transcript.latency_s
+            seconds += looked.prepare_s + looked.encode_s
             flops += round(encoder_flops(engine.dimensions, looked.frames)) if engine is not None else 0
+        seconds += transcript.latency_s
         shown = tuple(scores[:, 0].tolist())
         return RoutedTranscript(
             transcript=transcript,
             ran=(transcript.point.name,),
             scores=shown,
             threshold=self.threshold,
-            executed_flops=flops + transcript_flops(transcript),
+            executed_flops=flops + transcript_flops(point_dimensions(transcript.point), transcript).total,
             seconds=seconds,
             outside=self._outside(transcript.duration_s, shown),
         )
@@ -149,11 +144,17 @@ class PolicyTranscriber:
         words: bool,
         *,
         confidence: bool = False,
-        encoded: EncodedAudio | None = None,
+        encoded: EncodedRecording | None = None,
     ) -> Transcript:
-        engine = self._engine(point)
-        used: Any = engine if encoded is None else _Encoded(engine, encoded.outputs)
-        return transcribe_points(used, samples, [point], language=self._language, words=words, confidence=confidence)[0]
+        return transcribe_points(
+            self._engine(point),
+            samples,
+            [point],
+            language=self._language,
+            words=words,
+            confidence=confidence,
+            encoded=encoded,
+        )[0]
 
     def _engine(self, point: OperatingPoint) -> Engine:
         if point.weights_key not in self._engines:
@@ -172,28 +173,6 @@ class PolicyTranscriber:
             if not low <= score <= high:
                 found.append(f"score {score:.3g} of step {step}, trained on {low:.3g} to {high:.3g}")
         return tuple(found)
-
-
-class _Encoded:
-    """An engine that has encoded some windows already; others, such as a guard's re-runs, it encodes."""
-
-    def __init__(self, engine: Engine, outputs: Mapping[bytes, Any]) -> None:
-        self._engine = engine
-        self._outputs = outputs
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def encode(self, mel: NDArray[np.float32]) -> Any:
-        found = self._outputs.get(mel_digest(mel))
-        return self._engine.encode(mel) if found is None else found
-
-
-def _with_times(transcript: Transcript, looked: EncodedAudio) -> Transcript:
-    """Give back the seconds that preparing and encoding took before the decision."""
-    share = looked.encode_s / max(len(transcript.segments), 1)
-    segments = tuple(replace(segment, encode_s=segment.encode_s + share) for segment in transcript.segments)
-    return replace(transcript, segments=segments, prepare_s=looked.prepare_s)
 
 
 def load_policy(

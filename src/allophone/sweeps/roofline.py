@@ -12,7 +12,8 @@ from allophone.audio.cache import cache_folder
 from allophone.costs.devices import Device, measured_device, whisper_roofline_latency_s
 from allophone.dimensions import WhisperDimensions
 from allophone.errors import LedgerError, SpaceError
-from allophone.ledger.run_record import MachineStamp, write_json
+from allophone.files import write_whole
+from allophone.ledger.run_record import MachineStamp
 from allophone.measure.device import MeasuredDevice, measure_device
 from allophone.records import OperatingPoint
 
@@ -38,7 +39,7 @@ def device_rates(machine: MachineStamp, *, again: bool = False) -> MeasuredDevic
         }
         measured = MeasuredDevice(**{**asdict(measured), **faster})
     try:
-        write_json(_path(machine), json.dumps(asdict(measured), indent=1))
+        write_whole(_path(machine), json.dumps(asdict(measured), indent=1))
     except LedgerError:  # a read-only cache only costs measuring again
         return measured
     return measured

@@ -11,8 +11,8 @@ from time import perf_counter
 from typing import Any
 
 from allophone.audio.decode import load_audio
-from allophone.costs.executed import whisper_flops
 from allophone.costs.published import published_whisper_flops
+from allophone.costs.transcript import transcript_flops
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN
 from allophone.errors import AllophoneError, AudioError
 from allophone.measure.device import MeasuredDevice
@@ -125,16 +125,6 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
     frames = [passed.frames for passed in transcript.passes]
     tails = [passed.tail_tokens for passed in transcript.passes]
     tokens = [passed.token_count for passed in transcript.passes]
-    flops = whisper_flops(
-        engine.dimensions,
-        window_frames=frames,
-        window_tail=tails,
-        window_tokens=tokens,
-        prompt_tokens=transcript.prompt_tokens,
-        token_stride=point.token_stride,
-        beam_size=point.beam_size,
-        no_speech_prob=True,
-    )
     published = sum(
         published_whisper_flops(
             engine.dimensions,
@@ -190,7 +180,7 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
         encode_s=transcript.encode_s,
         decode_s=transcript.decode_s,
         latency_s=transcript.latency_s,
-        executed_flops=flops.total,
+        executed_flops=transcript_flops(engine.dimensions, transcript).total,
         published_flops=round(published),
         roofline_s=roofline_s,
         peak_memory_bytes=transcript.peak_memory_bytes,

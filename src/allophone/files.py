@@ -1,0 +1,104 @@
+"""Files written whole or not at all, and records read back with an error that names file, field and remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from allophone.errors import AllophoneError, LedgerError, UsageError
+
+__all__ = ["file_sha256", "first_problem", "read_record", "whole_file", "write_whole"]
+
+Record = TypeVar("Record", bound=BaseModel)
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path beside the wanted one to write to, and put it in place when the block ends without an error.
+
+    Raises:
+        LedgerError: The folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise LedgerError(f"{path}: cannot be written: {reason}. Free or choose another folder.") from None
+    finally:
+        with suppress(OSError):  # where the folder is no folder, the error above says so
+            partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        LedgerError: The folder cannot be written.
+    """
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def read_record(
+    path: Path,
+    kind: type[Record],
+    version: int,
+    remedy: str,
+    *,
+    error: type[AllophoneError] = UsageError,
+    unreadable: type[AllophoneError] = UsageError,
+) -> Record:
+    """Read a record with a field ``schema_version`` from a JSON file.
+
+    Args:
+        path: The file.
+        kind: What it holds.
+        version: The schema version that is understood.
+        remedy: A sentence that ends every message.
+        error: Raised for contents that are wrong.
+        unreadable: Raised where there is no such file, or it cannot be opened.
+
+    Raises:
+        AllophoneError: As said above; the message names the file, the field and the remedy.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as caught:
+        raise unreadable(f"{path}: cannot be read ({caught.strerror}). {remedy}") from None
+    except ValueError as caught:
+        raise error(f"{path}: not valid JSON ({caught}). {remedy}") from None
+    found = fields.get("schema_version") if isinstance(fields, dict) else None
+    if found != version:
+        raise error(f"{path}: field 'schema_version' is {found}, expected {version}. {remedy}")
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as caught:
+        raise error(f"{path}: {first_problem(caught)}. {remedy}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Name the first field that is wrong, and what is wrong with it."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"field '{field}': {first['msg']}"
+
+
+def file_sha256(*paths: Path) -> str:
+    """Return the SHA-256 of files, one after another as if they were one."""
+    digest = sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
