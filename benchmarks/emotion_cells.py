@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from allophone.adapt.emotion_flops import frozen_flops, training_step_flops
 from allophone.adapt.emotion_setting import EmotionSetting, default_recipe
+from allophone.costs.adaptation import setting_adaptation
 from allophone.costs.formulas import stem_flops
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, whisper_dimensions
 
@@ -66,7 +67,7 @@ def predicted_flops(cell: Cell, *, filled: bool = False) -> float:
     """
     dims = whisper_dimensions(cell.setting.model)
     tokens = round(min(cell.setting.duration_s, MEAN_S) * TOKENS_PER_S)
-    adaptation = cell.setting.adaptation(dims.n_audio_layer, CLASSES)
+    adaptation = setting_adaptation(cell.setting, dims.n_audio_layer, CLASSES)
     below = 0 if adaptation.lora_rank else dims.n_audio_layer - adaptation.unfrozen_layers
     above = frozen_flops(dims, tokens=tokens, layers=dims.n_audio_layer - below)
     epochs = default_recipe(cell.setting).epochs if below == dims.n_audio_layer else LIKELY_EPOCHS

@@ -1,7 +1,7 @@
 """Every benchmark, one after another; those that need the real speech are passed over where it is absent.
 
 Hours in all. Two stand apart: ``peers.py`` needs the packages of ``peers-requirements.txt``, and ``emotion_table.py``
-takes as long as it is given.
+takes as long as it is given. ``routing_families.py`` needs the extra ``moonshine``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from pathlib import Path
 from recording import SPEECH
 
 HERE = Path(__file__).resolve().parent
-ANYWHERE = ("startup", "sweep_overhead", "sweep_memory", "bootstrap_speed", "cost_speed", "threads")
+ANYWHERE = (
+    *("startup", "sweep_overhead", "sweep_memory", "cost_speed", "threads"),
+    *("bootstrap_speed", "interval_coverage"),
+)
 REAL_SPEECH = (
     "star_sweep",
     *("grid_search measure", "grid_search judge", "context_tail measure", "context_tail judge"),
     *("context_attention", "encoder_resolution", "word_times", "context_adaptation", "long_audio"),
-    *("routing", "emotion_steps"),
+    *("routing", "routing_families", "emotion_steps"),
 )
 
 

@@ -87,3 +87,101 @@ def tiny_model(name: str = "whisper", *, rank: int = 0, unfrozen: int | str = 0,
 
     setting = EmotionSetting(model=name, lora_rank=rank, unfrozen_layers=unfrozen, **{"duration_s": 0.3, **knobs})  # type: ignore[arg-type]
     return EmotionModel(tiny_encoder(name), setting, classes, precision="float32")
+
+
+def emotion_row(setting: Any, index: int, **changes: Any) -> Any:
+    """A ledger row: one of four utterances a speaker, two a class, recognised, with changes."""
+    from allophone.emotion_records import EmotionMeasurement
+
+    label = ("high", "low")[index % 2]
+    row: dict[str, Any] = {
+        "point": setting.name,
+        "utterance_index": index,
+        "utterance_id": f"u{index}",
+        "speaker": f"s{index // 4}",
+        "label": label,
+        "predicted": label,
+        "correct": True,
+        "posterior": [0.9, 0.1] if label == "high" else [0.2, 0.8],
+        "fold": "fold-0",
+        "seed": 0,
+        "duration_s": 2.0,
+        "heard_s": min(setting.duration_s, 2.0),
+        "latency_s": 0.1,
+        "executed_flops": 2_000_000_000,
+        "error": None,
+    }
+    if changes.get("correct", True) is False:
+        row |= {"predicted": "low" if label == "high" else "high", "posterior": row["posterior"][::-1]}
+    if changes.get("error"):
+        row |= {"predicted": None, "correct": False, "posterior": [], "latency_s": None, "executed_flops": 0}
+    return EmotionMeasurement(**{**row, **changes})
+
+
+def emotion_record(settings: Any, n_utterances: int, **changes: Any) -> Any:
+    """What an emotion run of one fold that tests everything says of itself."""
+    from allophone.ledger.run_record import EmotionRunRecord, machine_stamp
+
+    fields: dict[str, Any] = {
+        "created": "2026-01-01T00:00:00+00:00",
+        "corpus": "corpus",
+        "fingerprint": "f" * 64,
+        "n_utterances": n_utterances,
+        "n_speakers": n_utterances // 4,
+        "duration_s": 2.0 * n_utterances,
+        "plan": "grid",
+        "space": {"model": ["tiny.en"]},
+        "device": "cpu",
+        "threads": 1,
+        "machine": machine_stamp(),
+        "points": list(settings),
+        "labels": ("high", "low"),
+        "split_fingerprint": "5" * 64,
+        "folds": ("fold-0",),
+        "seeds": (0,),
+        "n_tested": n_utterances,
+        "recipes": {setting.name: {"epochs": 2} for setting in settings},
+        "precision": "float32",
+    }
+    return EmotionRunRecord(**{**fields, **changes})
+
+
+def trained_unit(point: str, **changes: Any) -> Any:
+    """A line of ``units.jsonl``."""
+    from allophone.ledger.trained_units import TrainedUnit
+
+    fields: dict[str, Any] = {
+        "point": point,
+        "fold": "fold-0",
+        "seed": 0,
+        "trainable_params": 4000,
+        "training_flops": 3_000_000_000,
+        "frozen_flops": 0,
+        "train_s": 5.0,
+        "states_s": 1.0,
+        "wall_s": 8.0,
+        "epochs": 2,
+        "best_epoch": 1,
+        "validation_uar": 0.5,
+        "temperature": 1.0,
+        "precision": "float32",
+        "base_weights_sha256": "0" * 64,
+        "n_train": 10,
+        "stopped": "all epochs are done",
+        "failed": False,
+    }
+    return TrainedUnit(**{**fields, **changes})
+
+
+def write_emotion_run(folder: Path, rows: dict[Any, Any], *, units: Any = None, **changes: Any) -> Path:
+    """A run folder holding one row per given change set, in order, and one training a point."""
+    from allophone.ledger.ledger import Ledger
+    from allophone.ledger.trained_units import add_unit
+
+    n_utterances = changes.pop("n_utterances", max(len(changed) for changed in rows.values()))
+    with Ledger(folder, emotion_record(rows, n_utterances, **changes)) as ledger:
+        for setting, changed in rows.items():
+            ledger.append([emotion_row(setting, index, **change) for index, change in enumerate(changed)])
+            for unit in (units or {}).get(setting, [{}]):
+                add_unit(folder, trained_unit(setting.name, **unit))
+    return folder

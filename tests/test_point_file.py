@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from allophone.emotion_records import EmotionSetting
 from allophone.errors import UsageError
-from allophone.point_file import POINT_SCHEMA_VERSION, PointFile, read_point
+from allophone.point_file import POINT_SCHEMA_VERSION, EmotionPointFile, PointFile, read_decision, read_point
 from allophone.records import OperatingPoint
 
 SAVED = PointFile(
@@ -58,3 +59,14 @@ def test_a_file_that_cannot_be_read(tmp_path):
     for path in (tmp_path / "gone.json", tmp_path):
         with pytest.raises(UsageError, match=r"cannot be read \(.*makes one"):
             read_point(path)
+
+
+def test_a_setting_of_emotion_recognition_reads_back_and_does_not_transcribe(tmp_path):
+    saved = EmotionPointFile(point=EmotionSetting(model="base", unfrozen_layers="all"), command="allophone adapt x")
+    path = tmp_path / "point.json"
+    path.write_text(saved.model_dump_json(), encoding="utf-8")
+    assert read_decision(path) == saved
+    with pytest.raises(UsageError, match=r"point\.json: field 'task': .*does not transcribe.*allophone adapt x"):
+        read_point(path)
+    path.write_text(SAVED.model_dump_json(), encoding="utf-8")
+    assert read_decision(path) == SAVED

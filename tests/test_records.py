@@ -160,3 +160,12 @@ def test_records_are_frozen(record):
 def test_optional_fields_come_last():
     for first, second in pairwise(dataclasses.fields(Utterance)):
         assert first.default is dataclasses.MISSING or second.default is None
+
+
+def test_moonshine_has_no_context_but_the_audio():
+    plain = OperatingPoint(model="moonshine-tiny")
+    asked = OperatingPoint(model="moonshine-tiny", context="full", margin_s=1, floor_s=10, tail="all", guard=True)
+    fit = OperatingPoint(model="moonshine-tiny", context="fit", margin_s=1, tail="all", guard=True)
+    assert plain == asked == fit
+    assert plain.name == "moonshine-tiny-fit+0-s1-int8-b1"
+    assert plain != OperatingPoint(model="moonshine-tiny", token_stride=2)

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from allophone.report.html import write_report
     from allophone.routing.routed_transcript import RoutedTranscript
     from allophone.routing.transcriber import PolicyTranscriber, load_policy
+    from allophone.sweeps.emotion_run import sweep_emotion
+    from allophone.sweeps.emotion_space import EmotionSpace
     from allophone.sweeps.run import SweepResult, sweep
     from allophone.sweeps.space import SearchSpace
 
 __all__ = [
     "AllophoneError",
+    "EmotionSpace",
     "Frontier",
     "OperatingPoint",
     "PolicyTranscriber",
@@ -41,11 +44,13 @@ __all__ = [
     "load_policy",
     "recommend",
     "sweep",
+    "sweep_emotion",
     "write_report",
 ]
 
 _HOMES = {
     "AllophoneError": "errors",
+    "EmotionSpace": "sweeps.emotion_space",
     "Frontier": "frontier.pareto",
     "OperatingPoint": "records",
     "PolicyTranscriber": "routing.transcriber",
@@ -62,6 +67,7 @@ _HOMES = {
     "load_policy": "routing.transcriber",
     "recommend": "frontier.recommend",
     "sweep": "sweeps.run",
+    "sweep_emotion": "sweeps.emotion_run",
     "write_report": "report.html",
 }
 

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from allophone.emotion_records import EmotionSetting
+from allophone.errors import UsageError
 from allophone.files import read_record
 from allophone.records import OperatingPoint
 
-__all__ = ["DECISION_FILE", "POINT_SCHEMA_VERSION", "PointFile", "read_point"]
+__all__ = ["DECISION_FILE", "POINT_SCHEMA_VERSION", "EmotionPointFile", "PointFile", "read_decision", "read_point"]
 
 POINT_SCHEMA_VERSION = 1
 DECISION_FILE = "decision.json"  # the last recommendation, in its run
 
 
-class PointFile(BaseModel):
-    """The contents of ``point.json``.
+class _Decision(BaseModel):
+    """What saved settings of every task have in common.
 
-    ``measured`` holds the objectives that were measured, in base units; ``quality_name`` says whether the error rate is
-    WER or relative to a model. ``probability`` is that of meeting all constraints of the question,
-    ``confidence`` the one asked for; both are None where the constraints were taken as measured. Where a policy was
-    chosen, ``policy`` is its folder and ``point`` its first point.
+    ``measured`` holds the objectives that were measured, in base units; ``quality_name`` says what the quality is
+    called. ``probability`` is that of meeting all constraints of the question, ``confidence`` the one asked for; both
+    are None where the constraints were taken as measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = POINT_SCHEMA_VERSION
-    point: OperatingPoint
-    policy: str | None = None
-    language: str = "en"
     question: str = ""
     explanation: list[str] = []
     quality_name: str = ""
@@ -41,10 +41,56 @@ class PointFile(BaseModel):
     processor: str = ""
 
 
+class PointFile(_Decision):
+    """The contents of ``point.json``: an operating point of speech recognition.
+
+    ``quality_name`` says whether the error rate is WER or relative to a model. Where a policy was chosen, ``policy`` is
+    its folder and ``point`` its first point.
+    """
+
+    point: OperatingPoint
+    policy: str | None = None
+    language: str = "en"
+
+
+class EmotionPointFile(_Decision):
+    """A setting of emotion recognition, which must be trained before it can run: ``command`` trains it."""
+
+    task: Literal["emotion"] = "emotion"
+    point: EmotionSetting
+    command: str = ""
+
+
 def read_point(path: Path) -> PointFile:
-    """Read a saved operating point.
+    """Read a saved operating point of speech recognition.
+
+    Raises:
+        UsageError: The file is missing, not JSON, of another schema version, of emotion recognition, or has an
+            impossible field.
+    """
+    found = read_decision(path)
+    if isinstance(found, EmotionPointFile):
+        raise UsageError(
+            f"{path}: field 'task': a setting of emotion recognition, which does not transcribe. Train it with: "
+            f"{found.command}"
+        )
+    return found
+
+
+def read_decision(path: Path) -> PointFile | EmotionPointFile:
+    """Read a saved setting of either task.
 
     Raises:
         UsageError: The file is missing, not JSON, of another schema version, or has an impossible field.
     """
-    return read_record(path, PointFile, POINT_SCHEMA_VERSION, "'allophone recommend RUN --out point.json' makes one.")
+    remedy = "'allophone recommend RUN --out point.json' makes one."
+    kind: type[PointFile] | type[EmotionPointFile] = EmotionPointFile if _is_emotion(path) else PointFile
+    return read_record(path, kind, POINT_SCHEMA_VERSION, remedy)
+
+
+def _is_emotion(path: Path) -> bool:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # reported by whoever reads the record
+        return False
+    return isinstance(fields, dict) and fields.get("task") == "emotion"

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from allophone.dimensions import TRAINED_CONTEXT_S
+from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
 __all__ = [
     "TAIL_PATTERN",
@@ -56,13 +57,14 @@ class Utterance:
 
 
 class OperatingPoint(BaseModel):
-    """One setting of all knobs of a Whisper model: what a sweep measures and ``transcribe`` runs.
+    """One setting of all knobs of a speech recogniser: what a sweep measures and ``transcribe`` runs.
 
     ``context="full"`` pads every window to the 30 s the encoder was trained on; ``context="fit"`` runs the encoder on
     the audio plus ``margin_s``, at least ``floor_s``. The decoder then sees the encoder's outputs for pure silence at
     the positions that were left out, as ``tail`` says: ``none`` of them, ``all``, every n-th (``every-4``) or only the
     last n (``last-300``). ``guard`` runs a window again at full context when its short pass went wrong. A full context
-    has none of these, so they are set to nothing there and equal settings compare equal.
+    has none of these, so they are set to nothing there and equal settings compare equal. Moonshine has no trained
+    context to pad to: its context is always ``fit`` without any of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,9 +83,13 @@ class OperatingPoint(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _full_has_no_margin(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("context", "full") == "full":
-            return {**data, "margin_s": 0.0, "floor_s": 0.0, "tail": "none", "guard": False}
+    def _without_idle_knobs(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        moonshine = data.get("model") in MOONSHINE_MODELS
+        if moonshine or data.get("context", "full") == "full":
+            context = "fit" if moonshine else "full"
+            return {**data, "context": context, "margin_s": 0.0, "floor_s": 0.0, "tail": "none", "guard": False}
         return data
 
     @property
@@ -212,9 +218,14 @@ class Transcript:
     @property
     def passes(self) -> tuple[Segment, ...]:
         """Everything that ran: of a window that ran twice, the pass that was rejected before the one that stayed."""
-        return tuple(
-            passed for segment in self.segments for passed in (segment.rejected, segment) if passed is not None
-        )
+        found: list[Segment] = []
+        for segment in self.segments:
+            turned_down, before = segment.rejected, len(found)
+            while turned_down is not None:  # a part of a window that was cut may have been run twice itself
+                found.insert(before, turned_down)
+                turned_down = turned_down.rejected
+            found.append(segment)
+        return tuple(found)
 
     @property
     def encode_s(self) -> float:
@@ -246,7 +257,8 @@ class Measurement:
     ``utterance_index`` is the place in the corpus, from 0. ``normalizer`` names how both texts were normalised before
     the words were counted. ``relative_to`` names the model whose transcripts stand in for references, or is None where
     the reference is the corpus's own. ``error`` names why an utterance could not be measured; the counts are then 0
-    and the row enters no rate.
+    and the row enters no rate. ``snr_db`` is estimated from the recording (:mod:`allophone.audio.snr`); None where it
+    cannot be, and in runs of before there was such a column.
     """
 
     point: str
@@ -285,3 +297,4 @@ class Measurement:
     roofline_s: float | None
     peak_memory_bytes: int | None
     error: str | None
+    snr_db: float | None = None

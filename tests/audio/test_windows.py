@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
-from allophone.audio.windows import longest_pause, pack_spans, speech_spans, split_windows
+from allophone.audio.windows import Cut, clip_spans, longest_pause, pack_spans, speech_spans, split_windows
 
-LIMIT = 100
+LIMIT, PACK = 100, 60
 
 
 @st.composite
@@ -25,7 +25,7 @@ def speech(draw):
 
 @given(speech())
 def test_windows_cover_all_speech_once_within_the_limit(spans):
-    windows = pack_spans(spans, LIMIT)
+    windows = pack_spans(spans, LIMIT, PACK)
     assert all(0 < end - start <= LIMIT for start, end in windows)
     assert all(end <= start for (_, end), (start, _) in pairwise(windows))
     covered = {sample for start, end in windows for sample in range(start, end)}
@@ -35,8 +35,8 @@ def test_windows_cover_all_speech_once_within_the_limit(spans):
 @given(speech())
 def test_no_two_neighbours_would_fit_in_one_window(spans):
     short = [(start, end) for start, end in spans if end - start <= LIMIT]
-    windows = pack_spans(short, LIMIT)
-    assert all(second[1] - first[0] > LIMIT for first, second in pairwise(windows))
+    windows = pack_spans(short, LIMIT, PACK)
+    assert all(second[1] - first[0] > PACK for first, second in pairwise(windows))
     assert {edge for window in windows for edge in window} <= {edge for span in short for edge in span}
 
 
@@ -51,7 +51,15 @@ def test_no_two_neighbours_would_fit_in_one_window(spans):
     ],
 )
 def test_packing(spans, windows):
-    assert pack_spans(spans, LIMIT) == windows
+    assert pack_spans(spans, LIMIT, LIMIT) == windows
+
+
+def test_stretches_share_a_shorter_window_than_one_may_fill_alone():
+    assert pack_spans([(0, 20), (25, 60), (70, 160), (165, 170)], LIMIT, PACK) == [(0, 60), (70, 160), (165, 170)]
+
+
+def test_spans_are_clipped_and_counted_from_the_cut():
+    assert clip_spans([(0, 10), (10, 30), (40, 50), (60, 70)], 20, 60) == ((0, 10), (20, 30))
 
 
 @pytest.mark.parametrize(
@@ -69,8 +77,8 @@ def test_the_longest_pause(spans, cut):
 
 
 def test_audio_that_fits_stays_whole():
-    assert split_windows(np.zeros(480_000, np.float32), 30.0) == [(0, 480_000)]
-    assert split_windows(np.zeros(1_600, np.float32), 30.0) == [(0, 1_600)]
+    assert split_windows(np.zeros(480_000, np.float32), 30.0) == [Cut(0, 480_000)]
+    assert split_windows(np.zeros(1_600, np.float32), 30.0) == [Cut(0, 1_600)]
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 1_599])
@@ -91,8 +99,9 @@ def test_cuts_fall_into_the_pauses_between_sentences(speech):
         place += recording.samples.size + pause.size
     windows = split_windows(np.concatenate(parts), 12.0)
     assert len(windows) >= place / (12 * 16_000)
-    assert all(end - start <= 192_000 for start, end in windows)
-    for edge in {edge for window in windows for edge in window}:
+    assert all(cut.end - cut.start <= 192_000 for cut in windows)
+    assert all(0 <= start < end <= cut.end - cut.start for cut in windows for start, end in cut.speech)
+    for edge in {edge for cut in windows for edge in (cut.start, cut.end)}:
         # 0.3 s inside a sentence is its silent beginning or end
         assert not any(start + 4_800 < edge < end - 4_800 for start, end in spoken), edge / 16_000
 
@@ -111,13 +120,13 @@ def test_audio_is_searched_piece_by_piece(speech, monkeypatch):
     for piece_s in (13, 20, 40):
         monkeypatch.setattr("allophone.audio.windows._PIECE", piece_s * 16_000)
         pieces = split_windows(samples, 6.0)
-        assert all(0 < end - start <= 96_000 for start, end in pieces)
-        assert all(first[1] <= second[0] for first, second in pairwise(pieces))
+        assert all(0 < cut.end - cut.start <= 96_000 for cut in pieces)
+        assert all(first.end <= second.start for first, second in pairwise(pieces))
         # Nothing that is speech in one search is silence in the other, but for 0.1 s at an edge.
         covered = [np.zeros(samples.size, bool), np.zeros(samples.size, bool)]
         for mask, windows in zip(covered, (whole, pieces), strict=True):
-            for start, end in windows:
-                mask[start:end] = True
+            for cut in windows:
+                mask[cut.start : cut.end] = True
         assert (covered[0] != covered[1]).sum() < 1_600 * len(whole)
 
 
@@ -128,8 +137,8 @@ def test_long_silence_between_pieces_is_passed_over(speech, monkeypatch):
     windows = split_windows(samples, 5.0)
     second = speech[0].samples.size + silence.size
     assert len(windows) == 2
-    assert windows[0][0] < 8_000
-    assert windows[1][0] == pytest.approx(second, abs=8_000)
+    assert windows[0].start < 8_000
+    assert windows[1].start == pytest.approx(second, abs=8_000)
 
 
 @pytest.mark.real_data
@@ -137,7 +146,7 @@ def test_real_speech_is_cut_where_it_is_quiet(real_speech):
     corpus = open_corpus(real_speech / "librispeech-test-other")
     samples = np.concatenate([load_audio(utterance.audio_filepath) for utterance in corpus])  # 6.5 minutes
     windows = split_windows(samples, 30.0)
-    assert all(end - start <= 480_000 for start, end in windows)
-    edges = [end for _, end in windows[:-1]] + [start for start, _ in windows[1:]]
+    assert all(cut.end - cut.start <= 480_000 for cut in windows)
+    edges = [cut.end for cut in windows[:-1]] + [cut.start for cut in windows[1:]]
     loudness = [np.sqrt(np.mean(samples[edge - 400 : edge + 400] ** 2)) for edge in edges]  # 50 ms
     assert np.median(loudness) < 0.2 * np.sqrt(np.mean(samples**2))

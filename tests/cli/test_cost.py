@@ -5,9 +5,10 @@ import typer
 from typer.testing import CliRunner
 
 from allophone.cli.cost import cost
-from allophone.costs import emotion_cost, whisper_cost
+from allophone.costs import emotion_cost, moonshine_cost, whisper_cost
 from allophone.dimensions import dimensions
 from allophone.errors import SpaceError, UnknownModelError, UsageError
+from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
 KEYS = {
     "convention",
@@ -143,6 +144,9 @@ def test_reproduction_of_model_selection(run, run_json):
         (["wav2vec2-base", "--duration-s", 0.01], SpaceError, "needs 400"),
         (["wav2vec2-base", "--beam-size", 5], UsageError, "--beam-size: no such knob in emotion recognition"),
         (["tiny", "--lora-rank", 4, "--audio-s", 3], UsageError, "--audio-s: no such knob in emotion recognition"),
+        (["moonshine-tiny", "--tail", "all", "--context", "fit"], UsageError, "--context, --tail: no such knob"),
+        (["moonshine-tiny", "--lora-rank", 4], UsageError, "--lora-rank: no such knob in speech recognition"),
+        (["moonshine-tin"], UnknownModelError, "wavlm-large, moonshine-tiny"),
         (["--reproduce", "1706.03762"], UsageError, "known ones: 2606.22790, 2309.12712"),
         (["tiny", "--reproduce", "2606.22790"], UsageError, "takes no model"),
     ],
@@ -153,6 +157,18 @@ def test_bad_input_names_the_limit_or_the_known(run, arguments, error, message):
     assert result.exception.exit_code == 2
     with pytest.raises(error, match=message):
         raise result.exception
+
+
+def test_moonshine_has_its_own_formulas(run_json):
+    dims = MOONSHINE_MODELS["moonshine-tiny"]
+    record = run_json("moonshine-tiny", "--audio-s", 8, "--token-stride", 2, "--beam-size", 3, "--device", "h200")
+    expected = moonshine_cost(dims, audio_s=8, token_stride=2, beam_size=3)
+    assert KEYS - {"peak_activation_bytes"} <= set(record)
+    assert record["flops_total"] == expected.flops_total
+    assert record["params"] == 27_092_736
+    assert 0 < record["roofline_latency_s"] < 0.01
+    published = run_json("moonshine-tiny", "--audio-s", 8, "--convention", "published")
+    assert published["flops_total"] == moonshine_cost(dims, audio_s=8, convention="published").flops_total
 
 
 def test_a_folder_with_weights_is_read(run_json):

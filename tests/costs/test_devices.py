@@ -6,8 +6,8 @@ from allophone.costs.devices import (
     device,
     measured_device,
     peak_flop_per_s,
+    recognition_roofline_latency_s,
     roofline_latency_s,
-    whisper_roofline_latency_s,
 )
 from allophone.costs.executed import whisper_flops
 from allophone.costs.weights import whisper_weights
@@ -59,11 +59,11 @@ def test_whisper_is_bound_phase_by_phase():
     encoder = max((flops.stem + flops.encoder) / 1e9, (weights["encoder"] - tables["encoder"]) / 1e8)
     passes = 20 * (weights["decoder"] - tables["decoder"] + weights["vocabulary"]) / 1e8
     decoder = max((flops.cross_kv + flops.decoder + flops.head) / 1e9, passes)
-    bound = whisper_roofline_latency_s(dims, SLOW, window_frames=[3000], window_tokens=[20], **knobs)
+    bound = recognition_roofline_latency_s(dims, SLOW, window_frames=[3000], window_tokens=[20], **knobs)
     assert bound == pytest.approx(encoder + decoder)
-    twice = whisper_roofline_latency_s(dims, SLOW, window_frames=[3000] * 2, window_tokens=[20] * 2, **knobs)
+    twice = recognition_roofline_latency_s(dims, SLOW, window_frames=[3000] * 2, window_tokens=[20] * 2, **knobs)
     assert twice == pytest.approx(2 * bound)
-    assert whisper_roofline_latency_s(dims, SLOW, window_frames=[], window_tokens=[], **knobs) == 0
+    assert recognition_roofline_latency_s(dims, SLOW, window_frames=[], window_tokens=[], **knobs) == 0
 
 
 def test_weights_that_fit_the_cache_are_not_billed():
@@ -72,15 +72,15 @@ def test_weights_that_fit_the_cache_are_not_billed():
     unknown = measured_device("here", **rates, cache_bytes=None)
     run = {"window_frames": [3000], "window_tokens": [5], "prompt_tokens": 4}
     flops = whisper_flops(dims, **run).total
-    assert whisper_roofline_latency_s(dims, unknown, **run) == pytest.approx(flops / 1e9)
-    assert whisper_roofline_latency_s(dims, unknown, **run, compute_type="int8") == pytest.approx(flops / 4e9)
-    assert whisper_roofline_latency_s(dims, unknown, **run, compute_type="bfloat16") == pytest.approx(flops / 2e9)
+    assert recognition_roofline_latency_s(dims, unknown, **run) == pytest.approx(flops / 1e9)
+    assert recognition_roofline_latency_s(dims, unknown, **run, compute_type="int8") == pytest.approx(flops / 4e9)
+    assert recognition_roofline_latency_s(dims, unknown, **run, compute_type="bfloat16") == pytest.approx(flops / 2e9)
     none = measured_device("here", **rates, cache_bytes=0)
-    assert whisper_roofline_latency_s(dims, none, **run) > 1e8  # a byte a second
+    assert recognition_roofline_latency_s(dims, none, **run) > 1e8  # a byte a second
 
 
 def test_windows_and_tokens_go_together():
     with pytest.raises(SpaceError, match="2 window_frames but 1 window_tokens"):
-        whisper_roofline_latency_s(
+        recognition_roofline_latency_s(
             whisper_dimensions("tiny"), SLOW, window_frames=[30, 30], window_tokens=[1], prompt_tokens=4
         )

@@ -220,3 +220,18 @@ def test_bad_requests_are_refused(tmp_path):
             diagnose(folder, margin=margin)
     with pytest.raises(LedgerError, match="no such run"):
         diagnose(tmp_path / "nowhere")
+
+
+def test_errors_are_grouped_by_noise_where_it_was_estimated(tmp_path):
+    text = "cat dog bird fish cow pig hen fox owl bee"
+    heard = {"reference": text, "hypothesis": text}
+    noisy = {"snr_db": 3.0, "hits": 8, "substitutions": 2, "reference": text, "hypothesis": f"{text[:-7]}no no"}
+    utterances = [noisy, {"snr_db": 30.0, **heard}, heard] * 10
+    folder = write_run(tmp_path / "r", {BASE: utterances, BIGGER: utterances})
+    found = diagnose(folder).anatomy[BASE.name]
+    assert [(group.name, group.utterances, group.errors) for group in found.by_snr] == [
+        ("under 5 dB", 10, 20),
+        ("15 dB or more", 10, 0),
+    ]
+    plain = diagnose(write_run(tmp_path / "plain", {BASE: [{}] * 30, BIGGER: [{}] * 30}))
+    assert plain.anatomy[BASE.name].by_snr is None

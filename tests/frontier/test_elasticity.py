@@ -4,7 +4,8 @@ from math import inf, isnan, log2
 import numpy as np
 import pytest
 
-from allophone.frontier.elasticity import AXES, Changes, arm_pairs
+from allophone.frontier.axes import AXES, arm_pairs
+from allophone.frontier.elasticity import Changes
 from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.records import OperatingPoint

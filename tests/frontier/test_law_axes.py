@@ -23,6 +23,8 @@ def test_layer_parameters_are_the_closed_form():
     assert layer_parameters("fake:tiny") == 16_515_072
     # turbo: 32 encoder layers and 4 of the decoder, width 1280: 12 * 32 * 1638400 + 16 * 4 * 1638400
     assert layer_parameters("large-v3-turbo") == 734_003_200
+    # 6 · (12·288² + 20·288²): a gated feed-forward part has three matrices of 288 x 1152
+    assert layer_parameters("moonshine-tiny") == 15_925_248
     assert layer_parameters("./mine", {"./mine": 5e6}) == 5e6
     with pytest.raises(UnknownModelError, match="'mine' is not known"):
         layer_parameters("mine")

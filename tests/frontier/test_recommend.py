@@ -1,3 +1,4 @@
+from dataclasses import fields
 from itertools import product
 from math import inf, nan
 
@@ -243,7 +244,7 @@ def test_a_stated_probability_is_about_right():
             words=np.full(200, 10.0),
             duration_s=np.ones(200),
             errors=errors[None].astype(float),
-            **{name: np.ones((1, 200)) for name in RunSamples.__dataclass_fields__ if name not in GIVEN},
+            **{name: np.ones((1, 200)) for name in (item.name for item in fields(RunSamples)) if name not in GIVEN},
         )
         resample = draw_blocks(samples.speakers, n_replicates=1000)
         accepted.append(limits_held(samples, {"wer": 0.25}, resample)["wer"].mean() >= 0.9)

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from allophone.emotion_records import EmotionMeasurement, EmotionSetting
 from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger, columns, connect
 from allophone.records import OperatingPoint
 from builders import measurement, run_record, write_run
+from emotion_builders import emotion_record, emotion_row
 
 A = OperatingPoint(model="tiny.en")
 B = OperatingPoint(model="base")
@@ -131,3 +133,66 @@ def test_a_full_disk_keeps_what_was_measured(tmp_path):
             full.close()
     with Ledger(tmp_path / "r", run_record([A], 3)) as ledger:
         assert [ledger.is_done(A.name, index) for index in range(3)] == [True, False, False]
+
+
+EMOTION = EmotionSetting(model="tiny.en", duration_s=1.0)
+
+
+def emotion_rows_of(folder):
+    with connect(folder) as connection:
+        return connection.execute(
+            "SELECT utterance_index, seed, fold, posterior, latency_s, correct FROM measurements ORDER BY 2, 1"
+        ).fetchall()
+
+
+def test_an_emotion_point_is_whole_with_the_rows_of_its_folds_and_seeds(tmp_path):
+    record = emotion_record([EMOTION], 8, seeds=(0, 1), n_tested=2)
+    parquet = tmp_path / "r/measurements" / f"{EMOTION.name}.parquet"
+    with Ledger(tmp_path / "r", record) as ledger:
+        ledger.append([emotion_row(EMOTION, 1), emotion_row(EMOTION, 5, error="silent")])
+        ledger.append([emotion_row(EMOTION, 1)])  # again, as after a kill
+        assert (ledger.count_done(EMOTION.name), parquet.exists()) == (2, False)
+        ledger.append([emotion_row(EMOTION, index, seed=1) for index in (1, 5)])
+        assert parquet.exists()
+        assert ledger.is_done(EMOTION.name, 5, 1)
+        assert not ledger.is_done(EMOTION.name, 4, 1)
+    found = emotion_rows_of(tmp_path / "r")
+    assert [row[:2] for row in found] == [(1, 0), (5, 0), (1, 1), (5, 1)]
+    assert found[0][3:] == ([0.2, 0.8], 0.1, True)
+    assert found[1][3:] == ([], None, False)
+
+
+def test_a_finished_point_is_opened_again_for_more_folds(tmp_path):
+    with Ledger(tmp_path / "r", emotion_record([EMOTION], 8, n_tested=2)) as ledger:
+        ledger.append([emotion_row(EMOTION, index) for index in (0, 1)])
+    before = emotion_rows_of(tmp_path / "r")
+    wider = emotion_record([EMOTION], 8, n_tested=4, folds=("fold-0", "fold-1"))
+    with Ledger(tmp_path / "r", wider) as ledger:
+        assert emotion_rows_of(tmp_path / "r") == before
+        ledger.append([emotion_row(EMOTION, index, fold="fold-1") for index in (4, 5)])
+    assert [path.suffix for path in (tmp_path / "r/measurements").iterdir()] == [".parquet"]
+    assert emotion_rows_of(tmp_path / "r")[:2] == before
+    assert len(emotion_rows_of(tmp_path / "r")) == 4
+
+
+def test_every_field_of_an_emotion_row_has_a_column():
+    assert set(columns(EmotionMeasurement)) == set(EmotionMeasurement.__dataclass_fields__)
+
+
+def test_runs_of_before_there_was_an_snr_stay_readable_and_go_on(tmp_path):
+    import duckdb
+
+    run = tmp_path / "r"
+    with Ledger(run, run_record([A, B], 2)) as ledger:
+        ledger.append([measurement(A, 0), measurement(A, 1), measurement(B, 0)])
+    old, journal = run / f"measurements/{A.name}.parquet", run / f"measurements/{B.name}.jsonl"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT * EXCLUDE snr_db FROM '{old}') TO '{old}.new' (FORMAT parquet)")
+    Path(f"{old}.new").replace(old)
+    journal.write_text(journal.read_text().replace(', "snr_db": null', ""))
+    for wanted in ([(None,)] * 3, [(12.5,), *[(None,)] * 3]):
+        with connect(run) as connection:
+            assert connection.execute("SELECT snr_db FROM measurements ORDER BY snr_db").fetchall() == wanted
+        with Ledger(run, run_record([A, B], 2)) as ledger:
+            ledger.append([measurement(A, 0, snr_db=99.0), measurement(B, 1, snr_db=12.5)])
+    assert {path.suffix for path in (run / "measurements").iterdir()} == {".parquet"}

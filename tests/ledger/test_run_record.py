@@ -2,11 +2,13 @@ import json
 
 import pytest
 
-from allophone.errors import LedgerError
+from allophone.emotion_records import EmotionSetting
+from allophone.errors import LedgerError, UsageError
 from allophone.files import write_whole
-from allophone.ledger.run_record import RUN_FILE, machine_stamp, read_run
+from allophone.ledger.run_record import RUN_FILE, machine_stamp, read_any_run, read_emotion_run, read_run
 from allophone.records import OperatingPoint
 from builders import run_record
+from emotion_builders import emotion_record
 
 POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2)
 
@@ -61,3 +63,30 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         write_whole(tmp_path / "file" / "x.json", "second")
     assert target.read_text() == "first"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "x.json"]
+
+
+def test_runs_of_both_tasks_read_back_and_are_not_mistaken(tmp_path):
+    asr, emotion = tmp_path / "asr", tmp_path / "emotion"
+    spoken, felt = run_record([POINT], 3), emotion_record([EmotionSetting(model="base", unfrozen_layers="all")], 8)
+    write_whole(asr / RUN_FILE, spoken.model_dump_json())
+    write_whole(emotion / RUN_FILE, felt.model_dump_json())
+    assert read_any_run(asr) == read_run(asr) == spoken
+    assert read_any_run(emotion) == read_emotion_run(emotion) == felt
+    with pytest.raises(UsageError, match=r"'task': a run of emotion recognition"):
+        read_run(emotion)
+    with pytest.raises(UsageError, match=r"'task': a run of speech recognition"):
+        read_emotion_run(asr)
+
+
+def test_a_run_that_names_no_task_is_one_of_speech_recognition(tmp_path):
+    fields = json.loads(run_record([POINT], 3).model_dump_json())
+    del fields["task"]
+    (tmp_path / RUN_FILE).write_text(json.dumps(fields))
+    assert read_run(tmp_path) == run_record([POINT], 3)
+
+
+def test_an_unknown_task(tmp_path):
+    fields = json.loads(run_record([POINT], 3).model_dump_json()) | {"task": "music"}
+    (tmp_path / RUN_FILE).write_text(json.dumps(fields))
+    with pytest.raises(LedgerError, match=r"'task' is music; known: asr, emotion"):
+        read_any_run(tmp_path)

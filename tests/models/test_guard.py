@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from allophone.models.fake import FakeEngine
-from allophone.models.guard import better_pass, distrust, largest_compression_ratio
+from allophone.models.guard import better_pass, distrust, largest_compression_ratio, may_end_early
 from allophone.models.passes import compression_ratio
 from allophone.models.transcribe import transcribe_points
 from allophone.records import OperatingPoint, Segment
@@ -55,6 +55,21 @@ def test_the_edge_is_believed(segment):
 def test_short_loops_are_caught_below_the_bound_for_long_text():
     loop = " ".join(["I see"] * 6)
     assert largest_compression_ratio(len(loop)) < compression_ratio(loop) < 2.4
+
+
+@pytest.mark.parametrize(
+    ("changes", "speech_s", "suspicious"),
+    [
+        ({"token_count": 13}, None, True),  # 2.2 · 6 = 13.2
+        ({"token_count": 14}, None, False),
+        ({"token_count": 13}, 5.9, False),  # too short to tell from a call
+        ({"end_s": 20, "token_count": 20}, 9.0, False),  # slow, for its pauses
+        ({"end_s": 20, "token_count": 19}, 9.0, True),  # 2.2 · 9 = 19.8
+        ({"token_count": 1, "text": ""}, None, False),  # no text at all has its own sign
+    ],
+)
+def test_little_text_for_much_speech_is_suspicious(changes, speech_s, suspicious):
+    assert may_end_early(replace(GOOD, **changes), speech_s) is suspicious
 
 
 def test_the_whole_context_wins_unless_it_failed_as_well():

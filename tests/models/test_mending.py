@@ -9,7 +9,7 @@ from allophone.audio.mel import context_frames
 from allophone.models.fake import FakeEngine
 from allophone.models.mending import decode_windows
 from allophone.models.passes import Reading, Window, encode_windows
-from allophone.records import OperatingPoint
+from allophone.records import OperatingPoint, Transcript
 from builders import tone
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0, tail="last-1", guard=True)
@@ -122,18 +122,91 @@ def test_a_loop_on_what_is_no_speech_is_dropped_and_not_run_again():
     assert len(engine.encoded) == 1
 
 
-def test_parts_that_go_wrong_are_cut_again_and_everything_is_charged(speech):
-    audio = np.concatenate([part for one in speech[:4] for part in (one.samples, PAUSE)])
-    engine = Looping(frames=3000, longest_s=audio.size / 16_000 / 2 - 2)
-    (segments,) = run(engine, [window(audio)], FIT, frames=3000)
-    assert len(segments) >= 3
-    assert not any(segment.truncated for segment in segments)
-    rejected = [segment.rejected for segment in segments if segment.rejected is not None]
-    assert len(rejected) == len(segments) - 1  # a cut each
-    assert all(segment.truncated for segment in rejected)
+def test_parts_that_go_wrong_are_cut_or_run_again_and_everything_is_charged(speech):
+    class Impatient(Looping):
+        def decode_batch(self, encoded, **knobs):
+            found = FakeEngine.decode_batch(self, encoded, **knobs)
+            return [replace(one, truncated=True) if len(one.tokens) * 0.4 > self.longest_s else one for one in found]
+
+    parts = [
+        speech[0].samples[:32_000],
+        PAUSE,
+        PAUSE,
+        *(part for one in (speech * 2)[1:] for part in (one.samples, PAUSE)),
+    ]
+    audio = np.concatenate(parts)[: 29 * 16_000]
+    (segments,) = run(Impatient(frames=0, longest_s=12.0), [window(audio)], FIT, frames=3000)
+    assert len(segments) >= 3  # the long part was cut again: its own context was nearly full
+    passes = Transcript(FIT, "", "en", 29.0, tuple(segments), 0.0, 2).passes
+    assert sum(passed.truncated for passed in passes) >= 2
+    assert [passed.end_s - passed.start_s for passed in passes[:1]] == [29.0]
     edges = [edge for segment in segments for edge in (segment.start_s, segment.end_s)]
     assert edges == sorted(edges)
-    assert (edges[0], edges[-1]) == (0.0, audio.size / 16_000)
+    assert (edges[0], edges[-1]) == (0.0, 29.0)
+
+
+class Stopping(FakeEngine):
+    """Ends after so many words wherever there are more."""
+
+    def __init__(self, most):
+        super().__init__("tiny", perfect=True)
+        self.most, self.frames, self.aligned = most, [], 0
+
+    def encode(self, mel):
+        self.frames.append(mel.shape[-1])
+        return super().encode(mel)
+
+    def decode_batch(self, encoded, **knobs):
+        return [
+            replace(
+                one, text=" ".join(one.text.split()[: self.most]), tokens=one.tokens[: self.most], token_count=self.most
+            )
+            if len(one.tokens) > self.most
+            else one
+            for one in super().decode_batch(encoded, **knobs)
+        ]
+
+    def align(self, *arguments, **knobs):
+        self.aligned += 1
+        return super().align(*arguments, **knobs)
+
+
+def test_text_that_ends_before_the_speech_goes_on_in_a_window_of_its_own(speech):
+    audio = np.concatenate([one.samples for one in speech[:2]])
+    size_s = audio.size / 16_000
+    engine = Stopping(most=round(size_s))  # of about 2.5 words a second
+    (segments,) = run(engine, [window(audio, start_s=50.0)], FIT)
+    assert len(segments) >= 2
+    assert engine.frames == sorted(engine.frames, reverse=True)  # each rest is shorter
+    edges = [edge for segment in segments for edge in (segment.start_s, segment.end_s)]
+    assert edges == sorted(edges)
+    assert (edges[0], edges[-1]) == (50.0, 50.0 + size_s)
+    told_s = segments[0].end_s - 50.0
+    assert told_s == pytest.approx(0.4 * engine.most, abs=1.0)
+    ((alone,),) = run(Stopping(most=engine.most), [window(audio)], UNGUARDED)
+    assert len(alone.tokens) == engine.most < sum(len(segment.tokens) for segment in segments)
+
+
+def test_a_slow_speaker_is_looked_up_and_left_alone(speech, monkeypatch):
+    audio = speech[0].samples
+    engine = Stopping(most=6)
+    spoken = [(0, 6 * 6_400)]  # six words of 0.4 s, then a pause as long as it likes
+    monkeypatch.setattr("allophone.models.mending.speech_spans", lambda *_: spoken)
+    padded = np.concatenate([audio[: 6 * 6_400], np.zeros(10 * 16_000, np.float32)])
+    ((segment,),) = run(engine, [window(padded)], FIT)
+    assert segment.token_count <= 7
+    assert len(engine.frames) == 1
+
+
+def test_speech_that_is_known_is_not_searched_again(speech, monkeypatch):
+    monkeypatch.setattr("allophone.models.mending.speech_spans", lambda *_: pytest.fail("searched"))
+    audio = np.concatenate([one.samples for one in speech[:2]])
+    known = replace(window(audio), speech=((0, audio.size),))
+    (segments,) = run(Stopping(most=round(audio.size / 16_000)), [known], FIT)
+    assert len(segments) >= 2
+    quiet = replace(known, speech=((0, 5 * 16_000),))  # 5 s of speech are too few to be suspicious
+    (segments,) = run(Stopping(most=round(audio.size / 16_000)), [quiet], FIT)
+    assert len(segments) == 1
 
 
 def test_the_better_of_two_bad_passes_stays(speech):

@@ -78,3 +78,19 @@ def test_a_file_that_is_no_point(tmp_path):
     path.write_text(json.dumps({"schema_version": 1, "point": {"model": "tiny.en", "beams": 5}}))
     with pytest.raises(UsageError, match=r"point\.json: field 'point\.beams'"):
         load_point(path)
+
+
+def test_another_point_of_the_same_model_needs_no_second_copy_of_it():
+    first = load_point(OperatingPoint(model="fake:base"))
+    other = first.at(OperatingPoint(model="fake:base", beam_size=5))
+    assert (first.point.beam_size, other.point.beam_size) == (1, 5)
+    assert other._engine is first._engine
+    for point in (OperatingPoint(model="fake:tiny"), OperatingPoint(model="fake:base", compute_type="float32")):
+        with pytest.raises(UsageError, match="is not of fake:base in int8"):
+            first.at(point)
+
+
+def test_what_runs_at_once_where_nothing_is_asked():
+    transcriber = load_point(OperatingPoint(model="fake:base"))
+    assert transcriber.at_once() == (2, 1)  # the fake engine's replicas
+    assert transcriber.at_once(3, 4) == (3, 4)

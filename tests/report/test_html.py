@@ -2,6 +2,7 @@ import html
 import json
 import re
 
+from allophone.emotion_records import EmotionSetting
 from allophone.frontier.diagnosis import diagnose
 from allophone.records import OperatingPoint
 from allophone.report.decision import decide, save_decision
@@ -9,6 +10,7 @@ from allophone.report.diagnosis_answers import answer_pairs
 from allophone.report.diagnosis_text import anatomy_lines, diagnosis_lines, diagnosis_table
 from allophone.report.html import write_report
 from builders import write_run
+from emotion_builders import write_emotion_run
 from star_runs import BASE as STAR
 from star_runs import write_star
 
@@ -74,3 +76,17 @@ def test_no_diagnosis_where_the_cost_was_not_measured(tmp_path):
 
 def headline(path):
     return re.search(r'<p class="point">(.*?)</p>', path.read_text(encoding="utf-8")).group(1)
+
+
+def test_an_emotion_run_has_a_report_of_its_own(tmp_path):
+    short, deep = (EmotionSetting(model="tiny.en", duration_s=1.0, unfrozen_layers=k) for k in (0, 2))
+    rows = {short: [{"correct": index % 3 > 0} for index in range(40)], deep: [{}] * 40}
+    path = write_report(write_emotion_run(tmp_path / "r", rows))
+    page = path.read_text(encoding="utf-8")
+    assert deep.name in headline(path)
+    for part in ("What is taken for what", "Recall of every class", "allophone adapt emotion corpus --model tiny.en"):
+        assert part in page
+    assert "Depth or rank" in page
+    assert "Higher and further left is better" in page
+    for part in ("S/D/I", "Its errors", "normaliser"):
+        assert part not in page

@@ -1,4 +1,5 @@
 from allophone.frontier.pareto import Frontier
+from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
 from allophone.records import OperatingPoint
 from allophone.report.tables import frontier_table
 from builders import write_run
@@ -36,3 +37,23 @@ def test_a_relative_table_never_says_wer(tmp_path):
     assert "WER" not in table.title
     assert not any("WER" in column for column in table.columns)
     assert "relative to base" in table.title
+
+
+def test_throughput_is_shown_as_audio_seconds_a_second(tmp_path):
+    rows = {TINY: [{"speaker": f"s{index}"} for index in range(30)]}
+    run = write_run(tmp_path / "r", rows)
+    passes = tuple(
+        ThroughputPass(point=TINY.name, round=turn, workers=2, batch_size=1, wall_s=wall_s)
+        for turn, wall_s in enumerate((4.0, 5.0, 10.0))
+    )
+    write_throughput(run, ThroughputRecord(jobs=0, batch_size=0, minutes=1, utterances=(0,), audio_s=60, passes=passes))
+    column = "RTFx, many at once"
+    plain = frontier_table(Frontier.from_run(run))
+    assert plain.rows[0][plain.columns.index(column)] == "12.0"  # 60 s in 5 s
+    compared = frontier_table(Frontier.from_run(run, "rtf_throughput"))
+    shown = compared.rows[0][compared.columns.index(column)]
+    value, low, high = (float(part.strip("[],")) for part in shown.split())
+    assert low <= 6
+    assert high >= 15
+    assert value == 12
+    assert "from files to texts" in " ".join(compared.notes)

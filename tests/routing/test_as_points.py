@@ -7,6 +7,7 @@ from allophone.errors import UsageError
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.recommend import recommend
 from allophone.frontier.summary import summarise_run
+from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
 from allophone.models.transcriber import load_point
 from allophone.report.decision import decide, save_decision
 from allophone.routing.as_points import add_policies
@@ -54,3 +55,19 @@ def test_a_policy_is_not_weighed_on_speakers_that_trained_it(trained, seen):
 def test_two_policies_need_two_names(trained, unseen):
     with pytest.raises(UsageError, match="called 'policy' already"):
         add_policies(summarise_run(unseen), unseen, [trained, trained])
+
+
+def test_a_policy_has_no_throughput_beside_points_that_have(trained, unseen, tmp_path):
+    run = shutil.copytree(unseen, tmp_path / "run")
+    names = [point.name for point in summarise_run(run).points]
+    passes = tuple(
+        ThroughputPass(point=name, round=turn, workers=1, batch_size=1, wall_s=1.0 + place)
+        for turn in range(2)
+        for place, name in enumerate(names)
+    )
+    write_throughput(run, ThroughputRecord(jobs=1, batch_size=1, minutes=1, utterances=(0,), audio_s=10, passes=passes))
+    summary = add_policies(summarise_run(run), run, [trained])
+    found = {point.name: point.status for point in Frontier.from_summary(summary, "rtf_throughput").points}
+    assert found.pop("policy") == "unmeasured"
+    assert set(found) == set(names)
+    assert "unmeasured" not in found.values()

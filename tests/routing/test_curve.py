@@ -99,3 +99,8 @@ def test_break_even_follows_from_the_means(tmp_path):
     # in seconds 0.1 against 0.4, and 1 ms more to read the tokens: (0.4 - 0.101) / 0.4
     assert break_even(two, "cascade", Overhead(), seconds=True) == pytest.approx(0.7475)
     assert break_even(two, "cascade", Overhead(flops=1e12)) is None
+
+
+def test_deciding_can_cost_by_the_second(samples):
+    plain, dearer = (outcome(samples, "direct", Overhead(flops=1e6, flops_per_audio_s=rate)) for rate in (0.0, 2e6))
+    assert (dearer.flops - plain.flops) == pytest.approx(2e6 * samples.duration_s)

@@ -3,7 +3,7 @@ import pytest
 
 from allophone.errors import CorpusError
 from allophone.routing import feature_store
-from allophone.routing.feature_store import FEATURES_FOLDER, audio_views
+from allophone.routing.feature_store import FEATURES_FOLDER, audio_views, read_recordings, snr_values
 from allophone.routing.samples import read_route_samples
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
@@ -41,3 +41,29 @@ def test_a_corpus_that_lost_an_utterance_is_named(swept):
     manifest.write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(CorpusError, match=r"utterance 'u5' of .* is no longer in it"):
         audio_views(samples)
+
+
+def test_numbers_of_recordings_are_computed_once_whichever_are_asked_for(swept):
+    _, run = swept
+    samples = read_route_samples([run], NAMES)
+    looked = []
+
+    def look(recording):
+        looked.append(recording.size)
+        return recording.size, 1.0
+
+    some = read_recordings(samples.take(np.array([3, 0])), "sizes.npz", look)
+    every = read_recordings(samples, "sizes.npz", look)
+    assert len(looked) == len(samples)  # those two were not looked at again
+    assert every[[3, 0]].tolist() == some.tolist()
+    assert every.shape == (6, 2)
+
+
+def test_loudness_over_noise_is_a_number_or_nothing(swept):
+    manifest, run = swept
+    samples = read_route_samples([run], NAMES)
+    views = audio_views(samples)
+    assert snr_values(samples) == pytest.approx([view.snr_db for view in views], abs=1.0)
+    (run / FEATURES_FOLDER / "snr.npz").unlink()
+    manifest.unlink()
+    assert snr_values(samples) is None

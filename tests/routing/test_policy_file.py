@@ -60,3 +60,10 @@ def test_the_digest_is_of_the_weights_themselves():
 
     assert resolve_weights("tiny.en").folder.is_dir()
     assert weights_digest("tiny.en") == WEIGHT_PACKAGES["tiny.en"].sha256
+
+
+def test_the_digest_of_another_family_is_of_its_own_files():
+    pytest.importorskip("moonshine_voice")
+    from allophone.models.moonshine_weights import resolve_moonshine
+
+    assert weights_digest("moonshine-tiny") == resolve_moonshine("moonshine-tiny").sha256

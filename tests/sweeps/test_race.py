@@ -60,7 +60,7 @@ def test_speakers_take_turns_and_everyone_comes_once():
 def test_a_point_that_is_worse_and_dearer_everywhere_is_given_up():
     (gone,) = judge(samples_of([[1] * 40, [4] * 40], [10, 20]), "executed_gflops", 5, 1000)
     assert (gone.point, gone.dominated_by, gone.utterances, gone.p_dominated) == ("p1", "p0", 40, 1.0)
-    assert (gone.wer, gone.cost) == (0.4, 20.0)
+    assert (gone.loss, gone.cost) == (0.4, 20.0)
 
 
 def test_a_trade_off_stays_and_of_equals_the_first():

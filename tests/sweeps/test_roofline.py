@@ -1,6 +1,6 @@
 import pytest
 
-from allophone.costs.devices import whisper_roofline_latency_s
+from allophone.costs.devices import recognition_roofline_latency_s
 from allophone.dimensions import whisper_dimensions
 from allophone.ledger.run_record import machine_stamp
 from allophone.measure.device import MeasuredDevice
@@ -54,6 +54,6 @@ def test_the_least_latency_is_that_of_the_cost_model_and_unknown_without_a_rate(
     dims, device = whisper_dimensions("tiny.en"), roofline_device(rates(100e9, 20e9))
     windows = {"window_frames": [3000], "window_tail": [0], "window_tokens": [20], "prompt_tokens": 2}
     point = OperatingPoint(model="tiny.en", compute_type="float32")
-    expected = whisper_roofline_latency_s(dims, device, **windows)
+    expected = recognition_roofline_latency_s(dims, device, **windows)
     assert least_latency_s(dims, point, device, **windows) == expected > 0
     assert least_latency_s(dims, OperatingPoint(model="tiny.en", compute_type="float16"), device, **windows) is None

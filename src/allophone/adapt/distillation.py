@@ -103,7 +103,7 @@ def teach(engine: Engine, window: Window, prompt: Prompt, language: str) -> Less
 
     A transcript that the token cap ended is a loop and no example to follow: the lesson then has encoder outputs only.
     """
-    mel = log_mel(window.samples, TRAINED_FRAMES, engine.dimensions.n_mels)
+    mel = engine.prepare(window.samples, TRAINED_FRAMES)
     encoded = engine.encode(mel)
     tokens: tuple[int, ...] = ()
     if window.samples.size:

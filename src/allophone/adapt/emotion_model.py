@@ -7,6 +7,7 @@ from typing import Any
 
 from allophone.adapt.emotion_head import EmotionHead
 from allophone.adapt.emotion_setting import EmotionSetting, Precision
+from allophone.costs.adaptation import setting_adaptation
 from allophone.models.encoder_stages import encoder_layers, n_layers, run_front, run_layers, width
 from allophone.models.speech_encoders import SpeechEncoder
 
@@ -54,7 +55,7 @@ class EmotionModel:
         self.encoder = encoder
         self.setting = setting
         self.precision = precision
-        self.adaptation = setting.adaptation(layers, classes)
+        self.adaptation = setting_adaptation(setting, layers, classes)
         self.adaptation.check(encoder.dimensions)
         # Below the first trained layer nothing ever changes: its states can be computed once.
         self.first = 0 if setting.lora_rank else layers - self.adaptation.unfrozen_layers

@@ -31,6 +31,8 @@ class EmotionRow:
         latency_s: Seconds from samples in memory to the posterior, adapters merged, one clip at a time; None where it
             was not timed.
         error: Why the utterance could not be used; it then enters no rate.
+        heard_s: Seconds of the recording that the recogniser heard.
+        executed_flops: Of this inference, front end included, adapters merged.
     """
 
     utterance_id: str
@@ -40,6 +42,8 @@ class EmotionRow:
     correct: bool
     latency_s: float | None
     error: str | None
+    heard_s: float = 0.0
+    executed_flops: int = 0
 
 
 class TrainingRecord(BaseModel):

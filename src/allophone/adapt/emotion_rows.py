@@ -14,6 +14,7 @@ from allophone.adapt.emotion_record import EmotionRow
 from allophone.adapt.emotion_states import StateSource
 from allophone.adapt.emotion_train import Examples
 from allophone.audio.splits import PARTS, Part, Split
+from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import CorpusError
 from allophone.records import Utterance
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["mean_inference_flops", "report_rows", "split_examples", "time_rows"]
+__all__ = ["bill_rows", "mean_inference_flops", "report_rows", "split_examples", "time_rows"]
 
 
 def split_examples(
@@ -84,6 +85,30 @@ def report_rows(
     return tuple(rows)
 
 
+def bill_rows(
+    model: EmotionModel, source: StateSource, rows: Sequence[EmotionRow], utterances: Sequence[Utterance]
+) -> tuple[EmotionRow, ...]:
+    """Note how much each row's recogniser heard and what its inference executes; failed rows stay as they are.
+
+    Args:
+        model: The model.
+        source: States of the corpus.
+        rows: From :func:`report_rows`.
+        utterances: The corpus.
+    """
+    place = {utterance.id: number for number, utterance in enumerate(utterances)}
+    return tuple(
+        row
+        if row.error is not None
+        else replace(
+            row,
+            heard_s=source.samples(place[row.utterance_id]) / SAMPLE_RATE,
+            executed_flops=_flops(model, source, place[row.utterance_id]),
+        )
+        for row in rows
+    )
+
+
 def time_rows(
     model: EmotionModel, rows: Sequence[EmotionRow], utterances: Sequence[Utterance], count: int | None
 ) -> tuple[EmotionRow, ...]:
@@ -115,13 +140,9 @@ def time_rows(
 
 def mean_inference_flops(model: EmotionModel, source: StateSource, rows: Sequence[int]) -> int:
     """Executed FLOPs of one inference, mean over utterances."""
-    total = sum(
-        inference_flops(
-            model.encoder.dimensions,
-            model.adaptation.classes,
-            tokens=source.tokens(row),
-            samples=source.samples(row),
-        )
-        for row in rows
-    )
-    return round(total / len(rows))
+    return round(sum(_flops(model, source, row) for row in rows) / len(rows))
+
+
+def _flops(model: EmotionModel, source: StateSource, row: int) -> int:
+    dims, classes = model.encoder.dimensions, model.adaptation.classes
+    return inference_flops(dims, classes, tokens=source.tokens(row), samples=source.samples(row))

@@ -23,7 +23,7 @@ from allophone.adapt.emotion_record import (
     recognition_of,
     training_flops_of,
 )
-from allophone.adapt.emotion_rows import mean_inference_flops, report_rows, split_examples, time_rows
+from allophone.adapt.emotion_rows import bill_rows, mean_inference_flops, report_rows, split_examples, time_rows
 from allophone.adapt.emotion_setting import EmotionSetting, Precision, Recipe, default_recipe
 from allophone.adapt.emotion_states import FreshStates
 from allophone.adapt.emotion_store import save_emotion_model
@@ -138,6 +138,7 @@ def run_setting(
         save_emotion_model(out, model, splits.labels, temperature)
     logits = predict_logits(model, source, examples["test"].rows)
     rows = report_rows(utterances, chosen, splits.labels, source.failures, posteriors(logits, temperature))
+    rows = bill_rows(model, source, rows, utterances)
     rows = time_rows(model, rows, utterances, timed_rows)
     latencies = [row.latency_s for row in rows if row.latency_s is not None]
     steps_flops, repeated_flops = training_flops_of(model, progress, cached=cached)

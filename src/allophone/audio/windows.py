@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["longest_pause", "pack_spans", "speech_spans", "split_windows"]
+__all__ = ["Cut", "Span", "clip_spans", "longest_pause", "pack_spans", "speech_spans", "split_windows"]
 
 Span = tuple[int, int]  # samples: start, end
 
@@ -19,7 +21,22 @@ _LEAST = SAMPLE_RATE // 10
 _PIECE = 600 * SAMPLE_RATE  # samples searched at once: the search takes three times their memory
 
 
-def split_windows(samples: NDArray[np.float32], window_s: float) -> list[Span]:
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A window of a recording, in samples.
+
+    Args:
+        start: Where it starts.
+        end: Where it ends.
+        speech: Where speech was found in it, counted from its start; None where it was not searched.
+    """
+
+    start: int
+    end: int
+    speech: tuple[Span, ...] | None = None
+
+
+def split_windows(samples: NDArray[np.float32], window_s: float, *, pack_s: float | None = None) -> list[Cut]:
     """Cut audio into windows of at most ``window_s``, between words where there is a pause.
 
     Audio that fits in one window stays whole and is not searched for speech; where it is shorter than 0.1 s, which no
@@ -29,23 +46,29 @@ def split_windows(samples: NDArray[np.float32], window_s: float) -> list[Span]:
     Args:
         samples: Shape ``(n_samples,)``, 16 kHz.
         window_s: Longest window in seconds.
+        pack_s: Longest window that several stretches may share; None is ``window_s``.
 
     Returns:
-        Spans in samples, in order, without overlap; none where long audio holds no speech.
+        Windows in order, without overlap; none where long audio holds no speech.
     """
     if samples.size < _LEAST:
         return []
     limit = int(window_s * SAMPLE_RATE)
     if samples.size <= limit:
-        return [(0, samples.size)]
-    windows: list[Span] = []
+        return [Cut(0, samples.size)]
+    pack = limit if pack_s is None else min(limit, int(pack_s * SAMPLE_RATE))
+    windows: list[Cut] = []
     begin = 0
     while begin < samples.size:
         piece = samples[begin : begin + _PIECE]
-        found = [(begin + start, begin + end) for start, end in pack_spans(speech_spans(piece, window_s), limit)]
+        speech = speech_spans(piece, window_s)
+        found = [
+            Cut(begin + start, begin + end, clip_spans(speech, start, end))
+            for start, end in pack_spans(speech, limit, pack)
+        ]
         begin += piece.size
-        if begin < samples.size and found and found[-1][0] > begin - piece.size:
-            begin, _ = found.pop()  # the next piece begins with this window, which may go on
+        if begin < samples.size and found and found[-1].start > begin - piece.size:
+            begin = found.pop().start  # the next piece begins with this window, which may go on
         windows += found
     return windows
 
@@ -66,14 +89,14 @@ def speech_spans(samples: NDArray[np.float32], longest_s: float) -> list[Span]:
     return [(int(span["start"]), int(span["end"])) for span in get_speech_timestamps(samples, options)]
 
 
-def pack_spans(spans: list[Span], limit: int) -> list[Span]:
-    """Join neighbouring spans while the joint window, pauses included, is at most ``limit`` samples.
+def pack_spans(spans: list[Span], limit: int, pack: int) -> list[Span]:
+    """Join neighbouring spans while the joint window, pauses included, is at most ``pack`` samples.
 
-    A single span longer than the limit is cut into equal parts, so no window passes the limit.
+    A single span longer than ``limit`` samples is cut into equal parts, so no window passes the limit.
     """
     windows: list[Span] = []
     for start, end in spans:
-        if windows and end - windows[-1][0] <= limit:
+        if windows and end - windows[-1][0] <= pack:
             windows[-1] = (windows[-1][0], end)
             continue
         parts = -(-(end - start) // limit)
@@ -82,7 +105,12 @@ def pack_spans(spans: list[Span], limit: int) -> list[Span]:
     return windows
 
 
-def longest_pause(spans: list[Span]) -> int | None:
+def clip_spans(spans: Iterable[Span], start: int, end: int) -> tuple[Span, ...]:
+    """Return what lies of some spans between two samples, counted from the first of them."""
+    return tuple((max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start)
+
+
+def longest_pause(spans: Sequence[Span]) -> int | None:
     """Return the middle of the longest pause between spans in samples; None where there are fewer than two spans."""
     pauses = [(second[0] - first[1], (first[1] + second[0]) // 2) for first, second in pairwise(spans)]
     return max(pauses, key=lambda pause: pause[0])[1] if pauses else None

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 if TYPE_CHECKING:
-    from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+    from allophone.costs import EmotionCost, MoonshineCost, WhisperCost
+    from allophone.dimensions import SpeechEncoderDimensions
+    from allophone.moonshine_dimensions import RecognitionDimensions
     from allophone.report.tables import Table
 
     Rows = list[tuple[str, ...]]
@@ -29,6 +31,7 @@ _RECOGNITION = (
     ),
     *("prompt_tokens", "compute_type", "device"),
 )
+_NOT_MOONSHINE = ("context", "margin_s", "floor_s", "tail", "prompt_tokens", "compute_type")
 _EMOTION = ("duration_s", "lora_rank", "unfrozen_layers", "classes")
 
 
@@ -74,10 +77,12 @@ def cost(
     _print(_costs(model, knobs, given, convention), as_json=as_json)
 
 
-def _dimensions(model: str) -> WhisperDimensions | SpeechEncoderDimensions:
+def _dimensions(model: str) -> RecognitionDimensions | SpeechEncoderDimensions:
     from pathlib import Path
 
     from allophone.dimensions import dimensions
+    from allophone.errors import UnknownModelError
+    from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
     if Path(model).expanduser().is_dir():
         from allophone.models.weights import locate_weights
@@ -85,49 +90,65 @@ def _dimensions(model: str) -> WhisperDimensions | SpeechEncoderDimensions:
         found = locate_weights(model)
         assert found is not None  # a folder either has weights or is an error
         return found.dimensions
-    return dimensions(model)
+    if model in MOONSHINE_MODELS:
+        return MOONSHINE_MODELS[model]
+    try:
+        return dimensions(model)
+    except UnknownModelError as error:
+        raise UnknownModelError(f"{error}, {', '.join(MOONSHINE_MODELS)}") from None
 
 
 def _costs(model: str, knobs: dict[str, Any], given: set[str], convention: str) -> tuple[dict[str, Any], list[Table]]:
     from dataclasses import asdict
 
-    from allophone.costs import EmotionCost, WhisperCost, device, emotion_cost, whisper_cost, whisper_roofline_latency_s
+    from allophone.costs import emotion_cost, moonshine_cost, whisper_cost
     from allophone.dimensions import SpeechEncoderDimensions
     from allophone.errors import UsageError
+    from allophone.moonshine_dimensions import MoonshineDimensions
 
     dims = _dimensions(model)
-    emotion = isinstance(dims, SpeechEncoderDimensions) or bool(given & set(_EMOTION))
-    wrong = sorted(given & set(_RECOGNITION if emotion else _EMOTION))
+    moonshine = isinstance(dims, MoonshineDimensions)
+    emotion = not moonshine and (isinstance(dims, SpeechEncoderDimensions) or bool(given & set(_EMOTION)))
+    foreign = _RECOGNITION if emotion else (*_EMOTION, *_NOT_MOONSHINE) if moonshine else _EMOTION
+    wrong = sorted(given & set(foreign))
     if wrong:
         flags = ", ".join("--" + name.replace("_", "-") for name in wrong)
         task = "emotion recognition" if emotion else "speech recognition"
         raise UsageError(f"{flags}: no such knob in {task} with {model}")
     asked = cast("Literal['executed', 'published']", convention)
     record: dict[str, Any] = {"model": model, "task": "emotion" if emotion else "recognition"}
-    costed: EmotionCost | WhisperCost
+    costed: EmotionCost | WhisperCost | MoonshineCost
     if emotion:
+        assert not isinstance(dims, MoonshineDimensions)
         used = {name: knobs[name] for name in _EMOTION}
         costed = emotion_cost(dims, **used, convention=asked)
         record |= used | asdict(costed) | {"flops_cross_kv": 0, "flops_decoder": 0, "kv_cache_bytes": 0}
     else:
         assert not isinstance(dims, SpeechEncoderDimensions)
-        on = knobs["device"]
         used = {name: knobs[name] for name in _RECOGNITION if name != "device"}
-        costed = whisper_cost(dims, **used, convention=asked)
+        if isinstance(dims, MoonshineDimensions):
+            used = {name: value for name, value in used.items() if name not in _NOT_MOONSHINE}
+            costed = moonshine_cost(dims, **used, convention=asked)
+        else:
+            costed = whisper_cost(dims, **used, convention=asked)
         record |= used | asdict(costed)
-        if on is not None:
-            decoding = ("prompt_tokens", "token_stride", "beam_size", "compute_type")
-            bound = whisper_roofline_latency_s(
-                dims,
-                device(on),
-                window_frames=costed.window_frames,
-                window_tail=costed.window_tail,
-                window_tokens=costed.window_tokens,
-                **{name: knobs[name] for name in decoding},
-            )
-            record |= {"device": on, "roofline_latency_s": bound}
+        if knobs["device"] is not None:
+            record |= {"device": knobs["device"], "roofline_latency_s": _bound(dims, knobs, costed)}
     record |= {"flops_total": costed.flops_total, "macs_total": costed.macs_total}
     return record, [_table(f"{model}, {convention}", ("quantity", "value", ""), _lines(record))]
+
+
+def _bound(dims: RecognitionDimensions, knobs: dict[str, Any], costed: WhisperCost | MoonshineCost) -> float:
+    from allophone.costs import WhisperCost, device, recognition_roofline_latency_s
+
+    return recognition_roofline_latency_s(
+        dims,
+        device(knobs["device"]),
+        window_frames=costed.window_frames,
+        window_tail=costed.window_tail if isinstance(costed, WhisperCost) else None,
+        window_tokens=costed.window_tokens,
+        **{name: knobs[name] for name in ("prompt_tokens", "token_stride", "beam_size", "compute_type")},
+    )
 
 
 def _lines(record: dict[str, Any]) -> Rows:

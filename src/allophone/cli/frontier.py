@@ -15,8 +15,9 @@ def frontier(
     cost: Annotated[
         list[str] | None,
         typer.Option(
-            help="rtf (the default), executed_gflops, published_gflops, latency_p50_s, latency_p95_s or "
-            "peak_memory_bytes; given twice, both."
+            help="rtf (the default), executed_gflops, published_gflops, latency_p50_s, latency_p95_s, "
+            "peak_memory_bytes or rtf_throughput; of emotion runs also trainable_params, training_gflops or train_s; "
+            "given twice, both."
         ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Probability from which a verdict is given.")] = 0.95,
@@ -29,7 +30,7 @@ def frontier(
     from allophone.cli.show import print_table
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.summary import summarise_run
-    from allophone.report.tables import frontier_table
+    from allophone.report.emotion_tables import any_frontier_table
     from allophone.routing.as_points import add_policies
 
     if policy:
@@ -39,4 +40,4 @@ def frontier(
     if as_json:
         typer.echo(found.to_json())
         return
-    print_table(frontier_table(found))
+    print_table(any_frontier_table(found))

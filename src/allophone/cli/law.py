@@ -68,17 +68,16 @@ def _gflops(summary: RunSummary, candidates: Sequence[OperatingPoint]) -> list[f
 
     import numpy as np
 
-    from allophone.costs.setting import whisper_cost
-    from allophone.dimensions import whisper_dimensions
+    from allophone.costs.recognition import point_flops
     from allophone.models.engine import FAKE_PREFIX
+    from allophone.moonshine_dimensions import recognition_dimensions
 
     lengths = np.quantile(summary.samples.duration_s, np.linspace(0.01, 0.99, _LENGTHS)).tolist()
     tokens = max(1, round(median(point.text_tokens / point.n_utterances for point in summary.points)))
 
     def closed(point: OperatingPoint) -> float:
-        knobs = point.model_dump(exclude={"model", "guard"})
-        dims = whisper_dimensions(point.model.removeprefix(FAKE_PREFIX))
-        counts = [whisper_cost(dims, audio_s=s, text_tokens=tokens, **knobs).flops_total for s in lengths]
+        dims = recognition_dimensions(point.model.removeprefix(FAKE_PREFIX))
+        counts = [point_flops(dims, point, audio_s=seconds, text_tokens=tokens) for seconds in lengths]
         return sum(counts) / len(counts) / 1e9
 
     measured = {point.point: point.executed_gflops for point in summary.points}

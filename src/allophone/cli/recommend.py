@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,14 @@ __all__ = ["recommend"]
 def recommend(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     max_wer: Annotated[float | None, typer.Option(help="Largest word error rate, in percent.")] = None,
+    min_uar: Annotated[
+        float | None, typer.Option(help="Of emotion runs: least unweighted average recall, in percent.")
+    ] = None,
     max_rtf: Annotated[float | None, typer.Option(help="Largest processing time / audio time.")] = None,
+    min_rtfx: Annotated[
+        float | None,
+        typer.Option(help="Least seconds of audio a second with many recordings at once; see sweep --throughput."),
+    ] = None,
     max_latency_p95_s: Annotated[
         float | None, typer.Option(help="Largest 95th percentile of latency, in seconds.")
     ] = None,
@@ -21,9 +29,18 @@ def recommend(
     max_memory_gb: Annotated[
         float | None, typer.Option(help="Largest peak resident memory, in GB (1e9 bytes).")
     ] = None,
+    max_trainable_params: Annotated[
+        float | None, typer.Option(help="Of emotion runs: most parameters that are trained.")
+    ] = None,
+    max_training_gflops: Annotated[
+        float | None, typer.Option(help="Of emotion runs: most executed GFLOPs of one training.")
+    ] = None,
     minimise: Annotated[
         str | None,
-        typer.Option(help="wer, rtf, latency_p50_s, latency_p95_s, executed_gflops or peak_memory_bytes."),
+        typer.Option(
+            help="wer, rtf, latency_p50_s, latency_p95_s, executed_gflops, peak_memory_bytes or rtf_throughput; of "
+            "emotion runs uar_loss (one minus the UAR), trainable_params, training_gflops or train_s."
+        ),
     ] = None,
     confidence: Annotated[
         float | None,
@@ -36,13 +53,23 @@ def recommend(
     as_json: Annotated[bool, typer.Option("--json", help="Print the saved form.")] = False,
 ) -> None:
     """Recommend an operating point under constraints, say what binds, and save it."""
+    from allophone.errors import SpaceError
+    from allophone.point_file import EmotionPointFile
     from allophone.report.decision import decide, save_decision
 
+    if min_uar is not None and not 0 < min_uar < 100:
+        raise SpaceError(f"--min-uar {min_uar:g}: give percent, above 0 and below 100.")
+    if min_rtfx is not None and not 0 < min_rtfx < inf:
+        raise SpaceError(f"--min-rtfx {min_rtfx:g}: give a positive number.")
     given = {
+        "uar_loss": None if min_uar is None else 1 - min_uar / 100,
         "wer": None if max_wer is None else max_wer / 100,
         "rtf": max_rtf,
         "latency_p95_s": max_latency_p95_s,
         "executed_gflops": max_gflops,
+        "trainable_params": max_trainable_params,
+        "training_gflops": max_training_gflops,
+        "rtf_throughput": None if min_rtfx is None else 1 / min_rtfx,
         "peak_memory_bytes": None if max_memory_gb is None else max_memory_gb * 1e9,
     }
     constraints = {name: limit for name, limit in given.items() if limit is not None}
@@ -54,7 +81,9 @@ def recommend(
     typer.echo(saved.question)
     for line in saved.explanation:
         typer.echo(f"  {line}")
-    if saved.policy is not None:
+    if isinstance(saved, EmotionPointFile):
+        typer.echo(f"Train it on all speakers but one: {saved.command}")
+    elif saved.policy is not None:
         typer.echo(f"Run it with: allophone transcribe --policy {saved.policy} AUDIO...")
     elif out is not None:
         typer.echo(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.route_emotion import route_emotion
+
 if TYPE_CHECKING:
     from allophone.routing.policy_file import PolicyFile
 
@@ -17,6 +19,8 @@ route = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+route.command("emotion")(route_emotion)
 
 _Runs = Annotated[list[Path], typer.Argument(help="Run folders that measured the policy's points.")]
 _Policy = Annotated[Path, typer.Argument(help="A policy's folder.")]
@@ -29,7 +33,10 @@ def train(
     points: Annotated[str, typer.Option(help="Two or more points, cheap to dear, comma-separated.")],
     out: Annotated[Path, typer.Option(help="The policy's folder.")],
     kind: Annotated[
-        str, typer.Option(help="cascade (decides on a cheap transcript) or decider (before decoding).")
+        str,
+        typer.Option(
+            help="cascade (decides on a cheap transcript), decider (before decoding) or faithful (arXiv 2309.12712)."
+        ),
     ] = "cascade",
     reads: Annotated[
         str, typer.Option(help="What a decider looks at: encoder (the first point's) or mel (log-mel alone).")
@@ -37,6 +44,10 @@ def train(
     choice: Annotated[
         bool, typer.Option(help="Whether a cascade may keep the cheap transcript after the dear point ran.")
     ] = True,
+    encoder: Annotated[
+        str, typer.Option(help="Whose hidden states a faithful one reads: big (as published), small or log-mel.")
+    ] = "big",
+    epochs: Annotated[int, typer.Option(min=1, help="Of a faithful one's training.")] = 8,
     hold_out: Annotated[float, typer.Option(help="Share whose speakers are left for calibration.")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and networks.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of a decider's encoder.")] = 1,
@@ -44,25 +55,41 @@ def train(
 ) -> None:
     """Train a policy on ledger runs; speakers that train it and speakers that choose it are never the same."""
     from allophone.errors import UsageError
+    from allophone.routing.faithful_train import ENCODERS, train_faithful
     from allophone.routing.training import train_policy
 
-    if kind not in ("cascade", "decider"):
-        raise UsageError(f"--kind '{kind}': write cascade or decider.")
+    if kind not in ("cascade", "decider", "faithful"):
+        raise UsageError(f"--kind '{kind}': write cascade, decider or faithful.")
     if reads not in ("encoder", "mel"):
         raise UsageError(f"--reads '{reads}': write encoder or mel.")
+    if encoder not in ENCODERS:
+        raise UsageError(f"--encoder '{encoder}': write {', '.join(ENCODERS)}.")
     names = [name.strip() for name in points.split(",") if name.strip()]
-    policy = train_policy(
-        runs,
-        names,
-        out,
-        kind=kind,  # type: ignore[arg-type]
-        reads=reads,  # type: ignore[arg-type]
-        choice=choice,
-        hold_out=hold_out,
-        seed=seed,
-        force=force,
-        threads=threads,
-    )
+    if kind == "faithful":
+        policy = train_faithful(
+            runs,
+            names,
+            out,
+            encoder=encoder,
+            epochs=epochs,
+            hold_out=hold_out,
+            seed=seed,
+            force=force,
+            threads=threads,
+        )
+    else:
+        policy = train_policy(
+            runs,
+            names,
+            out,
+            kind=kind,  # type: ignore[arg-type]
+            reads=reads,  # type: ignore[arg-type]
+            choice=choice,
+            hold_out=hold_out,
+            seed=seed,
+            force=force,
+            threads=threads,
+        )
     trained = policy.training
     better, equal, worse = (f"{100 * share:.0f} %" for share in trained.label_shares)
     typer.echo(f"{policy.kind} over {', '.join(point.name for point in policy.points)}: {trained.regressor}")
@@ -78,6 +105,8 @@ def train(
         )
     for warning in trained.warnings:
         typer.echo(f"  {warning}")
+    if kind == "faithful":
+        typer.echo(f"  climbs where the first point is likelier than {policy.threshold:g} to make more errors")
     typer.echo(f"Saved. Set its threshold with: allophone route calibrate {out} RUN... --big-share 0.3")
 
 
@@ -129,6 +158,7 @@ def _calibrated(policy: PolicyFile) -> list[str]:
 def evaluate(
     policy: _Policy,
     runs: _Runs,
+    threshold: Annotated[float | None, typer.Option(help="Stand here instead of at the policy's own.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write evaluation.json and evaluation.html into this folder.")
     ] = None,
@@ -140,7 +170,7 @@ def evaluate(
     from allophone.report.routing import evaluation_html, evaluation_tables
     from allophone.routing.evaluation import evaluate_policy
 
-    found = evaluate_policy(policy, runs)
+    found = evaluate_policy(policy, runs, threshold=threshold)
     if out is not None:
         write_whole(out / "evaluation.json", found.to_json() + "\n")
         write_whole(out / "evaluation.html", evaluation_html(found))

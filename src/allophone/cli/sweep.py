@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.sweep_emotion import ASR_OPTIONS, EMOTION_OPTIONS, refuse_options, run_emotion
+from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS, run_throughput
+
 if TYPE_CHECKING:
     from allophone.sweeps.space import SearchSpace
 
@@ -14,8 +17,12 @@ __all__ = ["sweep"]
 
 
 def sweep(
+    context: typer.Context,
     corpus: Annotated[str, typer.Argument(help="A .jsonl manifest, a folder of recordings, or hf:NAME?split=...")],
     out: Annotated[Path, typer.Option(help="The run folder; the same command continues a run that was stopped.")],
+    task: Annotated[
+        str, typer.Option(help="asr: transcribe; emotion: train and test speech emotion recognisers, fold by fold.")
+    ] = "asr",
     models: Annotated[
         str | None, typer.Option(help="Models to compare, comma-separated: names, folders, hub repositories.")
     ] = None,
@@ -63,13 +70,65 @@ def sweep(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes that may be busy at once.")] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
     extend: Annotated[bool, typer.Option("--extend", help="Allow adding points to an existing run.")] = False,
+    throughput: Annotated[
+        bool, typer.Option("--throughput", help="Then also measure every point with many recordings at once.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="For --throughput: passes at once; 0 as many as the cores take.")
+    ] = 0,
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="For --throughput: windows in one pass; 0 takes 1, on a GPU 16.")
+    ] = 0,
+    throughput_minutes: Annotated[
+        float, typer.Option(min=0.01, help="For --throughput: most audio; of a larger corpus recordings are drawn.")
+    ] = 3.0,
+    throughput_rounds: Annotated[
+        int, typer.Option(min=1, help="For --throughput: measurements of each point, points taking turns.")
+    ] = 3,
+    split: Annotated[
+        Path | None, typer.Option(help="For emotion: a split file; else five folds of the speakers are made.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=1, help="For emotion: splits to measure; else 3, or all of --split.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="For emotion: trainings of each point and fold.")] = 1,
+    epochs: Annotated[int | None, typer.Option(min=1, help="For emotion: most epochs of a training.")] = None,
+    precision: Annotated[str, typer.Option(help="For emotion: float32, bfloat16, or auto: what is faster.")] = "auto",
 ) -> None:
     """Measure operating points on your audio, into a run folder."""
     from allophone.cli.show import show_progress
+    from allophone.errors import UsageError
     from allophone.sweeps.run import sweep as run_sweep
     from allophone.sweeps.space import parse_axes, parse_numbers, read_space
 
     names = [name.strip() for name in models.split(",") if name.strip()] if models else None
+    if task == "emotion":
+        refuse_options(context, ASR_OPTIONS, "is for speech recognition (--task asr)")
+        run_emotion(
+            corpus,
+            out,
+            names,
+            parse_axes(axis or []),
+            space,
+            dry_run=dry_run,
+            plan=plan,
+            split=split,
+            folds=folds,
+            seeds=seeds,
+            seed=seed,
+            cost=cost,
+            epochs=epochs,
+            precision=precision,
+            device=device,
+            threads=threads,
+            extend=extend,
+        )
+        return
+    if task != "asr":
+        raise UsageError(f"--task '{task}': write asr or emotion.")
+    refuse_options(context, EMOTION_OPTIONS, "is for emotion recognition (--task emotion)")
+    if not throughput:
+        refuse_options(context, THROUGHPUT_OPTIONS, "goes with --throughput")
     search_space = read_space(space, names, parse_axes(axis or []))
     wanted = {"rtf": max_rtf, "executed_gflops": max_gflops}
     limits = {name: limit for name, limit in wanted.items() if limit is not None}
@@ -111,7 +170,20 @@ def sweep(
         typer.echo(
             f"{len(result.failures)} recordings could not be read and were skipped; --strict stops at the first."
         )
-    typer.echo(f"Next: allophone frontier {out}")
+    if throughput:
+        try:
+            run_throughput(
+                corpus,
+                out,
+                jobs=jobs,
+                batch_size=batch_size,
+                minutes=throughput_minutes,
+                rounds=throughput_rounds,
+            )
+        except KeyboardInterrupt:
+            typer.echo(f"allophone: stopped; what is measured is kept in {out}. The same command continues.", err=True)
+            raise typer.Exit(130) from None
+    typer.echo(f"Next: allophone frontier {out}{' --cost rtf_throughput' if throughput else ''}")
 
 
 def _print_plan(

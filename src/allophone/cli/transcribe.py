@@ -28,6 +28,9 @@ def transcribe(
         str | None, typer.Option(help="Without a saved point: a model at the context that is safe for it.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="A folder that 'allophone route train' wrote.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="With --policy: climb above this score instead of the policy's own.")
+    ] = None,
     style: Annotated[str, typer.Option("--format", help="text, json, srt or vtt.")] = "text",
     language: Annotated[str | None, typer.Option(help="Language code, or auto; else as measured.")] = None,
     out: Annotated[
@@ -50,7 +53,9 @@ def transcribe(
     written = {path: out / f"{path.stem}{suffix}" for path in audio} if out is not None else {}
     _refuse_one_name_for_two(written)
     wanted = [path for path in audio if overwrite or path not in written or not written[path].exists()]
-    transcriber = _load(point, model, policy, language, threads, device)
+    if threshold is not None and policy is None:
+        raise UsageError("--threshold: only a policy has one. Give --policy.")
+    transcriber = _load(point, model, policy, threshold, language, threads, device)
     failed, audio_s, started = 0, 0.0, monotonic()
     with ExitStack() as stack:
         advance = stack.enter_context(_progress(len(wanted))) if out is not None and len(wanted) > 1 else None
@@ -78,7 +83,13 @@ def transcribe(
 
 
 def _load(
-    point: Path | None, model: str | None, policy: Path | None, language: str | None, threads: int, device: str
+    point: Path | None,
+    model: str | None,
+    policy: Path | None,
+    threshold: float | None,
+    language: str | None,
+    threads: int,
+    device: str,
 ) -> Transcriber | PolicyTranscriber:
     from allophone.errors import UsageError
     from allophone.models.defaults import default_point
@@ -88,7 +99,7 @@ def _load(
     if sum(given is not None for given in (point, model, policy)) != 1:
         raise UsageError("give one of --point (a saved point), --model (a model's name) and --policy (a policy).")
     if policy is not None:
-        return load_policy(policy, language=language, threads=threads, device=device)
+        return load_policy(policy, language=language, threshold=threshold, threads=threads, device=device)
     chosen = point if point is not None else default_point(str(model))
     return load_point(chosen, language=language, threads=threads, device=device)
 

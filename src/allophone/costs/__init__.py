@@ -7,14 +7,16 @@ from allophone.costs.devices import (
     Device,
     device,
     measured_device,
+    recognition_roofline_latency_s,
     roofline_latency_s,
-    whisper_roofline_latency_s,
 )
 from allophone.costs.emotion import EmotionCost, emotion_cost
 from allophone.costs.executed import WhisperFlops, WhisperFlopsArrays, whisper_flops, whisper_flops_arrays
 from allophone.costs.memory import kv_cache_bytes, speech_peak_activation_bytes, whisper_peak_activation_bytes
+from allophone.costs.moonshine import moonshine_flops, moonshine_parameters, moonshine_weight_bytes
 from allophone.costs.parameters import model_parameters, whisper_encoder_parameters
 from allophone.costs.published import published_ser_flops, published_whisper_flops
+from allophone.costs.recognition import MoonshineCost, moonshine_cost, published_recognition_flops, recognition_flops
 from allophone.costs.reproduction import PAPER, Reproduction, reproduce
 from allophone.costs.selection import SELECTION_PAPER, SHARES, Selection, select_between
 from allophone.costs.setting import WhisperCost, plan_window_frames, whisper_cost
@@ -29,6 +31,7 @@ __all__ = [
     "Adaptation",
     "Device",
     "EmotionCost",
+    "MoonshineCost",
     "Reproduction",
     "RoutingCost",
     "Selection",
@@ -44,12 +47,19 @@ __all__ = [
     "kv_cache_bytes",
     "measured_device",
     "model_parameters",
+    "moonshine_cost",
+    "moonshine_flops",
+    "moonshine_parameters",
+    "moonshine_weight_bytes",
     "optimizer_bytes",
     "packed_vocabulary_bytes",
     "pipeline_flops",
     "plan_window_frames",
+    "published_recognition_flops",
     "published_ser_flops",
     "published_whisper_flops",
+    "recognition_flops",
+    "recognition_roofline_latency_s",
     "reproduce",
     "roofline_latency_s",
     "select_between",
@@ -65,5 +75,4 @@ __all__ = [
     "whisper_flops_arrays",
     "whisper_peak_activation_bytes",
     "whisper_pooled_flops",
-    "whisper_roofline_latency_s",
 ]

@@ -22,6 +22,7 @@ from allophone.costs.limits import check_classes, check_lora_rank, check_unfroze
 from allophone.costs.parameters import speech_layer_parameters, whisper_layer_parameters
 from allophone.costs.speech import POOLED_STATISTICS, LayerStack, layer_stack, pooled_head_flops
 from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+from allophone.emotion_records import EmotionSetting
 
 __all__ = [
     "ADAPTED_PROJECTIONS",
@@ -31,6 +32,7 @@ __all__ = [
     "backward_layer_flops",
     "optimizer_bytes",
     "pooled_head_parameters",
+    "setting_adaptation",
     "trainable_parameters",
     "training_flops",
 ]
@@ -65,6 +67,20 @@ class Adaptation:
         check_lora_rank(stack.width, self.lora_rank)
         check_unfrozen_layers(stack.layers, self.unfrozen_layers)
         check_classes(self.classes)
+
+
+def setting_adaptation(setting: EmotionSetting, layers: int, classes: int) -> Adaptation:
+    """Return how a setting fine-tunes an encoder.
+
+    Args:
+        setting: The knobs.
+        layers: Layers of the encoder.
+        classes: Classes of the head.
+
+    Raises:
+        SpaceError: More unfrozen layers than layers, or a negative number.
+    """
+    return Adaptation(lora_rank=setting.lora_rank, unfrozen_layers=setting.depth(layers), classes=classes)
 
 
 def adapter_parameters(width: int, lora_rank: int) -> int:

@@ -31,6 +31,7 @@ __all__ = [
     "RoutingCost",
     "break_even_share",
     "decider_flops",
+    "decider_flops_on",
     "decider_parameters",
     "pipeline_flops",
 ]
@@ -49,7 +50,17 @@ def decider_flops(dims: WhisperDimensions, audio_tokens: int) -> int:
         dims: The model whose encoder states are read.
         audio_tokens: Positions of the encoder.
     """
-    flops, length, c_in = 0, audio_tokens, dims.n_audio_state
+    return decider_flops_on(dims.n_audio_state, audio_tokens)
+
+
+def decider_flops_on(width: int, positions: int) -> int:
+    """The decider on any states: encoder states of one window, or a log-mel with one position a frame.
+
+    Args:
+        width: Channels of the states.
+        positions: Their length.
+    """
+    flops, length, c_in = 0, positions, width
     for channels, stride in DECIDER_BLOCKS:
         length = (length - 1) // stride + 1  # padding 1 on both sides of kernel 3
         weights = channels * (DECIDER_KERNEL * c_in + DECIDER_KERNEL * channels + c_in)

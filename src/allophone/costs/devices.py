@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from allophone.costs.executed import whisper_flops
 from allophone.costs.limits import check_compute_type, check_windows
+from allophone.costs.moonshine import moonshine_weights
+from allophone.costs.recognition import recognition_flops
 from allophone.costs.weights import ACTIVATION_BYTES, whisper_weights
-from allophone.dimensions import WhisperDimensions
 from allophone.errors import SpaceError
+from allophone.moonshine_dimensions import MoonshineDimensions, RecognitionDimensions
 
 if TYPE_CHECKING:
     from allophone.records import ComputeType
@@ -26,8 +27,8 @@ __all__ = [
     "device",
     "measured_device",
     "peak_flop_per_s",
+    "recognition_roofline_latency_s",
     "roofline_latency_s",
-    "whisper_roofline_latency_s",
 ]
 
 MIB = 2**20
@@ -194,8 +195,8 @@ def roofline_latency_s(flops: float, moved_bytes: float, on: Device, compute_typ
     return max(flops / peak_flop_per_s(on, compute_type), moved_bytes / on.bytes_per_s)
 
 
-def whisper_roofline_latency_s(
-    dims: WhisperDimensions,
+def recognition_roofline_latency_s(
+    dims: RecognitionDimensions,
     on: Device,
     *,
     window_frames: Sequence[int],
@@ -216,15 +217,11 @@ def whisper_roofline_latency_s(
         SpaceError: A knob outside the model's limits, or a compute type without a rate.
     """
     check_windows(window_frames, window_tokens)
-    weights = {part: make.stored_bytes(compute_type) for part, make in whisper_weights(dims).items()}
-    number = ACTIVATION_BYTES[compute_type]
-    encoder = weights["encoder"] - number * dims.n_audio_ctx * dims.n_audio_state
-    decoder = weights["decoder"] - number * dims.n_text_ctx * dims.n_text_state + weights["vocabulary"]
-    encoder_bytes, pass_bytes = (max(0, read - on.cache_bytes) for read in (encoder, decoder))
+    encoder_bytes, pass_bytes = (max(0, read - on.cache_bytes) for read in _read_bytes(dims, compute_type))
     total = 0.0
     tails = window_tail if window_tail is not None else [0] * len(window_frames)
     for frames, tail, text_tokens in zip(window_frames, tails, window_tokens, strict=True):
-        parts = whisper_flops(
+        parts = recognition_flops(
             dims,
             window_frames=[frames],
             window_tail=[tail],
@@ -237,3 +234,14 @@ def whisper_roofline_latency_s(
         decoding = parts.cross_kv + parts.decoder + parts.head
         total += roofline_latency_s(decoding, text_tokens * pass_bytes, on, compute_type)
     return total
+
+
+def _read_bytes(dims: RecognitionDimensions, compute_type: ComputeType) -> tuple[int, int]:
+    # Weights that one pass of the encoder reads, and one of the decoder; tables of positions and rows to look up stay.
+    if isinstance(dims, MoonshineDimensions):  # positions are rotations, not tables
+        makes, number = moonshine_weights(dims), 0
+    else:
+        makes, number = whisper_weights(dims), ACTIVATION_BYTES[compute_type]
+    weights = {part: make.stored_bytes(compute_type) for part, make in makes.items()}
+    encoder = weights["encoder"] - number * dims.n_audio_ctx * dims.n_audio_state
+    return encoder, weights["decoder"] - number * dims.n_text_ctx * dims.n_text_state + weights["vocabulary"]

@@ -8,6 +8,7 @@ from typing import get_args
 
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WhisperDimensions
 from allophone.errors import SpaceError
+from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import TAIL_PATTERN, ComputeType
 
 __all__ = [
@@ -68,7 +69,7 @@ def check_prompt(prompt_tokens: int, *, started: bool) -> None:
         raise SpaceError(f"prompt_tokens {prompt_tokens} is below {least}; decoding starts from at least one token")
 
 
-def check_text_tokens(dims: WhisperDimensions, text_tokens: int, prompt_tokens: int) -> None:
+def check_text_tokens(dims: RecognitionDimensions, text_tokens: int, prompt_tokens: int) -> None:
     """Refuse a negative count, and more tokens than the decoder has positions for.
 
     The last generated token is not fed back, so ``prompt_tokens + text_tokens - 1`` positions are used.

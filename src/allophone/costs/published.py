@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from allophone.costs.formulas import FLOPS_PER_MAC
 from allophone.costs.limits import check_stride
-from allophone.dimensions import WhisperDimensions
+from allophone.moonshine_dimensions import RecognitionDimensions
 
 __all__ = ["PublishedFlops", "published_ser_flops", "published_whisper_flops"]
 
@@ -41,7 +41,7 @@ class PublishedFlops:
 
 
 def published_whisper_flops(
-    dims: WhisperDimensions, *, audio_tokens: int, text_tokens: int, token_stride: int = 1
+    dims: RecognitionDimensions, *, audio_tokens: int, text_tokens: int, token_stride: int = 1
 ) -> PublishedFlops:
     """``n·(2Td(4d + T) + 16Td²)`` and ``n·(2(T/s)d² + 10d²)·L``, with the encoder's ``n`` and ``d`` in both.
 

@@ -24,6 +24,7 @@ from allophone.dimensions import (
     WhisperDimensions,
 )
 from allophone.errors import SpaceError
+from allophone.moonshine_dimensions import RecognitionDimensions
 
 if TYPE_CHECKING:
     from allophone.records import ComputeType, Context
@@ -120,7 +121,7 @@ def plan_window_frames(
     return tuple(frames)
 
 
-def window_tails(dims: WhisperDimensions, frames: Sequence[int], *, context: Context, tail: str) -> tuple[int, ...]:
+def window_tails(dims: RecognitionDimensions, frames: Sequence[int], *, context: Context, tail: str) -> tuple[int, ...]:
     """Return the silent audio tokens appended to each window; a full context has no room for any."""
     check_tail_rule(tail)
     if context == "full":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from allophone.costs.executed import WhisperFlops, whisper_flops
-from allophone.dimensions import WhisperDimensions
+from allophone.costs.executed import WhisperFlops
+from allophone.costs.recognition import recognition_flops
+from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import Transcript
 
 __all__ = ["transcript_flops"]
 
 
-def transcript_flops(dims: WhisperDimensions, transcript: Transcript) -> WhisperFlops:
+def transcript_flops(dims: RecognitionDimensions, transcript: Transcript) -> WhisperFlops:
     """Count everything that ran for a transcript: every pass, those that the guard rejected included.
 
     Args:
@@ -17,7 +18,7 @@ def transcript_flops(dims: WhisperDimensions, transcript: Transcript) -> Whisper
         transcript: What it made.
     """
     passes = transcript.passes
-    return whisper_flops(
+    return recognition_flops(
         dims,
         window_frames=[passed.frames for passed in passes],
         window_tail=[passed.tail_tokens for passed in passes],

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from allophone.frontier.elasticity import Axis, Changes, Elasticity, Move, Purchase, arm_pairs
-from allophone.records import OperatingPoint
+from allophone.frontier.axes import AnySetting, Axis, Purchase, arm_pairs
+from allophone.frontier.elasticity import Changes, Elasticity, Move
 
 __all__ = ["AxisDiagnosis", "AxisStatus", "judge_axis"]
 
@@ -72,13 +72,11 @@ class AxisDiagnosis:
     still_improving: Move | None
 
 
-def judge_axis(
-    axis: Axis, points: Sequence[OperatingPoint], base: int, changes: Changes, *, enough: bool
-) -> AxisDiagnosis:
+def judge_axis(axis: Axis, points: Sequence[AnySetting], base: int, changes: Changes, *, enough: bool) -> AxisDiagnosis:
     """Judge one axis at one point.
 
     Args:
-        axis: One of :data:`allophone.frontier.elasticity.AXES`.
+        axis: One of :data:`allophone.frontier.axes.AXES` or ``EMOTION_AXES``.
         points: All measured points, in the order that ``changes`` knows them in.
         base: Index of the base point.
         changes: Error rates and costs in every replicate.

@@ -26,8 +26,8 @@ import numpy as np
 
 from allophone.errors import SpaceError
 from allophone.frontier.dominance import BoolArray
-from allophone.frontier.samples import RunSamples, resample_objective
-from allophone.frontier.summary import PointSummary
+from allophone.frontier.emotion_summary import AnyPoint
+from allophone.frontier.samples import AnySamples, RunSamples, resample_objective
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals, resample_ratio_difference
 
@@ -50,7 +50,7 @@ class Tie:
             not resampled by speaker.
     """
 
-    point: PointSummary
+    point: AnyPoint
     difference: Interval
     more_utterances: float
     more_speakers: float | None
@@ -70,7 +70,7 @@ def draw_replicates(speakers: Sequence[str | None], confidence: float) -> Resamp
     return resample
 
 
-def limits_held(samples: RunSamples, limits: Mapping[str, float], resample: Resample) -> dict[str, BoolArray]:
+def limits_held(samples: AnySamples, limits: Mapping[str, float], resample: Resample) -> dict[str, BoolArray]:
     """Whether each limit is met, by objective, shape (n_replicates, n_points); what was not measured meets none."""
     return {
         name: resample_objective(samples, name, resample).widened() <= limit * (1 + _ROUNDING)
@@ -78,7 +78,7 @@ def limits_held(samples: RunSamples, limits: Mapping[str, float], resample: Resa
     }
 
 
-def share_held(points: Sequence[PointSummary], held: Mapping[str, BoolArray]) -> dict[str, float]:
+def share_held(points: Sequence[AnyPoint], held: Mapping[str, BoolArray]) -> dict[str, float]:
     """Share of replicates in which all limits hold together, by name of the point; 1 where there is no limit.
 
     Args:
@@ -111,9 +111,9 @@ def needed_factor(difference: float, standard_error: float, confidence: float, p
 
 
 def find_ties(
-    samples: RunSamples,
+    samples: AnySamples,
     resample: Resample,
-    points: tuple[PointSummary, ...],
+    points: Sequence[AnyPoint],
     chosen: int,
     among: tuple[int, ...],
     name: str,
@@ -155,9 +155,9 @@ def find_ties(
     return tuple(ties)
 
 
-def _differences(samples: RunSamples, resample: Resample, name: str, chosen: int) -> Replicates:
+def _differences(samples: AnySamples, resample: Resample, name: str, chosen: int) -> Replicates:
     """Every point minus the chosen one; where a closed form of the standard error exists, with it."""
-    if name == "wer":
+    if name == "wer" and isinstance(samples, RunSamples):
         return resample_ratio_difference(samples.errors, samples.words, resample, chosen)
     if name == "rtf":
         return resample_ratio_difference(samples.latency_s, samples.duration_s, resample, chosen)

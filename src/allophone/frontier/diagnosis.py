@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Literal, cast
 
 from allophone.errors import SpaceError
+from allophone.frontier.axes import AXES
 from allophone.frontier.axis_verdict import AxisDiagnosis, judge_axis
-from allophone.frontier.elasticity import AXES, FEW_UTTERANCES, Changes, Move
+from allophone.frontier.elasticity import FEW_UTTERANCES, Changes, Move
+from allophone.frontier.emotion_summary import AnySummary
 from allophone.frontier.objectives import Objective, find_cost
 from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
 from allophone.frontier.purchases import Answer, Binding, NextStep, answer_questions, choose_step, find_binding
@@ -19,15 +21,15 @@ from allophone.ledger.ledger import connect
 from allophone.measure.anatomy import Anatomy, ErrorKind, UtteranceAnatomy, dissect, sum_anatomies
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.wer import Normalizer
-from allophone.point_file import DECISION_FILE, read_point
+from allophone.point_file import DECISION_FILE, read_decision
 
-__all__ = ["MARGIN", "BaseSource", "Contrast", "Diagnosis", "diagnose"]
+__all__ = ["MARGIN", "BaseSource", "Contrast", "Diagnosis", "diagnose", "find_base"]
 
 MARGIN = 0.005  # half a point of error rate: what counts as no gain or no loss
 _NAMED_POINTS = 24
 _TEXTS = """
-SELECT point, utterance_id, reference, hypothesis, compression_ratio, truncated_windows, speaker FROM measurements
-WHERE error IS NULL AND list_contains(?, point) ORDER BY utterance_index
+SELECT point, utterance_id, reference, hypothesis, compression_ratio, truncated_windows, speaker, snr_db
+FROM measurements WHERE error IS NULL AND list_contains(?, point) ORDER BY utterance_index
 """
 
 BaseSource = Literal["asked", "recommended", "centre"]
@@ -84,6 +86,11 @@ class Diagnosis:
     contrasts: tuple[Contrast, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def faultless(self) -> bool:
+        """Whether the base point makes no error at all."""
+        return self.base.wer == 0
+
 
 def diagnose(
     folder: str | Path,
@@ -112,7 +119,7 @@ def diagnose(
         raise SpaceError(f"the margin is {margin}; it must be a positive number.")
     run = summarise_run(folder)
     frontier = Frontier.from_summary(run, cost, confidence)
-    base, source = _base(folder, run, point)
+    base, source = find_base(folder, run, point)
     if not isfinite(getattr(run.points[base], cost)):
         raise SpaceError(f"{cost} was not measured at {run.points[base].name}; choose another --cost.")
     resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
@@ -142,7 +149,18 @@ def diagnose(
     )
 
 
-def _base(folder: Path, run: RunSummary, asked: str | None) -> tuple[int, BaseSource]:
+def find_base(folder: Path, run: AnySummary, asked: str | None) -> tuple[int, BaseSource]:
+    """Find the point to diagnose: the one asked for, the recommended one, or the first of the plan.
+
+    Args:
+        folder: The run folder.
+        run: The same, summarised.
+        asked: Name of a measured point, or None.
+
+    Raises:
+        SpaceError: The point asked for is not measured.
+        UsageError: ``decision.json`` is damaged.
+    """
     names = [point.name for point in run.points]
     if asked is not None:
         if asked in names:
@@ -153,7 +171,7 @@ def _base(folder: Path, run: RunSummary, asked: str | None) -> tuple[int, BaseSo
         raise SpaceError(f"{folder}: point '{asked}' {problem}; measured points: {known}.")
     decision = folder / DECISION_FILE
     if decision.exists():
-        recommended = read_point(decision).point.name
+        recommended = read_decision(decision).point.name
         if recommended in names:
             return names.index(recommended), "recommended"
     return 0, "centre"
@@ -176,7 +194,7 @@ def _anatomies(folder: Path, run: RunSummary, names: list[str]) -> dict[str, Ana
     dissected: dict[str, list[UtteranceAnatomy]] = {name: [] for name in names}
     with connect(folder) as connection:
         rows = connection.execute(_TEXTS, [names]).fetchall()
-    for point, utterance, reference, hypothesis, ratio, truncated, speaker in rows:
+    for point, utterance, reference, hypothesis, ratio, truncated, speaker, snr_db in rows:
         if utterance in shared:
             dissected[point].append(
                 dissect(
@@ -186,6 +204,7 @@ def _anatomies(folder: Path, run: RunSummary, names: list[str]) -> dict[str, Ana
                     compression_ratio=ratio,
                     truncated=truncated > 0,
                     speaker=speaker,
+                    snr_db=snr_db,
                 )
             )
     return {name: sum_anatomies(utterances) for name, utterances in dissected.items()}

@@ -20,81 +20,25 @@ What that leaves open is decided here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from math import inf, log2, nan
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from allophone.dimensions import TRAINED_CONTEXT_S
-from allophone.frontier.samples import FloatArray, RunSamples, resample_objective
+from allophone.frontier.axes import AnySetting, Axis
+from allophone.frontier.samples import AnySamples, FloatArray, resample_objective
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval
-from allophone.records import OperatingPoint
 
-__all__ = ["AXES", "FEW_UTTERANCES", "Axis", "Changes", "CostOrder", "Elasticity", "Move", "Purchase", "arm_pairs"]
+__all__ = ["FEW_UTTERANCES", "Changes", "CostOrder", "Elasticity", "Move"]
 
-Purchase = Literal["capacity", "context", "resolution", "precision", "search"]
 CostOrder = Literal["dearer", "cheaper", "equal", "unknown"]
 FEW_UTTERANCES = 20
 _EQUAL_DOUBLINGS = log2(1.01)
 _PRICED: tuple[CostOrder, ...] = ("dearer", "cheaper")
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A knob that is turned alone.
-
-    Args:
-        name: As people and JSON name it.
-        purchase: What spending on it buys.
-        fields: Fields of an operating point that it sets; context, margin and floor are one knob, as in a star.
-        show: The setting of a point on this axis, in words.
-        at_limit: Whether no setting beyond a point's own exists, whatever one spends.
-    """
-
-    name: str
-    purchase: Purchase
-    fields: tuple[str, ...]
-    show: Callable[[OperatingPoint], str]
-    at_limit: Callable[[OperatingPoint], bool]
-
-    def arm(self, point: OperatingPoint) -> tuple[object, ...]:
-        """The settings of all other axes; points with equal ones differ in this axis at most."""
-        return tuple(value for name, value in point if name not in self.fields)
-
-
-def _show_context(point: OperatingPoint) -> str:
-    if point.context == "full":
-        return "full"
-    floor = f", floor {point.floor_s:g} s" if point.floor_s else ""
-    tail = f", tail {point.tail}" if point.tail != "none" else ""
-    return f"fit +{point.margin_s:g} s{floor}{tail}" + (", guarded" if point.guard else "")
-
-
-_CONTEXT_KNOBS = ("context", "margin_s", "floor_s", "tail", "guard")
-AXES: tuple[Axis, ...] = (
-    Axis("model", "capacity", ("model",), lambda p: p.model, lambda p: False),
-    Axis(
-        "context",
-        "context",
-        _CONTEXT_KNOBS,
-        _show_context,
-        lambda p: p.context == "full",
-    ),
-    Axis(
-        "window_s", "context", ("window_s",), lambda p: f"{p.window_s:g} s", lambda p: p.window_s >= TRAINED_CONTEXT_S
-    ),
-    Axis("token_stride", "resolution", ("token_stride",), lambda p: str(p.token_stride), lambda p: p.token_stride == 1),
-    Axis("speed", "resolution", ("speed",), lambda p: f"{p.speed:g}", lambda p: p.speed <= 1),
-    Axis(
-        "compute_type", "precision", ("compute_type",), lambda p: p.compute_type, lambda p: p.compute_type == "float32"
-    ),
-    Axis("beam_size", "search", ("beam_size",), lambda p: str(p.beam_size), lambda p: False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +98,10 @@ class Changes:
         margin: What counts as no gain or no loss, as a fraction of the reference words.
     """
 
-    def __init__(self, samples: RunSamples, cost: str, resample: Resample, confidence: float, margin: float) -> None:
+    def __init__(self, samples: AnySamples, cost: str, resample: Resample, confidence: float, margin: float) -> None:
         self.confidence, self.margin = confidence, margin
-        self._errors, self._words = samples.errors, float(samples.words.sum())
-        quality, price = (resample_objective(samples, name, resample) for name in ("wer", cost))
+        self._samples = samples
+        quality, price = (resample_objective(samples, name, resample) for name in (samples.quality, cost))
         self._rates, self._rate = quality.widened(), quality.estimates
         with np.errstate(divide="ignore", invalid="ignore"):  # a cost of 0 has no logarithm: its pairs are unknown
             logs, self._log = np.log2(price.values), np.log2(price.estimates)
@@ -174,13 +118,13 @@ class Changes:
             return "equal"
         return "dearer" if doublings > 0 else "cheaper"
 
-    def move(self, axis: Axis, base: int, target: int, points: Sequence[OperatingPoint]) -> Move:
+    def move(self, axis: Axis, base: int, target: int, points: Sequence[AnySetting]) -> Move:
         """Everything about turning one axis of the base point."""
         estimate, drawn = self._rate[target] - self._rate[base], self._rates[:, target] - self._rates[:, base]
         order = self.order(base, target)
         no_gain, no_loss = _share(drawn > -self.margin, drawn), _share(drawn < self.margin, drawn)
-        if np.array_equal(self._errors[base], self._errors[target]):
-            no_gain = no_loss = float(1 - (1 - min(self.margin, 1)) ** self._words)
+        if self._samples.equal(base, target):
+            no_gain = no_loss = float(1 - (1 - min(self.margin, 1)) ** self._samples.weight)
         return Move(
             axis=axis.name,
             target=points[target].name,
@@ -233,14 +177,6 @@ class Changes:
         last, tail = len(ranked) - 1, (1 - self.confidence) / 2
         low, high = ranked[int(np.floor(tail * last))], ranked[int(np.ceil((1 - tail) * last))]
         return Interval(float(low), float(high), self.confidence, float(estimate))
-
-
-def arm_pairs(axis: Axis, points: Sequence[OperatingPoint]) -> list[tuple[int, int]]:
-    """Indices of every two points that differ in this axis only."""
-    arms: dict[tuple[object, ...], list[int]] = {}
-    for index, point in enumerate(points):
-        arms.setdefault(axis.arm(point), []).append(index)
-    return [pair for arm in arms.values() for pair in combinations(arm, 2)]
 
 
 def _share(holds: npt.NDArray[np.bool_], drawn: FloatArray) -> float:

@@ -19,6 +19,7 @@ from allophone.audio.tail import tail_positions
 from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WHISPER_MODELS
 from allophone.errors import UnknownModelError
 from allophone.frontier.dominance import FloatArray
+from allophone.moonshine_dimensions import MOONSHINE_MODELS
 from allophone.records import OperatingPoint
 
 __all__ = ["RESOURCES", "Resource", "axis_values", "layer_parameters", "resource_table", "varied_axes"]
@@ -68,11 +69,16 @@ def layer_parameters(model: str, known: Mapping[str, float] | None = None) -> fl
     """
     if known and model in known:
         return float(known[model])
-    dims = WHISPER_MODELS.get(model.removeprefix(_FAKE_PREFIX))
+    name = model.removeprefix(_FAKE_PREFIX)
+    if name in MOONSHINE_MODELS:  # the decoder's gated feed-forward part has a third matrix
+        small = MOONSHINE_MODELS[name]
+        d, f = small.n_audio_state, small.n_ffn
+        return float(small.n_audio_layer * (4 * d**2 + 2 * d * f) + small.n_text_layer * (8 * d**2 + 3 * d * f))
+    dims = WHISPER_MODELS.get(name)
     if dims is None:
         raise UnknownModelError(
             f"the size of model '{model}' is not known, so no law over models can be fitted. Give its parameters, or "
-            f"use one of: {', '.join(WHISPER_MODELS)}."
+            f"use one of: {', '.join([*WHISPER_MODELS, *MOONSHINE_MODELS])}."
         )
     return float(12 * dims.n_audio_layer * dims.n_audio_state**2 + 16 * dims.n_text_layer * dims.n_text_state**2)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from allophone.errors import SpaceError
 
-__all__ = ["COSTS", "OBJECTIVES", "Objective", "find_cost", "find_objective"]
+__all__ = ["COSTS", "OBJECTIVES", "QUALITY", "Objective", "Task", "find_cost", "find_objective", "objectives_of"]
+
+Task = Literal["asr", "emotion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +17,13 @@ class Objective:
     """One column of a point's summary.
 
     Args:
-        name: Attribute of :class:`allophone.frontier.summary.PointSummary`; fractions, seconds, bytes or GFLOPs.
+        name: Attribute of :class:`allophone.frontier.summary.PointSummary` or of
+            :class:`allophone.frontier.emotion_summary.EmotionPointSummary`; fractions, seconds, bytes or GFLOPs.
         title: What people read.
         unit: Unit behind a shown value.
         scale: A value is multiplied by this before it is shown (100 for percent).
         decimals: Digits shown behind the point.
+        complement: Whether people read one minus the value, and higher is better for them.
     """
 
     name: str
@@ -26,10 +31,35 @@ class Objective:
     unit: str = ""
     scale: float = 1.0
     decimals: int = 3
+    complement: bool = False
+
+    @property
+    def best(self) -> str:
+        """What people call the best value: ``lowest`` or ``highest``."""
+        return "highest" if self.complement else "lowest"
+
+    @property
+    def limit(self) -> str:
+        """How people put a limit: ``at most`` or ``at least``."""
+        return "at least" if self.complement else "at most"
+
+    def shown(self, value: float) -> float:
+        """Return a value as the number that people read."""
+        return (1 - value if self.complement else value) * self.scale
+
+    def shown_ends(self, low: float, high: float) -> tuple[float, float]:
+        """Return an interval as people read it, lower end first."""
+        ends = (self.shown(low), self.shown(high))
+        return (ends[1], ends[0]) if self.complement else ends
 
     def show(self, value: float) -> str:
         """Return a value as people read it, with its unit."""
-        shown = f"{value * self.scale:.{self.decimals}f}"
+        shown = f"{self.shown(value):.{self.decimals}f}"
+        return f"{shown} {self.unit}" if self.unit else shown
+
+    def show_apart(self, difference: float) -> str:
+        """Return the distance between two values as people read it, with its unit."""
+        shown = f"{abs(difference) * self.scale:.{self.decimals}f}"
         return f"{shown} {self.unit}" if self.unit else shown
 
 
@@ -43,28 +73,50 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("executed_gflops", "compute an utterance", "GFLOPs", 1.0, 1),
         Objective("published_gflops", "published compute an utterance", "GFLOPs", 1.0, 1),
         Objective("peak_memory_bytes", "peak resident memory", "MB", 1e-6, 0),
+        Objective("rtf_throughput", "real-time factor of many recordings at once", decimals=4),
+        Objective("uar_loss", "unweighted average recall", "%", 100.0, 1, complement=True),
+        Objective("trainable_params", "trained parameters", "thousand", 1e-3, 1),
+        Objective("training_gflops", "compute of a training", "GFLOPs", 1.0, 2),
+        Objective("train_s", "time of a training", "s", 1.0, 1),
     )
 }
-COSTS: tuple[str, ...] = tuple(name for name in OBJECTIVES if name != "wer")
+QUALITY: dict[Task, str] = {"asr": "wer", "emotion": "uar_loss"}
+COSTS: dict[Task, tuple[str, ...]] = {
+    "asr": (
+        *("rtf", "latency_p50_s", "latency_p95_s", "executed_gflops", "published_gflops", "peak_memory_bytes"),
+        "rtf_throughput",
+    ),
+    "emotion": (
+        *("rtf", "latency_p50_s", "latency_p95_s", "executed_gflops"),
+        *("trainable_params", "training_gflops", "train_s"),
+    ),
+}
+_ALIASES = {"uar": "uar_loss"}
 
 
-def find_objective(name: str) -> Objective:
-    """Return the objective of that name.
+def objectives_of(task: Task) -> tuple[str, ...]:
+    """Return the names of a task's objectives, quality first."""
+    return (QUALITY[task], *COSTS[task])
+
+
+def find_objective(name: str, task: Task = "asr") -> Objective:
+    """Return the objective of that name; ``uar`` is understood as ``uar_loss``.
 
     Raises:
         SpaceError: Unknown name; the message lists the known ones.
     """
-    if name not in OBJECTIVES:
-        raise SpaceError(f"unknown objective '{name}'; known: {', '.join(OBJECTIVES)}.")
+    name = _ALIASES.get(name, name)
+    if name not in objectives_of(task):
+        raise SpaceError(f"unknown objective '{name}'; known: {', '.join(objectives_of(task))}.")
     return OBJECTIVES[name]
 
 
-def find_cost(name: str) -> Objective:
+def find_cost(name: str, task: Task = "asr") -> Objective:
     """Return the cost of that name: any objective but quality.
 
     Raises:
         SpaceError: Unknown name; the message lists the known ones.
     """
-    if name not in COSTS:
-        raise SpaceError(f"unknown cost '{name}'; known costs: {', '.join(COSTS)}.")
+    if name not in COSTS[task]:
+        raise SpaceError(f"unknown cost '{name}'; known costs: {', '.join(COSTS[task])}.")
     return OBJECTIVES[name]

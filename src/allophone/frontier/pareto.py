@@ -12,9 +12,10 @@ import numpy as np
 
 from allophone.errors import SpaceError
 from allophone.frontier.dominance import dominance_matrix
-from allophone.frontier.objectives import OBJECTIVES, Objective, find_cost
+from allophone.frontier.emotion_summary import AnyPoint, AnySummary, summarise_any_run
+from allophone.frontier.objectives import OBJECTIVES, QUALITY, Objective, find_cost
 from allophone.frontier.samples import resample_objective
-from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
+from allophone.frontier.summary import PointSummary
 from allophone.frontier.uncertainty import Status, assess_frontier
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals
@@ -41,7 +42,7 @@ class FrontierPoint:
         tied_with: Names of the points that cannot be told from it.
     """
 
-    summary: PointSummary
+    summary: AnyPoint
     intervals: dict[str, Interval]
     status: Status
     measured_on: bool
@@ -71,7 +72,7 @@ class Frontier:
         warnings: What a reader of the intervals must know.
     """
 
-    run: RunSummary
+    run: AnySummary
     quality: Objective
     costs: tuple[Objective, ...]
     points: tuple[FrontierPoint, ...]
@@ -92,17 +93,17 @@ class Frontier:
             LedgerError: Not a run, or nothing measured.
             SpaceError: Unknown cost, more than two, or an impossible confidence.
         """
-        return cls.from_summary(summarise_run(Path(folder)), cost, confidence)
+        return cls.from_summary(summarise_any_run(Path(folder)), cost, confidence)
 
     @classmethod
-    def from_summary(cls, run: RunSummary, cost: str | Sequence[str] = "rtf", confidence: float = 0.95) -> Frontier:
+    def from_summary(cls, run: AnySummary, cost: str | Sequence[str] = "rtf", confidence: float = 0.95) -> Frontier:
         """Find the frontier of a summarised run, with speakers resampled as blocks and all points paired."""
-        costs = tuple(find_cost(name) for name in ([cost] if isinstance(cost, str) else cost))
+        costs = tuple(find_cost(name, run.task) for name in ([cost] if isinstance(cost, str) else cost))
         if not 1 <= len(costs) <= 2 or len(set(costs)) < len(costs):
             raise SpaceError(f"a frontier has one or two different costs, not {len(costs)}.")
         if not 0.5 < confidence < 1:
             raise SpaceError(f"the confidence is {confidence}; it must lie between 0.5 and 1.")
-        objectives = (OBJECTIVES["wer"], *costs)
+        objectives = (OBJECTIVES[QUALITY[run.task]], *costs)
         resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
         resampled = [resample_objective(run.samples, objective.name, resample) for objective in objectives]
         values = np.array([[getattr(point, item.name) for item in objectives] for point in run.points], dtype=float)
@@ -111,10 +112,11 @@ class Frontier:
         replicates = np.stack([item.widened() if spread else item.values for item in resampled], axis=-1)
         verdicts = assess_frontier(replicates, values, confidence)
         ranges = [intervals(item, confidence) for item in resampled]
-        names = [point.name for point in run.points]
+        measured: Sequence[AnyPoint] = run.points
+        names = [point.name for point in measured]
         beats = dominance_matrix(values)
         points = []
-        for j, point in enumerate(run.points):
+        for j, point in enumerate(measured):
             dominator = int(verdicts.dominator[j])
             points.append(
                 FrontierPoint(
@@ -129,7 +131,7 @@ class Frontier:
                     tied_with=tuple(names[i] for i in np.flatnonzero(verdicts.tied[j])),
                 )
             )
-        points.sort(key=lambda point: (getattr(point.summary, costs[0].name), point.summary.wer))
+        points.sort(key=lambda point: tuple(getattr(point.summary, item.name) for item in (costs[0], objectives[0])))
         groups = tuple(tuple(names[j] for j in group) for group in verdicts.tie_groups) if spread else (tuple(names),)
         return cls(
             run=run,
@@ -151,12 +153,13 @@ class Frontier:
         record = self.run.run
         return {
             "schema_version": record.schema_version,
+            "task": record.task,
             "corpus": record.corpus,
             "fingerprint": record.fingerprint,
             "quality": self.quality.name,
             "quality_name": record.quality_name,
-            "relative_to": record.relative_to,
-            "normalizer": record.normalizer,
+            "relative_to": getattr(record, "relative_to", None),
+            "normalizer": getattr(record, "normalizer", None),
             "costs": [cost.name for cost in self.costs],
             "confidence": self.confidence,
             "notices": [*self.run.notices, *self.warnings],
@@ -166,6 +169,7 @@ class Frontier:
             "points": [
                 {
                     **asdict(point.summary),
+                    **_rtfx(point.summary),
                     "name": point.name,
                     "status": point.status,
                     "measured_on": point.measured_on,
@@ -185,6 +189,10 @@ class Frontier:
     def to_json(self) -> str:
         """Return :meth:`to_dict` as JSON; what the system did not tell is null."""
         return json.dumps(_finite(self.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _rtfx(point: AnyPoint) -> dict[str, float]:
+    return {"rtfx_throughput": point.rtfx_throughput} if isinstance(point, PointSummary) else {}
 
 
 def _finite(value: Any) -> Any:

@@ -7,7 +7,7 @@ improves more per doubling. A sure improvement that costs no more is no purchase
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
@@ -18,11 +18,29 @@ from allophone.frontier.axis_verdict import AxisDiagnosis
 from allophone.frontier.elasticity import Changes, Move
 from allophone.frontier.uncertainty import Status
 
-__all__ = ["Answer", "Binding", "NextStep", "Topic", "Verdict", "answer_questions", "choose_step", "find_binding"]
+__all__ = [
+    "Answer",
+    "Binding",
+    "NextStep",
+    "Topic",
+    "Verdict",
+    "answer_emotion_questions",
+    "answer_questions",
+    "choose_step",
+    "find_binding",
+]
 
 Step = Literal["free", "buy", "save", "extend", "decide", "none"]
 Topic = Literal["capacity", "context", "resolution", "adaptation", "dominated"]
 Verdict = Literal["yes", "no", "undecided", "not measured"]
+
+
+_DOMINATED: dict[Status, Verdict] = {
+    "on": "no",
+    "dominated": "yes",
+    "tied": "undecided",
+    "unmeasured": "not measured",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +143,43 @@ def answer_questions(axes: Sequence[AxisDiagnosis], standing: Status) -> tuple[A
         axes: The verdicts, of all axes.
         standing: The base point's place relative to the frontier.
     """
-    dominated: dict[Status, Verdict] = {
-        "on": "no",
-        "dominated": "yes",
-        "tied": "undecided",
-        "unmeasured": "not measured",
-    }
     return (
         _capacity([axis for axis in axes if axis.purchase == "capacity"]),
         _context([axis for axis in axes if axis.purchase == "context" and axis.moves]),
         _resolution([axis for axis in axes if axis.purchase == "resolution"]),
         Answer("adaptation", "not measured"),
-        Answer("dominated", dominated[standing]),
+        Answer("dominated", _DOMINATED[standing]),
     )
+
+
+def answer_emotion_questions(
+    axes: Sequence[AxisDiagnosis], standing: Status, trains_more: Collection[str], confidence: float
+) -> tuple[Answer, ...]:
+    """Answer those questions that emotion recognition shares: capacity, adaptation, dominated.
+
+    Args:
+        axes: The verdicts, of all axes.
+        standing: The base point's place relative to the frontier.
+        trains_more: Names of the points that train more parameters than the base point.
+        confidence: Probability from which something is sure.
+    """
+    adaptation = [axis for axis in axes if axis.purchase == "adaptation"]
+    more = [move for axis in adaptation for move in axis.moves if move.target in trains_more]
+    return (
+        _capacity([axis for axis in axes if axis.purchase == "capacity"]),
+        _adaptation(more, confidence),
+        Answer("dominated", _DOMINATED[standing]),
+    )
+
+
+def _adaptation(moves: Sequence[Move], confidence: float) -> Answer:
+    if not moves:
+        return Answer("adaptation", "not measured")
+    best = min(moves, key=lambda move: move.change.estimate)
+    sure = [move for move in moves if move.p_better >= confidence]
+    if sure:
+        return Answer("adaptation", "yes", min(sure, key=lambda move: move.change.estimate))
+    return Answer("adaptation", "no" if all(move.p_no_gain >= confidence for move in moves) else "undecided", best)
 
 
 def _capacity(axes: Sequence[AxisDiagnosis]) -> Answer:

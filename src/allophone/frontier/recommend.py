@@ -9,8 +9,9 @@ from math import inf, isfinite, isnan
 from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties, limits_held, share_held
 from allophone.frontier.dominance import BoolArray
-from allophone.frontier.objectives import OBJECTIVES, find_objective
-from allophone.frontier.summary import PointSummary, RunSummary
+from allophone.frontier.emotion_summary import AnyPoint, AnySummary, EmotionRunSummary
+from allophone.frontier.objectives import OBJECTIVES, QUALITY, find_objective
+from allophone.frontier.summary import RunSummary
 
 __all__ = ["Recommendation", "recommend"]
 
@@ -22,7 +23,7 @@ class Recommendation:
     Args:
         question: The question in words.
         chosen: The recommended point.
-        minimised: Name of the objective that it is lowest in.
+        minimised: Name of the objective that it is lowest in, or for people highest in, as the UAR.
         constraints: Limits by objective name, in base units.
         feasible: How many points meet all of them.
         binding: The constraint that, dropped alone, would allow the greatest gain in the minimised objective; None
@@ -36,12 +37,12 @@ class Recommendation:
     """
 
     question: str
-    chosen: PointSummary
+    chosen: AnyPoint
     minimised: str
     constraints: Mapping[str, float]
     feasible: int
     binding: str | None
-    without_binding: PointSummary | None
+    without_binding: AnyPoint | None
     confidence: float | None = None
     probability: float | None = None
     ties: tuple[Tie, ...] = ()
@@ -81,7 +82,7 @@ class Recommendation:
         ]
         if isfinite(nearest.more_utterances):
             speakers = "" if nearest.more_speakers is None else f" from about {nearest.more_speakers:.0f} more speakers"
-            apart = objective.show(abs(nearest.difference.estimate))
+            apart = objective.show_apart(nearest.difference.estimate)
             lines.append(
                 f"To decide between it and {nearest.point.name} ({apart} apart) "
                 f"takes about {nearest.more_utterances:.0f} more utterances{speakers}, if the difference is as "
@@ -93,7 +94,7 @@ class Recommendation:
 
 
 def recommend(
-    run: RunSummary | Sequence[PointSummary],
+    run: AnySummary | Sequence[AnyPoint],
     constraints: Mapping[str, float] | None = None,
     minimise: str | None = None,
     confidence: float | None = None,
@@ -107,8 +108,8 @@ def recommend(
     Args:
         run: A summarised run, or its points.
         constraints: Largest allowed value by objective name, in base units (``{"wer": 0.12, "rtf": 0.1}``).
-        minimise: Objective name. Where None: the word error rate, or the processing time if the word error rate is
-            constrained.
+        minimise: Objective name. Where None: quality (the word error rate, of emotion runs one minus the UAR), or the
+            processing time if quality is constrained.
         confidence: Probability with which all constraints must hold, above 0.5; None takes points as measured.
 
     Raises:
@@ -117,18 +118,19 @@ def recommend(
         InfeasibleError: No point meets the constraints; the message names the nearest one and what it misses by, or
             with what probability it meets them.
     """
-    points = run.points if isinstance(run, RunSummary) else tuple(run)
-    limits = dict(constraints or {})
+    points = run.points if isinstance(run, RunSummary | EmotionRunSummary) else tuple(run)
+    task = points[0].task if points else "asr"
+    limits = {find_objective(name, task).name: limit for name, limit in (constraints or {}).items()}
     for name, limit in limits.items():
-        find_objective(name)
         if not isfinite(limit) or limit <= 0:
             raise SpaceError(f"the limit on {name} is {limit}; it must be a positive number.")
-    minimised = minimise or ("rtf" if "wer" in limits else "wer")
-    objective = find_objective(minimised)
-    question = f"Which operating point has the lowest {objective.title}"
+    objective = find_objective(minimise or ("rtf" if QUALITY[task] in limits else QUALITY[task]), task)
+    minimised = objective.name
+    question = f"Which operating point has the {objective.best} {objective.title}"
     if limits:
         question += " with " + " and ".join(
-            f"{OBJECTIVES[name].title} at most {OBJECTIVES[name].show(limit)}" for name, limit in limits.items()
+            f"{OBJECTIVES[name].title} {OBJECTIVES[name].limit} {OBJECTIVES[name].show(limit)}"
+            for name, limit in limits.items()
         )
     if confidence is not None and limits:
         question += f", met with probability {confidence:g}"
@@ -140,7 +142,7 @@ def recommend(
         chosen = _lowest(feasible, minimised)
         binding, without = _binding(points, limits, minimised, chosen)
         return Recommendation(question, chosen, minimised, limits, len(feasible), binding, without)
-    if not isinstance(run, RunSummary):
+    if not isinstance(run, RunSummary | EmotionRunSummary):
         raise SpaceError("a confidence needs the run's measurements, not its points alone. Pass the summarised run.")
     resample = draw_replicates(run.samples.speakers, confidence)
     held = limits_held(run.samples, limits, resample)
@@ -180,27 +182,27 @@ def recommend(
     )
 
 
-def _feasible(points: Sequence[PointSummary], limits: Mapping[str, float]) -> list[PointSummary]:
+def _feasible(points: Sequence[AnyPoint], limits: Mapping[str, float]) -> list[AnyPoint]:
     # NaN (not measured) compares false, so an unmeasured objective never meets a limit.
     return [point for point in points if all(getattr(point, name) <= limit for name, limit in limits.items())]
 
 
-def _lowest(points: Sequence[PointSummary], minimised: str) -> PointSummary:
-    def key(point: PointSummary) -> tuple[float, ...]:
-        values = (getattr(point, minimised), point.wer, point.rtf, point.executed_gflops)
+def _lowest(points: Sequence[AnyPoint], minimised: str) -> AnyPoint:
+    def key(point: AnyPoint) -> tuple[float, ...]:
+        values = (getattr(point, minimised), getattr(point, QUALITY[point.task]), point.rtf, point.executed_gflops)
         return tuple(inf if isnan(value) else value for value in values)  # NaN last
 
     return min(points, key=key)
 
 
 def _binding(
-    points: Sequence[PointSummary],
+    points: Sequence[AnyPoint],
     limits: Mapping[str, float],
     minimised: str,
-    chosen: PointSummary,
+    chosen: AnyPoint,
     asked: tuple[float, Mapping[str, BoolArray]] | None = None,
-) -> tuple[str | None, PointSummary | None]:
-    best: tuple[str | None, PointSummary | None] = (None, None)
+) -> tuple[str | None, AnyPoint | None]:
+    best: tuple[str | None, AnyPoint | None] = (None, None)
     lowest = getattr(chosen, minimised)
     for name in limits:
         others = {other: limit for other, limit in limits.items() if other != name}
@@ -215,21 +217,27 @@ def _binding(
     return best
 
 
-def _nearest_miss(points: Sequence[PointSummary], limits: Mapping[str, float]) -> str:
-    def worst_excess(point: PointSummary) -> float:
+def _nearest_miss(points: Sequence[AnyPoint], limits: Mapping[str, float]) -> str:
+    def worst_excess(point: AnyPoint) -> float:
         excesses = [getattr(point, name) / limit - 1 for name, limit in limits.items()]
         return max(inf if isnan(excess) else excess for excess in excesses)
 
     nearest = min(points, key=worst_excess)
     missed = [
         f"{OBJECTIVES[name].title} {OBJECTIVES[name].show(getattr(nearest, name))} "
-        f"misses {OBJECTIVES[name].show(limit)} by {100 * (getattr(nearest, name) / limit - 1):.0f} %"
+        f"misses {OBJECTIVES[name].show(limit)} by {_by(name, getattr(nearest, name), limit)}"
         for name, limit in limits.items()
         if not getattr(nearest, name) <= limit
     ]
     return f"{nearest.name} comes nearest; its {'; its '.join(missed)}."
 
 
-def _stated(point: PointSummary, name: str, limit: float) -> str:
+def _by(name: str, value: float, limit: float) -> str:
+    if OBJECTIVES[name].complement:
+        return f"{OBJECTIVES[name].scale * (value - limit):.1f} points"
+    return f"{100 * (value / limit - 1):.0f} %"
+
+
+def _stated(point: AnyPoint, name: str, limit: float) -> str:
     objective = OBJECTIVES[name]
     return f"{objective.title} {objective.show(getattr(point, name))} (limit {objective.show(limit)})"

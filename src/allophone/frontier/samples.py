@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from allophone.errors import SpaceError
+from allophone.frontier.emotion_samples import EmotionSamples, resample_emotion
+from allophone.frontier.objectives import Task
+from allophone.frontier.throughput import resample_throughput
 from allophone.ledger.ledger import columns
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates, resample_mean, resample_ratio
@@ -17,7 +20,7 @@ from allophone.measure.quantiles import resample_quantile
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["RunSamples", "load_numbers", "read_samples", "resample_objective", "share_utterances"]
+__all__ = ["AnySamples", "RunSamples", "load_numbers", "read_samples", "resample_objective", "share_utterances"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,7 +40,11 @@ class RunSamples:
         executed_flops: FLOPs that ran.
         published_flops: FLOPs as the published formula bills them.
         peak_memory_bytes: Peak resident bytes; NaN where not measured.
+        throughput: From :func:`allophone.frontier.throughput.read_rounds`, shape (n_points, n_rounds), or None.
     """
+
+    task: ClassVar[Task] = "asr"
+    quality: ClassVar[str] = "wer"
 
     points: tuple[str, ...]
     utterances: tuple[str, ...]
@@ -49,7 +56,19 @@ class RunSamples:
     executed_flops: FloatArray
     published_flops: FloatArray
     peak_memory_bytes: FloatArray
+    throughput: FloatArray | None = None
 
+    def equal(self, one: int, other: int) -> bool:
+        """Whether two points make equally many errors in every utterance."""
+        return bool(np.array_equal(self.errors[one], self.errors[other]))
+
+    @property
+    def weight(self) -> float:
+        """How many decisions a point's quality rests on: the reference words."""
+        return float(self.words.sum())
+
+
+AnySamples = RunSamples | EmotionSamples
 
 _COLUMNS = {
     "errors": "substitutions + insertions + deletions",
@@ -109,10 +128,11 @@ def read_samples(connection: duckdb.DuckDBPyConnection, points: tuple[str, ...])
     )
 
 
-def resample_objective(samples: RunSamples, name: str, resample: Resample) -> Replicates:
+def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Replicates:
     """Return an objective in every replicate, in base units: fractions, seconds, GFLOPs, bytes.
 
-    The peak of memory is a property of the process, not of the utterances drawn: it is the same in every replicate.
+    Emotion runs go to :func:`allophone.frontier.emotion_samples.resample_emotion`. The peak of memory is a property of
+    the process, not of the utterances drawn: it is the same in every replicate. Throughput draws its rounds instead.
 
     Args:
         samples: The measurements.
@@ -122,10 +142,11 @@ def resample_objective(samples: RunSamples, name: str, resample: Resample) -> Re
     Raises:
         SpaceError: No such objective.
     """
-    if name == "wer":
-        return resample_ratio(samples.errors, samples.words, resample)
-    if name == "rtf":
-        return resample_ratio(samples.latency_s, samples.duration_s, resample)
+    if isinstance(samples, EmotionSamples):
+        return resample_emotion(samples, name, resample)
+    ratios = {"wer": (samples.errors, samples.words), "rtf": (samples.latency_s, samples.duration_s)}
+    if name in ratios:
+        return resample_ratio(*ratios[name], resample)
     if name in {"latency_p50_s", "latency_p95_s"}:
         return resample_quantile(samples.latency_s, 0.5 if name == "latency_p50_s" else 0.95, resample)
     if name in {"executed_gflops", "published_gflops"}:
@@ -134,6 +155,8 @@ def resample_objective(samples: RunSamples, name: str, resample: Resample) -> Re
     if name == "peak_memory_bytes":
         peaks = np.where(np.isnan(samples.peak_memory_bytes).all(axis=1), np.nan, _peaks(samples.peak_memory_bytes))
         return Replicates(resample, peaks, np.broadcast_to(peaks, (resample.n_replicates, len(peaks))))
+    if name == "rtf_throughput":
+        return resample_throughput(samples.throughput, resample)
     raise SpaceError(f"objective '{name}' cannot be resampled.")
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from allophone.errors import LedgerError
+from allophone.frontier.objectives import Task
 from allophone.frontier.samples import RunSamples, load_numbers, read_samples, share_utterances
+from allophone.frontier.throughput import read_rounds, throughput_notice
 from allophone.ledger.ledger import connect, failed_utterances
 from allophone.ledger.race_record import Elimination, race_ended, read_race
 from allophone.ledger.run_record import RunRecord, read_run
@@ -28,7 +33,10 @@ class PointSummary:
     the audio sum, ``executed_gflops`` and ``published_gflops`` are means over utterances. ``roofline_share`` is the
     least time that the machine's rates allow over the time it took (1 is the peak; NaN where the rates are unknown).
     ``peak_memory_bytes`` is the largest resident size of the process, model included (NaN where the system tells none).
+    ``rtf_throughput`` is wall seconds over seconds of audio with many recordings at once (NaN where not measured).
     """
+
+    task: ClassVar[Task] = "asr"
 
     point: OperatingPoint
     n_utterances: int
@@ -51,6 +59,12 @@ class PointSummary:
     roofline_share: float
     peak_memory_bytes: float
     label: str | None = None
+    rtf_throughput: float = nan
+
+    @property
+    def rtfx_throughput(self) -> float:
+        """Seconds of audio over wall seconds with many recordings at once."""
+        return 1 / self.rtf_throughput
 
     @property
     def name(self) -> str:
@@ -70,6 +84,8 @@ class RunSummary:
         samples: The same measurements utterance by utterance, points in the same order.
         eliminated: Points that a race gave up; they are not among ``points``.
     """
+
+    task: ClassVar[Task] = "asr"
 
     run: RunRecord
     points: tuple[PointSummary, ...]
@@ -119,6 +135,12 @@ def summarise_run(folder: Path) -> RunSummary:
             connection, run, len(by_name), started, len(failures), gone=len(given_up), ended=race_ended(folder)
         )
     points = tuple(_point(by_name[name], rows[name]) for name in names)
+    if (rounds := read_rounds(folder, names)) is not None:
+        samples = replace(samples, throughput=rounds)
+        medians = np.median(rounds, axis=1).tolist()
+        points = tuple(replace(point, rtf_throughput=rtf) for point, rtf in zip(points, medians, strict=True))
+    if (notice := throughput_notice(folder)) is not None:
+        notices = (*notices, notice)
     return RunSummary(run, points, failures, notices, samples, tuple(eliminated))
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
+from allophone.emotion_records import EmotionMeasurement
 from allophone.errors import LedgerError
 from allophone.files import write_whole
-from allophone.ledger.run_record import RUN_FILE, RunRecord, read_run
+from allophone.ledger.run_record import RUN_FILE, AnyRunRecord, read_any_run
 from allophone.records import Measurement
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Ledger", "connect", "failed_utterances"]
+__all__ = ["Ledger", "Row", "columns", "connect", "drop_torn_line", "failed_utterances"]
 
-# DuckDB's type of every column; a field of Measurement without a row here fails at import of the tests.
+Row = Measurement | EmotionMeasurement
+
+# DuckDB's type of every column; a field of a row without a line here fails at import of the tests.
 COLUMN_TYPES: dict[str, str] = {
+    "bool": "BOOLEAN",
     "str": "VARCHAR",
     "int": "BIGINT",
     "float": "DOUBLE",
@@ -27,10 +32,12 @@ COLUMN_TYPES: dict[str, str] = {
     "list[float]": "DOUBLE[]",
 }
 
+_ADDED = ("snr_db",)  # columns that older runs of the same schema lack; they read as NULL there
 
-def columns() -> dict[str, str]:
-    """Return column names and DuckDB types of the ledger, in order, from the fields of ``Measurement``."""
-    return {field.name: COLUMN_TYPES[str(field.type).removesuffix(" | None")] for field in fields(Measurement)}
+
+def columns(row: type[Row] = Measurement) -> dict[str, str]:
+    """Return column names and DuckDB types of the ledger, in order, from the fields of a row."""
+    return {field.name: COLUMN_TYPES[str(field.type).removesuffix(" | None")] for field in fields(row)}
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -43,7 +50,7 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     """
     import duckdb
 
-    read_run(folder)
+    kind = read_any_run(folder).row
     measurements = folder / "measurements"
     finished = sorted(measurements.glob("*.parquet"))
     journals = [path for path in sorted(measurements.glob("*.jsonl")) if not path.with_suffix(".parquet").exists()]
@@ -51,12 +58,12 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     if not finished and not journals:
         raise LedgerError(f"{folder}: nothing is measured yet. Run its sweep first.")
     connection = duckdb.connect()
-    names = ", ".join(columns())
+    names = ", ".join(columns(kind))
     selects = []
     if finished:
-        selects.append(f"SELECT {names} FROM read_parquet({_literal(finished)})")
+        selects.append(f"SELECT {names} FROM {_parquet_reader(finished, kind)}")
     if journals:
-        selects.append(f"SELECT {names} FROM {_journal_reader(journals)}")
+        selects.append(f"SELECT {names} FROM {_journal_reader(journals, kind)}")
     try:
         connection.execute(f"CREATE VIEW measurements AS {' UNION ALL '.join(selects)}")
     except duckdb.Error as error:
@@ -97,7 +104,7 @@ class Ledger:
         LedgerError: Another process holds the run, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, run: RunRecord) -> None:
+    def __init__(self, folder: Path, run: AnyRunRecord) -> None:
         from filelock import FileLock, Timeout
 
         self.folder = folder
@@ -121,7 +128,7 @@ class Ledger:
             for point in run.points:
                 done = self._recover(point.name)
                 self._done[point.name] = done
-                self._left[point.name] = len(done) - sum(done)
+                self._left[point.name] = run.n_rows - sum(done)
         except BaseException:
             self._lock.release()
             raise
@@ -136,22 +143,23 @@ class Ledger:
         """Close the journals and let the run go."""
         self.close()
 
-    def is_done(self, point: str, utterance_index: int) -> bool:
-        """Return whether this utterance has a row at this point."""
-        return bool(self._done[point][utterance_index])
+    def is_done(self, point: str, *key: int) -> bool:
+        """Return whether there is a row at this point with these keys: an utterance's index and whatever follows."""
+        return bool(self._done[point][self.run.slot(key)])
 
     def count_done(self, point: str) -> int:
-        """Return how many utterances have a row at this point."""
-        return len(self._done[point]) - self._left[point]
+        """Return how many rows there are at this point."""
+        return self.run.n_rows - self._left[point]
 
-    def append(self, rows: list[Measurement]) -> None:
+    def append(self, rows: Sequence[Row]) -> None:
         """Write rows down; a point whose last row this is becomes a Parquet file.
 
         Raises:
             LedgerError: The disk is full or the folder cannot be written; rows written before are kept.
         """
         for row in rows:
-            if self._done[row.point][row.utterance_index]:
+            slot = self.run.slot(tuple(getattr(row, key) for key in self.run.keys))
+            if self._done[row.point][slot]:
                 continue
             try:
                 journal = self._journals.get(row.point)
@@ -162,7 +170,7 @@ class Ledger:
                 journal.flush()
             except OSError as error:
                 raise self._unwritable(error) from None
-            self._done[row.point][row.utterance_index] = 1
+            self._done[row.point][slot] = 1
             self._left[row.point] -= 1
             if self._left[row.point] == 0:
                 self._finish(row.point)
@@ -188,8 +196,8 @@ class Ledger:
         try:
             with duckdb.connect() as connection:
                 connection.execute("SET memory_limit = '256MB'")
-                reader = _journal_reader([journal])
-                rows = f"SELECT * FROM {reader} ORDER BY utterance_index"
+                reader = _journal_reader([journal], self.run.row)
+                rows = f"SELECT * FROM {reader} ORDER BY {', '.join(self.run.keys)}"
                 connection.execute(f"COPY ({rows}) TO {_literal([partial])[1:-1]} (FORMAT parquet)")
             partial.replace(target)
             journal.unlink()
@@ -199,19 +207,25 @@ class Ledger:
     def _recover(self, point: str) -> bytearray:
         import duckdb
 
-        done = bytearray(self.run.n_utterances)
+        done = bytearray(self.run.n_slots)
         journal, finished = self._journal_path(point), self._measurements / f"{point}.parquet"
         if finished.exists():
             journal.unlink(missing_ok=True)  # killed between the rename and this removal
             reader = f"read_parquet({_literal([finished])})"
-        elif journal.exists() and _drop_torn_line(journal):
-            reader = _journal_reader([journal])
+        elif journal.exists() and drop_torn_line(journal):
+            reader = _journal_reader([journal], self.run.row)
         else:
             return done
         with duckdb.connect() as connection:
-            for (index,) in connection.execute(f"SELECT utterance_index FROM {reader}").fetchall():
-                done[index] = 1
-        if all(done) and not finished.exists():
+            for key in connection.execute(f"SELECT {', '.join(self.run.keys)} FROM {reader}").fetchall():
+                done[self.run.slot(key)] = 1
+            whole = sum(done) == self.run.n_rows
+            if finished.exists() and not whole:  # the run was extended: more rows are wanted than it was finished with
+                partial = journal.with_suffix(".partial")
+                connection.execute(f"COPY (SELECT * FROM {reader}) TO {_literal([partial])[1:-1]} (FORMAT json)")
+                partial.replace(journal)
+                finished.unlink()
+        if whole and not finished.exists():
             self._finish(point)
         return done
 
@@ -222,8 +236,14 @@ class Ledger:
         )
 
 
-def _journal_reader(paths: list[Path]) -> str:
-    struct = ", ".join(f"{name}: '{kind}'" for name, kind in columns().items())
+def _parquet_reader(paths: list[Path], row: type[Row]) -> str:
+    files = f"SELECT * FROM read_parquet({_literal(paths)}, union_by_name=true)"
+    missing = [f"NULL::{kind} AS {name}" for name, kind in columns(row).items() if name in _ADDED]
+    return f"({files} UNION ALL BY NAME SELECT {', '.join(missing)} WHERE false)" if missing else f"({files})"
+
+
+def _journal_reader(paths: list[Path], row: type[Row]) -> str:
+    struct = ", ".join(f"{name}: '{kind}'" for name, kind in columns(row).items())
     # A reader may look while the last line is being written; that line is not a row yet.
     return f"read_json({_literal(paths)}, format='newline_delimited', columns={{{struct}}}, ignore_errors=true)"
 
@@ -232,7 +252,7 @@ def _literal(paths: list[Path]) -> str:
     return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
 
 
-def _drop_torn_line(journal: Path) -> bool:
+def drop_torn_line(journal: Path) -> bool:
     """Cut off what follows the last newline; return whether anything is left."""
     with journal.open("rb+") as file:
         end = file.seek(0, 2)

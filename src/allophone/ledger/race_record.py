@@ -23,7 +23,7 @@ class Elimination:
         utterances: Utterances that it was judged on.
         dominated_by: The point that dominates it, or that it is tied with and no cheaper than.
         p_dominated: Probability of that, from the paired, speaker-blocked bootstrap at that look.
-        wer: Its word error rate then, a fraction.
+        loss: Its quality then, lower is better: the word error rate, or one minus the UAR, a fraction.
         cost: Its cost then, in base units.
         tied: Whether it was given up because the whole corpus would hardly have shown it better than that point.
     """
@@ -32,7 +32,7 @@ class Elimination:
     utterances: int
     dominated_by: str
     p_dominated: float
-    wer: float
+    loss: float
     cost: float
     tied: bool = False
 
@@ -64,6 +64,9 @@ def read_race(folder: Path) -> tuple[int, list[Elimination]]:
         return 0, []
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
+        for item in fields["eliminated"]:
+            if "wer" in item:  # what it was called when there were runs of speech recognition alone
+                item["loss"] = item.pop("wer")
         return int(fields["looks_done"]), [Elimination(**item) for item in fields["eliminated"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LedgerError(f"{path}: damaged ({error}). Delete it; the same sweep judges the looks again.") from None

@@ -3,62 +3,44 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from allophone.errors import LedgerError
+from allophone.emotion_records import EmotionMeasurement, EmotionSetting
+from allophone.errors import LedgerError, UsageError
 from allophone.files import first_problem
-from allophone.records import OperatingPoint
+from allophone.ledger.machine import MachineStamp, machine_stamp
+from allophone.records import Measurement, OperatingPoint
 
-__all__ = ["RUN_FILE", "SCHEMA_VERSION", "MachineStamp", "RunRecord", "machine_stamp", "read_run"]
+__all__ = [
+    "RUN_FILE",
+    "SCHEMA_VERSION",
+    "AnyRunRecord",
+    "EmotionRunRecord",
+    "MachineStamp",
+    "RunRecord",
+    "machine_stamp",
+    "read_any_run",
+    "read_emotion_run",
+    "read_run",
+]
 
 SCHEMA_VERSION = 2
 RUN_FILE = "run.json"
-_STAMPED_PACKAGES = (
-    "allophone",
-    "ctranslate2",
-    "faster-whisper",
-    "onnxruntime",
-    "av",
-    "jiwer",
-    "whisper-normalizer",
-    "numpy",
-    "torch",
-    "transformers",
-    "peft",
-)
 
 
-class MachineStamp(BaseModel):
-    """The machine and the software that a run's times belong to."""
+class _Run(BaseModel):
+    """What runs of every task have in common, none of which may change while a run is measured.
 
-    model_config = ConfigDict(frozen=True)
-
-    processor: str
-    cores: int
-    memory_bytes: int | None
-    system: str
-    python: str
-    packages: dict[str, str]
-
-
-class RunRecord(BaseModel):
-    """Everything that must not change while a run is measured.
-
-    ``space`` holds the axes as asked for; ``points`` what the plan made of them. Times are comparable only within one
-    ``machine``, ``threads`` (0: by each model's size) and ``device``. ``cost`` is what a race or joint search judges
-    by, else None; ``seed`` orders its utterances.
+    ``space`` holds the axes as asked for. Times are comparable only within one ``machine``, ``threads`` (0: the
+    engine's choice) and ``device``. ``cost`` is what a race or joint search judges by, else None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = SCHEMA_VERSION
-    task: Literal["asr"] = "asr"
     created: str
     corpus: str
     fingerprint: str
@@ -67,42 +49,127 @@ class RunRecord(BaseModel):
     duration_s: float | None
     plan: str
     space: dict[str, list[Any]]
-    points: list[OperatingPoint]
-    normalizer: str
-    language: str
-    relative_to: str | None
     device: str
     threads: int
     cost: str | None = None
     seed: int = 0
     machine: MachineStamp
 
+
+class RunRecord(_Run):
+    """A run of speech recognition.
+
+    ``points`` are what the plan made of the axes; ``seed`` orders the utterances of a race or joint search.
+    """
+
+    row: ClassVar[type[Measurement]] = Measurement
+    keys: ClassVar[tuple[str, ...]] = ("utterance_index",)
+
+    task: Literal["asr"] = "asr"
+    points: list[OperatingPoint]
+    normalizer: str
+    language: str
+    relative_to: str | None
+
     @property
     def quality_name(self) -> str:
         """What the error rate is called: WER, or a word error rate relative to a model's own transcripts."""
         return "WER" if self.relative_to is None else f"difference relative to {self.relative_to}"
 
+    @property
+    def n_rows(self) -> int:
+        """Rows of a finished point."""
+        return self.n_utterances
 
-def machine_stamp() -> MachineStamp:
-    """Describe this machine and the versions of what runs on it."""
-    packages = {}
-    for package in _STAMPED_PACKAGES:
-        try:
-            packages[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return MachineStamp(
-        processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_bytes=_memory_bytes(),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        python=platform.python_version(),
-        packages=packages,
-    )
+    @property
+    def n_slots(self) -> int:
+        """Places that rows of a point may have."""
+        return self.n_utterances
+
+    def slot(self, key: tuple[int, ...]) -> int:
+        """Place of a row by its ``keys``."""
+        return key[0]
+
+
+class EmotionRunRecord(_Run):
+    """A run of emotion recognition: every point is trained in every fold and with every seed.
+
+    ``points`` are what the plan made of the axes. ``folds`` are names of splits in the run's ``split.json``, whose
+    test speakers differ, so that an utterance has one row a point and seed; ``n_tested`` utterances are theirs.
+    ``recipes`` holds how each point is trained, seeds left out. ``seed`` is the first of ``seeds``.
+    """
+
+    row: ClassVar[type[EmotionMeasurement]] = EmotionMeasurement
+    keys: ClassVar[tuple[str, ...]] = ("utterance_index", "seed")
+
+    task: Literal["emotion"] = "emotion"
+    points: list[EmotionSetting]
+    labels: tuple[str, ...]
+    split_fingerprint: str
+    folds: tuple[str, ...]
+    seeds: tuple[int, ...]
+    n_tested: int
+    recipes: dict[str, dict[str, Any]]
+    precision: str
+
+    @property
+    def quality_name(self) -> str:
+        """What the quality objective is called."""
+        return "UAR"
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of a finished point."""
+        return self.n_tested * len(self.seeds)
+
+    @property
+    def n_slots(self) -> int:
+        """Places that rows of a point may have."""
+        return self.n_utterances * len(self.seeds)
+
+    def slot(self, key: tuple[int, ...]) -> int:
+        """Place of a row by its ``keys``."""
+        return self.seeds.index(key[1]) * self.n_utterances + key[0]
+
+
+AnyRunRecord = RunRecord | EmotionRunRecord
+_RECORDS: dict[str, type[RunRecord] | type[EmotionRunRecord]] = {"asr": RunRecord, "emotion": EmotionRunRecord}
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Read ``run.json``.
+    """Read ``run.json`` of a run of speech recognition.
+
+    Raises:
+        LedgerError: The folder is no run, the file is damaged, or another schema version wrote it.
+        UsageError: It is a run of emotion recognition.
+    """
+    record = read_any_run(folder)
+    if isinstance(record, EmotionRunRecord):
+        raise UsageError(
+            f"{folder}: field 'task': a run of emotion recognition, and this is for speech recognition alone. "
+            "frontier, recommend, diagnose, report and 'route emotion' read it."
+        )
+    return record
+
+
+def read_emotion_run(folder: Path) -> EmotionRunRecord:
+    """Read ``run.json`` of a run of emotion recognition.
+
+    Raises:
+        LedgerError: As :func:`read_run`.
+        UsageError: It is a run of speech recognition.
+    """
+    record = read_any_run(folder)
+    if isinstance(record, RunRecord):
+        raise UsageError(
+            f"{folder}: field 'task': a run of speech recognition, and this is for emotion recognition. Name a run "
+            "that 'allophone sweep --task emotion' wrote."
+        )
+    return record
+
+
+def read_any_run(folder: Path) -> AnyRunRecord:
+    """Read ``run.json``, whatever the task.
 
     Raises:
         LedgerError: The folder is no run, the file is damaged, or another schema version wrote it.
@@ -126,24 +193,10 @@ def read_run(folder: Path) -> RunRecord:
             f"{path}: field 'schema_version' is {found}, this allophone reads {SCHEMA_VERSION}. "
             "Use the version that wrote it, or sweep into a new folder."
         )
+    kind = _RECORDS.get(str(fields.get("task", "asr")))
+    if kind is None:
+        raise LedgerError(f"{path}: field 'task' is {fields['task']}; known: {', '.join(_RECORDS)}. Restore it.")
     try:
-        return RunRecord.model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
         raise LedgerError(f"{path}: {first_problem(error)}. Restore it, or sweep into a new folder.") from None
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None

@@ -104,7 +104,7 @@ class Anatomy:
         by_length: Substitutions by length of the word said, shortest first.
         by_speaker: The best and the worst quarter of the speakers, at least one each, by their error rates; None with
             fewer than two named speakers.
-        by_snr: Errors by signal-to-noise ratio, worst first; None where no utterance has one.
+        by_snr: Errors by signal-to-noise ratio, worst first, ranges that hold utterances; None where none has one.
     """
 
     utterances: int
@@ -241,7 +241,7 @@ def _by_snr(rows: Sequence[UtteranceAnatomy]) -> tuple[GroupErrors, ...] | None:
         _group(name, [row for snr_db, row in measured if above <= snr_db < below])
         for (name, below), above in zip(_SNR_DB, lowest, strict=False)
     )
-    return tuple(groups) if measured else None
+    return tuple(group for group in groups if group.utterances) if measured else None
 
 
 def _group(name: str, rows: Sequence[UtteranceAnatomy]) -> GroupErrors:

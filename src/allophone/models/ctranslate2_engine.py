@@ -100,6 +100,10 @@ class CTranslate2Engine(Engine):
         """How many calls run at once."""
         return int(self._model.num_workers)
 
+    def prepare(self, audio: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
+        """Return the log-mel; see :class:`allophone.models.engine.Engine`."""
+        return log_mel(audio, n_frames, self._dimensions.n_mels)
+
     def encode(self, mel: NDArray[np.float32]) -> Any:
         """Run the encoder on windows of any even length; see :class:`allophone.models.engine.Engine`."""
         import ctranslate2
@@ -128,7 +132,7 @@ class CTranslate2Engine(Engine):
     def _encode_silence(self) -> NDArray[np.float32]:
         import numpy as np
 
-        mel = log_mel(np.zeros(0, np.float32), TRAINED_FRAMES, self._dimensions.n_mels)
+        mel = self.prepare(np.zeros(0, np.float32), TRAINED_FRAMES)
         try:
             silence = host_array(self.encode(mel))
             reason = "" if np.isfinite(silence).all() else "the encoder answers silence with values that are no numbers"

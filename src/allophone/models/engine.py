@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from allophone.dimensions import MAX_TEXT_TOKENS, WhisperDimensions
+from allophone.dimensions import MAX_TEXT_TOKENS
+from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions
 from allophone.records import Word
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Decoded", "Engine", "load_engine", "text_token_cap"]
+__all__ = ["Decoded", "Engine", "load_engine", "require_weights", "text_token_cap"]
 
 FAKE_PREFIX = "fake:"
 # Fast speech is about 5 tokens a second; a window that wants more than this is a repetition loop.
@@ -40,7 +41,7 @@ class Engine(Protocol):
     """One loaded model in one number format."""
 
     @property
-    def dimensions(self) -> WhisperDimensions:
+    def dimensions(self) -> RecognitionDimensions:
         """Dimensions of the loaded weights."""
         ...
 
@@ -54,16 +55,27 @@ class Engine(Protocol):
         """How many calls run at once, from as many Python threads; more wait their turn."""
         ...
 
+    def prepare(self, audio: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
+        """Turn one window's audio into what the encoder reads.
+
+        Args:
+            audio: Shape ``(n_samples,)``, 16 kHz; silence follows it up to the frames.
+            n_frames: Frames of 10 ms to run on, an even number, up to the trained context.
+
+        Returns:
+            Log-mel of shape ``(n_mels, n_frames)``; for a model that reads samples, those, shape ``(n_samples,)``.
+        """
+        ...
+
     def encode(self, mel: NDArray[np.float32]) -> Any:
         """Run the encoder on one window, or on a batch of windows with equally many frames.
 
         Args:
-            mel: Log-mel of shape ``(n_mels, n_frames)`` or ``(n_windows, n_mels, n_frames)``; any even number of
-                frames up to the trained context.
+            mel: What :meth:`prepare` returned, or several of them stacked.
 
         Returns:
-            ``n_frames / 2`` audio tokens a window in the engine's own form, to be handed to :meth:`decode`, or for a
-            batch to :meth:`decode_batch`.
+            Audio tokens in the engine's own form, ``n_frames / 2`` a window in Whisper, to be handed to
+            :meth:`decode`, or for a batch to :meth:`decode_batch`.
         """
         ...
 
@@ -173,7 +185,7 @@ def load_engine(model: str, compute_type: str, *, threads: int = 0, replicas: in
     """Load a model's weights.
 
     Args:
-        model: A name in the dimensions table, a CTranslate2 folder, a hub repository, or ``fake:NAME`` for the
+        model: A name in the dimensions tables, a CTranslate2 folder, a hub repository, or ``fake:NAME`` for the
             deterministic engine of the tests.
         compute_type: Number format, as in :class:`allophone.records.OperatingPoint`.
         threads: CPU threads of each replica; 0 chooses by the model's size (:mod:`allophone.models.threads`).
@@ -185,12 +197,42 @@ def load_engine(model: str, compute_type: str, *, threads: int = 0, replicas: in
         UnknownModelError: No such model.
         WeightsError: The weights cannot be found or are damaged.
         SpaceError: This device has no such compute type.
+        MissingExtraError: The package that brings the weights is missing.
     """
     if model.startswith(FAKE_PREFIX):
         from allophone.models.fake import FakeEngine
 
         return FakeEngine(model.removeprefix(FAKE_PREFIX))
+    if model in MOONSHINE_MODELS:
+        from allophone.models.moonshine_engine import MoonshineEngine
+        from allophone.models.moonshine_weights import resolve_moonshine
+
+        return MoonshineEngine(
+            resolve_moonshine(model), compute_type, threads=threads, replicas=replicas, device=device
+        )
     from allophone.models.ctranslate2_engine import CTranslate2Engine
     from allophone.models.weights import resolve_weights
 
     return CTranslate2Engine(resolve_weights(model), compute_type, threads=threads, replicas=replicas, device=device)
+
+
+def require_weights(model: str) -> None:
+    """Make sure that a model can be loaded: its weights are here, or are fetched from the hub now.
+
+    Args:
+        model: As for :func:`load_engine`.
+
+    Raises:
+        UnknownModelError: No such model.
+        WeightsError: The weights cannot be found or are damaged.
+        MissingExtraError: The package that brings them is missing.
+    """
+    if model.startswith(FAKE_PREFIX):
+        return
+    from allophone.models.moonshine_weights import resolve_moonshine
+    from allophone.models.weights import resolve_weights
+
+    if model in MOONSHINE_MODELS:
+        resolve_moonshine(model)
+    else:
+        resolve_weights(model)

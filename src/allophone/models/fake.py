@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from allophone.audio.mel import log_mel
 from allophone.dimensions import AUDIO_TOKEN_S, WHISPER_MODELS, WhisperDimensions, whisper_dimensions
 from allophone.models.engine import Decoded, Engine
 from allophone.records import Word
@@ -55,6 +56,10 @@ class FakeEngine(Engine):
     def replicas(self) -> int:
         """Return 2, so that whatever stands on an engine meets results in any order."""
         return 2
+
+    def prepare(self, audio: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
+        """Return the log-mel; see :class:`allophone.models.engine.Engine`."""
+        return log_mel(audio, n_frames, self._dimensions.n_mels)
 
     def encode(self, mel: NDArray[np.float32]) -> Any:
         """Return the mean of each audio token's two frames: shape ``(n_windows, n_frames / 2)``."""

@@ -1,8 +1,9 @@
 """The guard: tells from a short pass's own output that it went wrong and deserves the full context.
 
 A short pass fails in one way above all: the decoder misses the end of the audio and goes on, mostly in a loop. What a
-loop looks like does not depend on the model, so the bounds are common to all; ``benchmarks/guard_calibration.py``
-states how many failures they miss and how many good passes they turn down.
+loop looks like does not depend on the model, so the bounds are common to all; ``benchmarks/context_tail.py``
+states how many failures they miss and how many good passes they turn down. At any context the decoder may also end
+early, mostly where a sentence or a quotation does, and leave the rest of the window out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from math import log2
 
 from allophone.records import Segment
 
-__all__ = ["better_pass", "distrust"]
+__all__ = ["better_pass", "distrust", "may_end_early"]
 
 # Fast readers reach 5.2 text tokens a second; a short call of a few words needs some beyond its length.
 _TOKENS_PER_SECOND = 5.5
@@ -19,6 +20,9 @@ _TOKENS_AT_LEAST = 5
 # openai/whisper distrusts an average below this (its ``logprob_threshold``), and believes in silence above 0.6.
 _LEAST_AVG_LOGPROB = -1.0
 _NO_SPEECH = 0.6
+# Read speech has 2 to 5 text tokens a second; short calls and words with pauses between them have fewer.
+_SLOW_TOKENS_PER_SECOND = 2.2
+_LONG_S = 6.0
 
 
 def distrust(segment: Segment) -> str | None:
@@ -39,6 +43,19 @@ def distrust(segment: Segment) -> str | None:
     if not segment.text and segment.no_speech_prob < _NO_SPEECH:
         return "no text, but speech"
     return None
+
+
+def may_end_early(segment: Segment, speech_s: float | None = None) -> bool:
+    """Return whether a pass has so little text for its length that the decoder may have ended before the speech did.
+
+    Slow speakers and pauses look the same, so the places of its words have to be looked up to tell.
+
+    Args:
+        segment: The transcript of one window.
+        speech_s: Seconds of speech in it; None, where nobody has looked, takes all of it for speech.
+    """
+    said_s = segment.end_s - segment.start_s if speech_s is None else speech_s
+    return bool(segment.text) and said_s >= _LONG_S and segment.token_count < _SLOW_TOKENS_PER_SECOND * said_s
 
 
 def better_pass(short: Segment, whole: Segment) -> Segment:

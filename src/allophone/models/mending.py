@@ -1,17 +1,18 @@
-"""Passes that went wrong, mended: no text without speech, and a second pass where the guard distrusts the first."""
+"""Decoding with what is done about passes that went wrong: silence, loops, and text that ends before the speech."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from time import perf_counter
 
-from allophone.audio.mel import TRAINED_FRAMES
-from allophone.audio.windows import longest_pause, speech_spans
-from allophone.dimensions import TRAINED_CONTEXT_S
+from allophone.audio.mel import TRAINED_FRAMES, context_frames
+from allophone.audio.windows import Span, clip_spans, longest_pause, speech_spans
+from allophone.dimensions import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.models.engine import Engine
-from allophone.models.guard import better_pass, distrust
-from allophone.models.passes import EncodedWindows, Reading, Window, decode_pass, encode_windows
+from allophone.models.guard import better_pass, distrust, may_end_early
+from allophone.models.passes import EncodedWindows, Reading, Window, align_words, decode_pass, encode_windows
 from allophone.records import OperatingPoint, Segment
 
 __all__ = ["decode_windows"]
@@ -20,6 +21,9 @@ __all__ = ["decode_windows"]
 _NO_SPEECH_PROB = 0.4
 # From 24 s on the full context is nearly the pass that went wrong already, and goes wrong again.
 _NEARLY_WHOLE = TRAINED_FRAMES * 4 // 5
+_LEAST_LEFT = SAMPLE_RATE  # samples of speech behind the last word that are worth a pass of their own
+_NEAR = SAMPLE_RATE  # a pause this near to the last word is where it ends
+_LONGEST_WORD_S = 1.0  # the alignment stretches the last word over all that was left out
 
 
 def decode_windows(
@@ -36,7 +40,9 @@ def decode_windows(
     A window without speech has no text: where the no-speech probability passes 0.4 or the guard's signs distrust the
     pass, the voice-activity detector is asked, and where it hears nobody the text is dropped. Where it hears speech
     and the point has a guard, a distrusted pass is run again: at full context, or, where its context was nearly full
-    already because several utterances were packed into it, in parts cut at the longest pause.
+    already because several utterances were packed into it, in two parts cut at the longest pause. With a guard, a
+    pass with little text for its length has its words looked up, and where speech is left behind the last one, that
+    rest is a window of its own.
 
     Args:
         engine: A loaded model.
@@ -52,21 +58,28 @@ def decode_windows(
         ``rejected``.
     """
     passed = decode_pass(engine, windows, encoded, point, languages, reading)
-    heard: dict[int, list[tuple[int, int]]] = {}
+    heard: dict[int, Sequence[Span]] = {}
     for index, segment in enumerate(passed):
-        if segment.no_speech_prob > _NO_SPEECH_PROB or distrust(segment) is not None:
+        silent = segment.no_speech_prob > _NO_SPEECH_PROB
+        short = point.guard and may_end_early(segment, _speech_s(windows[index]))
+        if silent or short or distrust(segment) is not None:
             passed[index], heard[index] = _search(windows[index], segment)
             if not heard[index]:
                 passed[index] = replace(passed[index], text="", tokens=(), words=(), compression_ratio=0.0)
     found = [[segment] for segment in passed]
-    wrong = [index for index, spans in heard.items() if point.guard and spans and distrust(passed[index]) is not None]
-    cuts: dict[int, int] = {}
-    if encoded.frames >= _NEARLY_WHOLE:
-        pauses = {index: longest_pause(heard[index]) for index in wrong}
-        cuts = {index: pause for index, pause in pauses.items() if pause is not None}
-    for index, pause in cuts.items():
-        found[index] = _in_parts(engine, windows[index], passed[index], pause, point, languages[index], reading)
-    again = [index for index in wrong if index not in cuts] if encoded.frames < TRAINED_FRAMES else []
+    if not point.guard:
+        return found
+    again = []
+    for index, spans in heard.items():
+        place = _Place(engine, windows[index], point, languages[index], reading)
+        if spans and distrust(passed[index]) is not None:
+            pause = longest_pause(spans) if encoded.frames >= _NEARLY_WHOLE else None
+            if pause is not None:
+                found[index] = place.in_parts(passed[index], pause)
+            elif encoded.frames < TRAINED_FRAMES:
+                again.append(index)
+        elif may_end_early(passed[index], _speech_s(windows[index])):
+            found[index] = place.to_the_end(passed[index], engine.row(encoded.output, index), spans)
     if again:
         kept, spoken = [windows[index] for index in again], [languages[index] for index in again]
         full = _encode_whole(engine, kept, tuple(again), {} if whole is None else whole)
@@ -77,33 +90,83 @@ def decode_windows(
     return found
 
 
-def _search(window: Window, segment: Segment) -> tuple[Segment, list[tuple[int, int]]]:
-    """Return where the window holds speech, and the segment with the time that took."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A window, and all that further passes over parts of it need."""
+
+    engine: Engine
+    window: Window
+    point: OperatingPoint
+    language: str
+    reading: Reading
+
+    def in_parts(self, passed: Segment, pause: int) -> list[Segment]:
+        """Run the window again in two parts; the pass that went wrong hangs on the first of their passes."""
+        first, *others = [segment for part in self._cut(pause) for segment in self._run(part)]
+        return [_hang(first, passed), *others]
+
+    def to_the_end(self, passed: Segment, encoded: object, spans: Sequence[Span]) -> list[Segment]:
+        """Run what lies behind the last word as a window of its own, where that is speech."""
+        started = perf_counter()
+        words = passed.words or align_words(self.engine, encoded, passed.tokens, self.point, self.language, self.window)
+        passed = replace(passed, decode_s=passed.decode_s + perf_counter() - started)
+        if not words:
+            return [passed]
+        ended_s = min(words[-1].end_s, words[-1].start_s + _LONGEST_WORD_S)
+        ended = round((ended_s - self.window.start_s) / self._sample_s)
+        if sum(max(0, end - max(start, ended)) for start, end in spans) < _LEAST_LEFT:
+            return [passed]
+        pauses = [(before[1] + after[0]) // 2 for before, after in pairwise(spans)]
+        cut = min((at for at in pauses if abs(at - ended) < _NEAR), key=lambda at: abs(at - ended), default=ended)
+        if cut < _LEAST_LEFT // 2:  # nothing of the window was told, so the rest would be the same again
+            return [passed]
+        head, rest = self._cut(cut)
+        return [replace(passed, end_s=head.end_s), *self._run(rest)]
+
+    def _run(self, part: Window) -> list[Segment]:
+        encoded = encode_windows(self.engine, [part], context_frames(part.audio.size, self.point))
+        encoded = replace(encoded, encode_s=encoded.encode_s + encoded.prepare_s)
+        return decode_windows(self.engine, [part], encoded, self.point, [self.language], self.reading)[0]
+
+    def _cut(self, sample: int) -> list[Window]:
+        window, size = self.window, self.window.audio.size
+        middle_s = window.start_s + sample * self._sample_s
+        edges = ((0, sample, window.start_s, middle_s), (sample, size, middle_s, window.end_s))
+        return [
+            Window(
+                window.audio[start:end],
+                start_s,
+                end_s,
+                None if window.speech is None else clip_spans(window.speech, start, end),
+            )
+            for start, end, start_s, end_s in edges
+        ]
+
+    @property
+    def _sample_s(self) -> float:
+        return (self.window.end_s - self.window.start_s) / self.window.audio.size  # time compression included
+
+
+def _speech_s(window: Window) -> float | None:
+    if window.speech is None:
+        return None
+    sample_s = (window.end_s - window.start_s) / window.audio.size
+    return sample_s * sum(end - start for start, end in window.speech)
+
+
+def _search(window: Window, segment: Segment) -> tuple[Segment, Sequence[Span]]:
+    """Return the segment with the time that the search took, and where the window holds speech."""
+    if window.speech is not None:
+        return segment, window.speech
     started = perf_counter()
     spans = speech_spans(window.audio, TRAINED_CONTEXT_S)
     return replace(segment, decode_s=segment.decode_s + perf_counter() - started), spans
 
 
-def _in_parts(
-    engine: Engine, window: Window, passed: Segment, pause: int, point: OperatingPoint, language: str, reading: Reading
-) -> list[Segment]:
-    """Run a window again in two parts at full context, and each part that goes wrong in parts of its own."""
-    parts = _cut(window, pause)
-    found: list[Segment] = []
-    for part, decoded in zip(
-        parts,
-        decode_pass(engine, parts, _encode_whole(engine, parts, (), {}), point, [language] * 2, reading),
-        strict=True,
-    ):
-        segment, cut = decoded, None
-        if distrust(segment) is not None:
-            segment, spans = _search(part, segment)
-            cut = longest_pause(spans)
-        found += [segment] if cut is None else _in_parts(engine, part, segment, cut, point, language, reading)
-    # Every cut makes one segment more and turns one pass down, so there is one left to carry it.
-    free = next(index for index, segment in enumerate(found) if segment.rejected is None)
-    found[free] = replace(found[free], rejected=passed)
-    return found
+def _hang(segment: Segment, passed: Segment) -> Segment:
+    """Add a pass that was turned down before all those that the segment carries already."""
+    before = passed if segment.rejected is None else _hang(segment.rejected, passed)
+    return replace(segment, rejected=before)
 
 
 def _encode_whole(
@@ -116,9 +179,3 @@ def _encode_whole(
         encoded = encode_windows(engine, windows, TRAINED_FRAMES)
         whole[rows] = replace(encoded, encode_s=encoded.encode_s + encoded.prepare_s)
     return whole[rows]  # charged in full to every point that needs it
-
-
-def _cut(window: Window, sample: int) -> list[Window]:
-    audio, second_s = window.audio, (window.end_s - window.start_s) / window.audio.size
-    middle_s = window.start_s + sample * second_s
-    return [Window(audio[:sample], window.start_s, middle_s), Window(audio[sample:], middle_s, window.end_s)]

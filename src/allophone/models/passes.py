@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from allophone.audio.mel import log_mel
 from allophone.audio.tail import tail_positions
+from allophone.audio.windows import Span
 from allophone.models.engine import Engine, text_token_cap
 from allophone.records import OperatingPoint, Segment, Word
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EncodedWindows", "Reading", "Window", "compression_ratio", "decode_pass", "encode_windows"]
+__all__ = ["EncodedWindows", "Reading", "Window", "align_words", "compression_ratio", "decode_pass", "encode_windows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +28,13 @@ class Window:
         audio: Shape ``(n_samples,)``, 16 kHz, after time compression.
         start_s: Where it starts in the recording as it was, in seconds.
         end_s: Where it ends.
+        speech: Spans of the audio, in samples, that hold speech; None where nobody has looked.
     """
 
     audio: NDArray[np.float32]
     start_s: float
     end_s: float
+    speech: tuple[Span, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class EncodedWindows:
     """What the engine made of some windows together.
 
     Args:
-        mels: Each window's log-mel, shape ``(n_mels, frames)``.
+        mels: Each window as :meth:`Engine.prepare` returned it: log-mel ``(n_mels, frames)``, or samples.
         output: The engine's own form.
         frames: Log-mel frames that each window ran on.
         prepare_s: Seconds of each window's log-mel.
@@ -73,7 +75,7 @@ def encode_windows(engine: Engine, windows: Sequence[Window], frames: int) -> En
     import numpy as np
 
     started = perf_counter()
-    mels = [log_mel(window.audio, frames, engine.dimensions.n_mels) for window in windows]
+    mels = [engine.prepare(window.audio, frames) for window in windows]
     prepared = perf_counter()
     output = engine.encode(np.stack(mels) if len(mels) > 1 else mels[0])
     encoded = perf_counter()
@@ -120,7 +122,7 @@ def decode_pass(
         started = perf_counter()
         words: tuple[Word, ...] = ()
         if reading.words:
-            words = _align(engine, engine.row(output, index), decoded.tokens, point, language, window)
+            words = align_words(engine, engine.row(output, index), decoded.tokens, point, language, window)
         segments.append(
             Segment(
                 start_s=window.start_s,
@@ -145,9 +147,19 @@ def decode_pass(
     return segments
 
 
-def _align(
+def align_words(
     engine: Engine, encoded: object, tokens: Sequence[int], point: OperatingPoint, language: str, window: Window
 ) -> tuple[Word, ...]:
+    """Find where the words of a pass lie in the recording.
+
+    Args:
+        engine: A loaded model.
+        encoded: The window's encoder output, one row of it.
+        tokens: Text tokens of the pass.
+        point: Its ``token_stride`` and ``speed`` count.
+        language: Of the prompt.
+        window: The window.
+    """
     found = engine.align(encoded, tokens, token_stride=point.token_stride, language=language)
 
     def place(seconds: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from allophone.dimensions import WhisperDimensions
+from allophone.moonshine_dimensions import RecognitionDimensions
 
 __all__ = ["choose_replicas", "choose_threads", "physical_cores"]
 
@@ -16,7 +16,7 @@ _SMALL_STATE = 512
 _CPUS = Path("/sys/devices/system/cpu")
 
 
-def choose_threads(dims: WhisperDimensions) -> int:
+def choose_threads(dims: RecognitionDimensions) -> int:
     """Return the CPU threads of one replica: 1 up to the width of base (512), every physical core above.
 
     Args:

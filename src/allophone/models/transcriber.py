@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,30 @@ class Transcriber:
         self.point = point
         self._language = language
         self._engine = load_engine(point.model, point.compute_type, threads=threads, replicas=0, device=device)
+
+    def at(self, point: OperatingPoint) -> Transcriber:
+        """Return a transcriber at another point of the same model, which stays in memory once.
+
+        Raises:
+            UsageError: The point is of another model or compute type.
+        """
+        if (point.model, point.compute_type) != (self.point.model, self.point.compute_type):
+            raise UsageError(
+                f"{point.name} is not of {self.point.model} in {self.point.compute_type}: load it by itself."
+            )
+        other = copy(self)
+        other.point = point
+        return other
+
+    def at_once(self, jobs: int = 0, batch_size: int = 0) -> tuple[int, int]:
+        """Return how many batches run at once and how many windows a batch holds, where 0 means what suits the device.
+
+        Args:
+            jobs: As for :meth:`transcribe_many`.
+            batch_size: Likewise.
+        """
+        on_gpu = self._engine.device == "cuda"
+        return jobs or (2 if on_gpu else self._engine.replicas), batch_size or (_GPU_BATCH if on_gpu else 1)
 
     def transcribe(self, audio: str | Path | NDArray[np.float32], *, words: bool = False) -> Transcript:
         """Transcribe one recording of any length; the windows of a long one run side by side.
@@ -83,15 +108,15 @@ class Transcriber:
         Yields:
             A transcript for each recording, or the error that says why it has none: the others are not touched.
         """
-        on_gpu = self._engine.device == "cuda"
+        jobs, batch_size = self.at_once(jobs, batch_size)
         return transcribe_stream(
             self._engine,
             (partial(read_samples, recording) for recording in audio),
             self.point,
             language=self._language,
             words=words,
-            jobs=jobs or (2 if on_gpu else self._engine.replicas),
-            batch_size=batch_size or (_GPU_BATCH if on_gpu else 1),
+            jobs=jobs,
+            batch_size=batch_size,
         )
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from allophone.audio.cache import cache_folder
-from allophone.dimensions import WHISPER_MODELS, WhisperDimensions, whisper_dimensions
+from allophone.dimensions import WHISPER_MODELS, WhisperDimensions
 from allophone.errors import UnknownModelError, WeightsError
 from allophone.files import file_sha256
 from allophone.models.ct2_format import whisper_dimensions_of
+from allophone.moonshine_dimensions import MOONSHINE_MODELS, recognition_dimensions
 
 __all__ = ["WEIGHT_PACKAGES", "WeightPackage", "Weights", "locate_weights", "resolve_weights"]
 
@@ -74,7 +75,7 @@ WEIGHT_PACKAGES: dict[str, WeightPackage] = {
 
 
 def resolve_weights(model: str) -> Weights:
-    """Find a model's weights, fetching them from the hub where nothing nearer has them.
+    """Find a Whisper model's weights, fetching them from the hub where nothing nearer has them.
 
     Raises:
         UnknownModelError: Not a folder, not in the dimensions table, not a hub repository (``OWNER/NAME``).
@@ -91,13 +92,16 @@ def locate_weights(model: str) -> Weights | None:
         UnknownModelError: As for :func:`resolve_weights`.
         WeightsError: They are there but damaged.
     """
+    if model in MOONSHINE_MODELS:
+        known = ", ".join(WHISPER_MODELS)
+        raise UnknownModelError(f"model '{model}': this needs a Whisper model. Use one of: {known}.")
     folder = Path(model).expanduser()
     if model not in WHISPER_MODELS and folder.is_dir():  # a known name is never a folder; ./base is
         return _from_folder(model, folder, "folder")
     if model not in WHISPER_MODELS and ("/" not in model or model.startswith((".", "/", "~"))):
         if "/" in model or "\\" in model:
             raise UnknownModelError(f"model '{model}': no such folder. Give a CTranslate2 folder or a name.")
-        whisper_dimensions(model)  # raises, naming the known ones
+        recognition_dimensions(model)  # raises, naming the known ones
     if model in WEIGHT_PACKAGES and (packaged := _package_folder(WEIGHT_PACKAGES[model])) is not None:
         return _from_folder(model, packaged, "package")
     try:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
+from allophone.audio.splits import read_splits
+from allophone.emotion_records import EmotionSetting
+from allophone.errors import CorpusError, UsageError
 from allophone.files import write_whole
-from allophone.frontier.objectives import OBJECTIVES
-from allophone.frontier.recommend import recommend
-from allophone.frontier.summary import RunSummary, summarise_run
-from allophone.point_file import DECISION_FILE, PointFile
+from allophone.frontier.emotion_summary import AnySummary, EmotionRunSummary, summarise_any_run
+from allophone.frontier.objectives import objectives_of
+from allophone.frontier.recommend import Recommendation, recommend
+from allophone.ledger.run_record import EmotionRunRecord
+from allophone.point_file import DECISION_FILE, EmotionPointFile, PointFile
+from allophone.records import OperatingPoint
 from allophone.routing.as_points import add_policies
 
 __all__ = ["decide", "save_decision"]
 
 
 def decide(
-    run: Path | RunSummary,
+    run: Path | AnySummary,
     constraints: Mapping[str, float],
     minimise: str | None = None,
     confidence: float | None = None,
     policies: Sequence[Path] = (),
-) -> PointFile:
+) -> PointFile | EmotionPointFile:
     """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
 
     Args:
@@ -36,31 +43,66 @@ def decide(
         SpaceError: The question is impossible as put.
         LedgerError: Not a run, or nothing measured.
         InfeasibleError: No point meets the constraints.
+        UsageError: Policies for a run of emotion recognition.
     """
-    summary = summarise_run(run) if isinstance(run, Path) else run
-    if policies and isinstance(run, Path):
-        summary = add_policies(summary, run, policies)
-    folders = {folder.resolve().name: str(folder) for folder in policies}
+    folder = run if isinstance(run, Path) else None
+    summary = summarise_any_run(run) if isinstance(run, Path) else run
+    if isinstance(summary, EmotionRunSummary):
+        if policies:
+            raise UsageError("--policy: policies route speech recognition, and this is a run of emotion recognition.")
+        return _decide_emotion(summary, folder, recommend(summary, constraints, minimise, confidence))
+    if policies and folder is not None:
+        summary = add_policies(summary, folder, policies)
+    folders = {policy.resolve().name: str(policy) for policy in policies}
     answer = recommend(summary, constraints, minimise, confidence)
+    point = answer.chosen.point
+    assert isinstance(point, OperatingPoint)
+    policy = folders.get(answer.chosen.name)
+    return PointFile(point=point, policy=policy, language=summary.run.language, **_told(summary, answer))
+
+
+def _decide_emotion(summary: EmotionRunSummary, folder: Path | None, answer: Recommendation) -> EmotionPointFile:
+    point = answer.chosen.point
+    assert isinstance(point, EmotionSetting)
+    return EmotionPointFile(point=point, command=_training(point, summary.run, folder), **_told(summary, answer))
+
+
+def _told(summary: AnySummary, answer: Recommendation) -> dict[str, Any]:
     record = summary.run
-    measured = {name: float(getattr(answer.chosen, name)) for name in OBJECTIVES}
-    return PointFile(
-        point=answer.chosen.point,
-        policy=folders.get(answer.chosen.name),
-        language=record.language,
-        question=answer.question,
-        explanation=[*answer.explain(), *summary.notices],
-        quality_name=record.quality_name,
-        confidence=answer.confidence,
-        probability=answer.probability,
-        measured={name: value if isfinite(value) else None for name, value in measured.items()},
-        corpus=record.corpus,
-        fingerprint=record.fingerprint,
-        processor=record.machine.processor,
-    )
+    measured = {name: float(getattr(answer.chosen, name)) for name in objectives_of(summary.task)}
+    return {
+        "question": answer.question,
+        "explanation": [*answer.explain(), *summary.notices],
+        "quality_name": record.quality_name,
+        "confidence": answer.confidence,
+        "probability": answer.probability,
+        "measured": {name: value if isfinite(value) else None for name, value in measured.items()},
+        "corpus": record.corpus,
+        "fingerprint": record.fingerprint,
+        "processor": record.machine.processor,
+    }
 
 
-def save_decision(run: Path, decision: PointFile, out: Path | None = None) -> None:
+def _training(point: EmotionSetting, run: EmotionRunRecord, folder: Path | None) -> str:
+    """Return the command that trains a setting on all speakers but one to test on, and a fifth to stop on."""
+    parts = ["allophone", "adapt", "emotion", run.corpus, "--model", point.model, "--duration-s"]
+    parts += [f"{point.duration_s:g}", "--lora-rank", str(point.lora_rank)]
+    parts += ["--unfrozen-layers", str(point.unfrozen_layers)]
+    if (speaker := _first_tested(folder)) is not None:
+        parts += ["--test-speakers", speaker]
+    return shlex.join([*parts, "--out", f"models/{point.name}"])
+
+
+def _first_tested(folder: Path | None) -> str | None:
+    if folder is None:
+        return None
+    try:
+        return read_splits(folder / "split.json").splits[0].test[0]
+    except CorpusError:  # a run that was moved without its split can still be read
+        return None
+
+
+def save_decision(run: Path, decision: PointFile | EmotionPointFile, out: Path | None = None) -> None:
     """Write ``decision.json`` into the run, and the same to ``out`` where given.
 
     Raises:

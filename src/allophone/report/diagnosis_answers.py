@@ -43,7 +43,9 @@ def cost_words(move: Move) -> str:
         return "unknown cost"
     if move.order == "equal":
         return "equal cost"
-    return f"{move.cost_ratio:.2f} times the cost"
+    if move.cost_ratio < 0.005:
+        return "less than a hundredth of the cost"
+    return f"{move.cost_ratio:,.{0 if move.cost_ratio >= 100 else 2}f} times the cost"
 
 
 def points(change: float) -> str:

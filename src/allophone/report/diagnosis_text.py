@@ -11,6 +11,7 @@ from typing import Any
 from allophone.frontier.axis_verdict import AxisDiagnosis
 from allophone.frontier.diagnosis import Contrast, Diagnosis
 from allophone.frontier.elasticity import Elasticity
+from allophone.frontier.emotion_diagnosis import EmotionDiagnosis
 from allophone.measure.anatomy import Anatomy, ErrorKind, GroupErrors
 from allophone.report.diagnosis_answers import (
     answer_lines,
@@ -23,7 +24,19 @@ from allophone.report.diagnosis_answers import (
 )
 from allophone.report.tables import Table
 
-__all__ = ["anatomy_lines", "diagnosis_json", "diagnosis_lines", "diagnosis_table", "verdict_lines"]
+__all__ = [
+    "SOURCES",
+    "AnyDiagnosis",
+    "anatomy_lines",
+    "axis_row",
+    "diagnosis_json",
+    "diagnosis_lines",
+    "diagnosis_table",
+    "finite",
+    "verdict_lines",
+]
+
+AnyDiagnosis = Diagnosis | EmotionDiagnosis
 
 _KINDS: dict[ErrorKind, str] = {
     "substitutions": "wrong words",
@@ -35,7 +48,7 @@ _KINDS: dict[ErrorKind, str] = {
     "lost_deletions": "utterances with no text at all",
     "other_deletions": "missing words",
 }
-_SOURCES = {
+SOURCES = {
     "asked": "as asked",
     "recommended": "the point recommended in decision.json",
     "centre": "the centre of the plan",
@@ -47,7 +60,7 @@ def diagnosis_table(diagnosis: Diagnosis) -> Table:
     base, cost, record = diagnosis.base, diagnosis.cost, diagnosis.run.run
     level = f"{100 * diagnosis.confidence:g} %"
     return Table(
-        title=f"{base.name}, {_SOURCES[diagnosis.base_source]}: {record.quality_name} {percent(base.wer)}, "
+        title=f"{base.name}, {SOURCES[diagnosis.base_source]}: {record.quality_name} {percent(base.wer)}, "
         f"{cost.title} {cost.show(getattr(base, cost.name))}, {base.n_utterances} utterances of {record.corpus}",
         columns=(
             "axis",
@@ -57,7 +70,7 @@ def diagnosis_table(diagnosis: Diagnosis) -> Table:
             "in the whole run",
             "verdict",
         ),
-        rows=tuple(_row(axis, diagnosis) for axis in diagnosis.axes),
+        rows=tuple(axis_row(axis, diagnosis) for axis in diagnosis.axes),
         muted=tuple(axis.status == "not measured" for axis in diagnosis.axes),
         notes=(
             *diagnosis.run.notices,
@@ -76,7 +89,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
     return [*verdict_lines(diagnosis), "", *answer_lines(diagnosis), "", *anatomy_lines(diagnosis)]
 
 
-def verdict_lines(diagnosis: Diagnosis) -> list[str]:
+def verdict_lines(diagnosis: AnyDiagnosis) -> list[str]:
     """Return three sentences: what binds, what is wasted, the next step."""
     return [_binding(diagnosis), _wasted(diagnosis), _next(diagnosis)]
 
@@ -109,17 +122,18 @@ def diagnosis_json(diagnosis: Diagnosis) -> str:
         "notices": [*diagnosis.run.notices, *diagnosis.warnings],
         "machine": record.machine.model_dump(),
     }
-    return json.dumps(_finite(fields), indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(finite(fields), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _row(axis: AxisDiagnosis, diagnosis: Diagnosis) -> tuple[str, ...]:
+def axis_row(axis: AxisDiagnosis, diagnosis: AnyDiagnosis) -> tuple[str, ...]:
+    """Return an axis as a line of the table."""
     costs = {move.setting: f"{move.setting} ({move.cost_ratio:.2f})" for move in axis.moves}
     settings = " | ".join(costs.get(setting, f"{setting} (here)") for setting in axis.settings)
     verdict = _verdict(axis, diagnosis)
     return (axis.axis, axis.purchase, settings, _elasticity(axis.here), _elasticity(axis.everywhere), verdict)
 
 
-def _verdict(axis: AxisDiagnosis, diagnosis: Diagnosis) -> str:
+def _verdict(axis: AxisDiagnosis, diagnosis: AnyDiagnosis) -> str:
     end = ""
     if axis.exhausted:
         end = f"; {axis.setting} is " + ("as far as it goes" if axis.at_limit else "the dearest setting measured")
@@ -134,9 +148,9 @@ def _verdict(axis: AxisDiagnosis, diagnosis: Diagnosis) -> str:
     return axis.status + end
 
 
-def _binding(diagnosis: Diagnosis) -> str:
+def _binding(diagnosis: AnyDiagnosis) -> str:
     binding = diagnosis.binding
-    if diagnosis.base.wer == 0:
+    if diagnosis.faultless:
         return "Binding: nothing. This point makes no error on these utterances; measure harder audio."
     if binding is None:
         return "Binding: no axis. No dearer setting surely makes fewer errors."
@@ -153,7 +167,7 @@ def _binding(diagnosis: Diagnosis) -> str:
     return line
 
 
-def _wasted(diagnosis: Diagnosis) -> str:
+def _wasted(diagnosis: AnyDiagnosis) -> str:
     found = [
         f"{axis.axis} ({_verdict(axis, diagnosis).removeprefix('wasted: ')})"
         for axis in diagnosis.axes
@@ -162,7 +176,7 @@ def _wasted(diagnosis: Diagnosis) -> str:
     return f"Wasted: {'; '.join(found)}." if found else "Wasted: no axis, as far as was measured."
 
 
-def _next(diagnosis: Diagnosis) -> str:
+def _next(diagnosis: AnyDiagnosis) -> str:
     step = diagnosis.next_step
     if step.move is None:
         return "Next: nothing to buy among what was measured. Measure more settings, or keep this point."
@@ -237,9 +251,10 @@ def _elasticity(elasticity: Elasticity | None) -> str:
     )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain data with null for what is unknown or unbounded."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -45,7 +45,7 @@ class FrontierFigure:
         chosen: Name of the recommended point, or None.
         log_x: Whether the cost axis is logarithmic: where costs span more than a factor of five.
         ticks: Labelled costs of a logarithmic axis: 1, 2 and 5 times powers of ten.
-        y_top: End of the quality axis; wide intervals of few speakers may leave the plot.
+        y_top: End of the quality axis, which begins at 0; wide intervals of few speakers may leave the plot.
     """
 
     x_title: str
@@ -64,10 +64,11 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
     for point in frontier.points:
         summary = point.summary
         x = getattr(summary, cost.name) * cost.scale
-        if not (isfinite(x) and isfinite(summary.wer)):
+        y = getattr(summary, quality.name)
+        if not (isfinite(x) and isfinite(y)):
             continue
         hover = (
-            f"<b>{point.name}</b><br>{frontier.run.run.quality_name} {quality.show(summary.wer)}"
+            f"<b>{point.name}</b><br>{frontier.run.run.quality_name} {quality.show(y)}"
             f"<br>RTF {summary.rtf:.3f}, p95 latency {summary.latency_p95_s:.2f} s"
             f"<br>{summary.executed_gflops:.1f} GFLOPs an utterance"
         )
@@ -79,7 +80,7 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
                 name=point.name,
                 model=summary.point.model_slug,
                 x=x,
-                y=summary.wer * quality.scale,
+                y=quality.shown(y),
                 x_range=_range(point, cost),
                 y_range=_range(point, quality),
                 status=point.status,
@@ -108,7 +109,7 @@ def _range(point: FrontierPoint, objective: Objective) -> tuple[float, float]:
     interval = point.intervals[objective.name]
     value = getattr(point.summary, objective.name)
     ends = (interval.low, interval.high) if isfinite(interval.low) and isfinite(interval.high) else (value, value)
-    return (ends[0] * objective.scale, ends[1] * objective.scale)
+    return objective.shown_ends(*ends)
 
 
 def draw_frontier(figure: FrontierFigure) -> go.Figure:

@@ -9,14 +9,17 @@ from typing import Any
 from allophone.errors import SpaceError
 from allophone.files import write_whole
 from allophone.frontier.diagnosis import Diagnosis, diagnose
+from allophone.frontier.emotion_diagnosis import diagnose_emotion
+from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_run
 from allophone.frontier.pareto import Frontier
-from allophone.frontier.summary import summarise_run
-from allophone.point_file import DECISION_FILE, PointFile, read_point
+from allophone.ledger.run_record import AnyRunRecord, EmotionRunRecord, RunRecord, read_any_run
+from allophone.point_file import DECISION_FILE, EmotionPointFile, PointFile, read_decision
 from allophone.report.decision import decide
 from allophone.report.diagnosis_answers import answer_pairs
 from allophone.report.diagnosis_text import anatomy_lines, diagnosis_table, verdict_lines
+from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_table, emotion_verdict_lines
+from allophone.report.emotion_tables import any_frontier_table, confusion_table, recall_table
 from allophone.report.figures import draw_frontier, frontier_figure
-from allophone.report.tables import frontier_table
 from allophone.version import __version__
 
 __all__ = ["REPORT_FILE", "write_report"]
@@ -46,7 +49,7 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
     import jinja2
 
     folder = Path(run)
-    frontier = Frontier.from_summary(summarise_run(folder), cost)
+    frontier = Frontier.from_summary(summarise_any_run(folder), cost)
     decision = _decision(folder, frontier)
     figure = frontier_figure(frontier, decision.point.name)
     environment = jinja2.Environment(
@@ -59,7 +62,8 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
     page = environment.get_template("report.html.j2").render(
         record=record,
         decision=decision,
-        table=frontier_table(frontier),
+        emotion=_emotion(frontier, decision),
+        table=any_frontier_table(frontier),
         diagnosis=_diagnosis(folder, decision.point.name, frontier.costs[0].name),
         failures=frontier.run.failures,
         figure=draw_frontier(figure).to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False}),
@@ -68,8 +72,7 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
             ("corpus", f"{record.corpus} ({record.n_utterances} utterances, {record.n_speakers} speakers)"),
             ("fingerprint", record.fingerprint[:16]),
             ("plan", f"{record.plan}, {len(record.points)} points"),
-            ("normaliser", record.normalizer),
-            ("language", record.language),
+            *_task_settings(record),
             (
                 "processor",
                 f"{record.machine.processor}, {record.machine.cores} cores, {record.threads or 'automatic'} threads, "
@@ -86,8 +89,39 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
     return target
 
 
+def _task_settings(record: AnyRunRecord) -> list[tuple[str, str]]:
+    if isinstance(record, RunRecord):
+        return [("normaliser", record.normalizer), ("language", record.language)]
+    return [
+        ("classes", ", ".join(record.labels)),
+        ("split", f"{', '.join(record.folds)} ({record.split_fingerprint[:16]}), speakers disjoint"),
+        ("seeds", ", ".join(str(seed) for seed in record.seeds)),
+        ("precision", record.precision),
+    ]
+
+
+def _emotion(frontier: Frontier, decision: PointFile | EmotionPointFile) -> dict[str, Any] | None:
+    """What the template shows of an emotion run alone."""
+    run = frontier.run
+    if not isinstance(run, EmotionRunSummary) or not isinstance(decision, EmotionPointFile):
+        return None
+    chosen = next(point for point in run.points if point.name == decision.point.name)
+    return {
+        "command": decision.command,
+        "tables": [confusion_table(chosen, run.run.labels), recall_table(run)],
+    }
+
+
 def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
     """What the template shows of a diagnosis, or None where the point's cost was not measured."""
+    if isinstance(read_any_run(folder), EmotionRunRecord):
+        felt = diagnose_emotion(folder, point, cost)
+        return {
+            "table": emotion_table(felt),
+            "verdicts": [line.partition(": ")[::2] for line in emotion_verdict_lines(felt)],
+            "answers": emotion_answer_pairs(felt),
+            "anatomy": [],
+        }
     try:
         found: Diagnosis = diagnose(folder, point, cost)
     except SpaceError:
@@ -100,10 +134,10 @@ def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
     }
 
 
-def _decision(folder: Path, frontier: Frontier) -> PointFile:
+def _decision(folder: Path, frontier: Frontier) -> PointFile | EmotionPointFile:
     saved = folder / DECISION_FILE
     if saved.is_file():
-        decision = read_point(saved)
+        decision = read_decision(saved)
         if any(point.name == decision.point.name for point in frontier.points):
             return decision
-    return decide(frontier.run, {})
+    return decide(folder if isinstance(frontier.run, EmotionRunSummary) else frontier.run, {})

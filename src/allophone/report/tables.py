@@ -7,8 +7,10 @@ from math import isfinite, isnan
 
 from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier, FrontierPoint
+from allophone.frontier.summary import PointSummary, RunSummary
+from allophone.ledger.run_record import RunRecord
 
-__all__ = ["Table", "frontier_table", "number_of"]
+__all__ = ["Table", "frontier_table", "number_of", "objective_cell", "probability_of", "verdict_of"]
 
 _COLUMNS = ("wer", "rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes")
 
@@ -33,8 +35,12 @@ class Table:
 
 
 def frontier_table(frontier: Frontier) -> Table:
-    """Return the frontier as a table, cheapest point first, with an interval for every compared objective."""
+    """Return the frontier of a run of speech recognition as a table, cheapest point first.
+
+    Every compared objective has its interval.
+    """
     record = frontier.run.run
+    assert isinstance(record, RunRecord)
     heads = {
         "wer": "WER %" if record.relative_to is None else "diff. %",
         "rtf": "RTF",
@@ -43,21 +49,28 @@ def frontier_table(frontier: Frontier) -> Table:
         "executed_gflops": "GFLOPs/utt.",
         "published_gflops": "published GFLOPs/utt.",
         "peak_memory_bytes": "peak MB",
+        "rtf_throughput": "RTFx, many at once",
     }
     columns = list(dict.fromkeys([*_COLUMNS, *(cost.name for cost in frontier.costs)]))
+    if isinstance(frontier.run, RunSummary) and frontier.run.samples.throughput is not None:
+        columns = list(dict.fromkeys([*columns, "rtf_throughput"]))
     rows = []
     for point in frontier.points:
         summary = point.summary
-        cells = [_cell(point, name) for name in columns]
+        assert isinstance(summary, PointSummary)
+        cells = [
+            throughput_cell(point, summary) if name == "rtf_throughput" else objective_cell(point, name)
+            for name in columns
+        ]
         errors = f"{summary.substitutions}/{summary.deletions}/{summary.insertions}"
-        rows.append((point.name, *cells, _share(summary.roofline_share), errors, _verdict(point)))
+        rows.append((point.name, *cells, _share(summary.roofline_share), errors, verdict_of(point)))
     for gone in frontier.run.eliminated:
-        shown = {"wer": number_of("wer", gone.wer)}
+        shown = {"wer": number_of("wer", gone.loss)}
         if (raced := frontier.run.run.cost) is not None:
             shown[raced] = number_of(raced, gone.cost)
         cells = [shown.get(name, "") for name in columns]
         why = "tied with, and no cheaper than," if gone.tied else "dominated by"
-        verdict = f"given up after {gone.utterances}: {why} {gone.dominated_by} ({_p(gone.p_dominated)})"
+        verdict = f"given up after {gone.utterances}: {why} {gone.dominated_by} ({probability_of(gone.p_dominated)})"
         rows.append((gone.point, *cells, "", "", verdict))
     first = frontier.points[0].summary
     compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"
@@ -82,12 +95,24 @@ def frontier_table(frontier: Frontier) -> Table:
     )
 
 
-def _cell(point: FrontierPoint, name: str) -> str:
+def objective_cell(point: FrontierPoint, name: str) -> str:
+    """Return an objective of a point, with its interval where it has one."""
     shown = number_of(name, getattr(point.summary, name))
     interval = point.intervals.get(name)
     if interval is None or not isfinite(interval.low) or interval.low == interval.high:
         return shown
-    return f"{shown} [{number_of(name, interval.low)}, {number_of(name, interval.high)}]"
+    ends = (interval.high, interval.low) if OBJECTIVES[name].complement else (interval.low, interval.high)
+    return f"{shown} [{number_of(name, ends[0])}, {number_of(name, ends[1])}]"
+
+
+def throughput_cell(point: FrontierPoint, summary: PointSummary) -> str:
+    """Return a point's seconds of audio a wall second with many recordings at once, with its interval if it has one."""
+    value, interval = summary.rtf_throughput, point.intervals.get("rtf_throughput")
+    if isnan(value):
+        return "not measured"
+    if interval is None or not isfinite(interval.low) or interval.low == interval.high:
+        return f"{1 / value:.1f}"
+    return f"{1 / value:.1f} [{1 / interval.high:.1f}, {1 / interval.low:.1f}]"
 
 
 def number_of(name: str, value: float) -> str:
@@ -99,18 +124,20 @@ def _share(share: float) -> str:
     return "unknown" if isnan(share) else f"{100 * share:.0f}"
 
 
-def _verdict(point: FrontierPoint) -> str:
+def verdict_of(point: FrontierPoint) -> str:
+    """Return a point's standing in words, with its probability."""
     star = "*" if point.measured_on else ""
     if point.status == "on":
-        return f"on{star} ({_p(point.p_on_frontier)})"
+        return f"on{star} ({probability_of(point.p_on_frontier)})"
     if point.status == "dominated":
-        return f"dominated by {point.dominated_by} ({_p(point.p_dominated)})"
+        return f"dominated by {point.dominated_by} ({probability_of(point.p_dominated)})"
     if point.status == "tied":
-        return f"tied{star} (on with {_p(point.p_on_frontier)})"
+        return f"tied{star} (on with {probability_of(point.p_on_frontier)})"
     return "not measured"
 
 
-def _p(p: float) -> str:
+def probability_of(p: float) -> str:
+    """Return a probability in words."""
     # Never 0.00 or 1.00: a bootstrap is not certain of anything.
     if isnan(p):
         return "p unknown"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allophone.audio.mel import context_frames, log_mel
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE
+from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, WhisperDimensions
 from allophone.models.engine import Engine
 from allophone.models.transcribe import EncodedRecording, cut_windows, encode_recording
+from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import OperatingPoint
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ __all__ = [
     "audio_features",
     "encode_audio",
     "encoder_statistics",
+    "mel_channels",
     "mel_statistics",
 ]
 
+_MEL_CHANNELS = 80
 _BANDS = 20  # groups of neighbouring mel channels
 _LOG10_PER_UNIT = 4.0  # Whisper's log-mel is (log10 power + 4) / 4
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -82,33 +85,48 @@ def encode_audio(
         n_mels: Channels of the log-mel where there is no engine.
     """
     recording = encode_recording(engine, samples, point) if engine is not None else None
+    channels = mel_channels(engine.dimensions) if engine is not None else n_mels
     if recording is not None:
         windows, passes = recording.windows, recording.passes
-        mels = [passed.mels[0] for passed in passes]
         prepare_s = recording.cut_s + sum(passed.prepare_s for passed in passes)
         encode_s = sum(passed.encode_s for passed in passes)
+        frames = tuple(passed.frames for passed in passes)
     else:
         windows, cut_s = cut_windows(samples, point)
-        started = perf_counter()
-        mels = [log_mel(window.audio, context_frames(window.audio.size, point), n_mels) for window in windows]
-        prepare_s, encode_s = cut_s + perf_counter() - started, 0.0
+        prepare_s, encode_s, passes = cut_s, 0.0, []
+        frames = tuple(context_frames(window.audio.size, point) for window in windows)
+    started = perf_counter()
+    if engine is not None and isinstance(engine.dimensions, WhisperDimensions):
+        mels = [passed.mels[0] for passed in passes]
+    else:  # nothing has made a log-mel yet: a model that reads samples, or none
+        mels = [log_mel(window.audio, count, channels) for window, count in zip(windows, frames, strict=True)]
+    prepare_s += perf_counter() - started
     encoded = perf_counter()
-    channels = engine.dimensions.n_mels if engine is not None else n_mels
     heard = [max(1, -(-window.audio.size // HOP_SAMPLES)) for window in windows]  # frames that hold audio, not silence
     sound = [mel[:, :count] for mel, count in zip(mels, heard, strict=True)] or [np.zeros((channels, 1), np.float32)]
     joined = np.concatenate(sound, axis=1)
     pooled = None
     if engine is not None and recording is not None:
         states = [
-            engine.features(passed.output)[: -(-count // FRAMES_PER_AUDIO_TOKEN)]
+            _heard_states(engine.features(passed.output), count, passed.frames)
             for passed, count in zip(recording.passes, heard, strict=True)
         ]
         if not states:  # long audio without speech has no windows: one token of silence stands for it
-            states = [engine.features(engine.encode(np.zeros((channels, FRAMES_PER_AUDIO_TOKEN), np.float32)))]
+            silence = engine.prepare(np.zeros(0, np.float32), FRAMES_PER_AUDIO_TOKEN)
+            states = [engine.features(engine.encode(silence))]
         pooled = encoder_statistics(np.concatenate(states))
     view = AudioView(mel_statistics(joined, samples.size / SAMPLE_RATE), pooled, snr_db(joined))
-    frames = tuple(mel.shape[1] for mel in mels)
     return EncodedAudio(view, recording, frames, prepare_s, encode_s, perf_counter() - encoded)
+
+
+def mel_channels(dims: RecognitionDimensions) -> int:
+    """Return the channels of the log-mel that is looked at: the model's own, or 80 where it reads samples."""
+    return dims.n_mels if isinstance(dims, WhisperDimensions) else _MEL_CHANNELS
+
+
+def _heard_states(states: NDArray[np.float32], heard: int, frames: int) -> NDArray[np.float32]:
+    """Return the states of the audio without the silence behind it, at least one."""
+    return states[: max(1, -(-len(states) * min(heard, frames) // frames))]
 
 
 def audio_features(view: AudioView) -> NDArray[np.float32]:

@@ -13,11 +13,12 @@ from allophone.errors import InfeasibleError, UsageError
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio
 from allophone.routing.curve import Outcome, replay_at
+from allophone.routing.faithful_run import replayed_faithful
 from allophone.routing.feature_store import audio_views
 from allophone.routing.policy_file import Calibration, PolicyFile, read_policy, write_policy
 from allophone.routing.routers import Router
 from allophone.routing.samples import FloatArray, RouteSamples, read_route_samples
-from allophone.routing.scoring import PolicyRouter, load_scorer
+from allophone.routing.scoring import PolicyRouter, ReplayedPolicy, load_scorer
 from allophone.routing.training import check_enough
 
 __all__ = ["Target", "Wish", "calibrate_policy", "choose_threshold", "policy_samples", "unseen_speakers"]
@@ -65,7 +66,7 @@ def unseen_speakers(samples: RouteSamples, policy: PolicyFile, folder: Path) -> 
     return samples.take(keep), len(samples) - len(keep)
 
 
-def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[PolicyRouter, RouteSamples, int]:
+def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[ReplayedPolicy, RouteSamples, int]:
     """Read a policy and what runs measured of its points, training speakers left out.
 
     Raises:
@@ -76,6 +77,8 @@ def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[PolicyRouter, Ro
     if list(measured.points) != policy.points:
         raise UsageError(f"{folder}: the runs' points are not this policy's, though their names are.")
     samples, left_out = unseen_speakers(measured, policy, folder)
+    if policy.kind == "faithful":
+        return replayed_faithful(policy, folder, samples), samples, left_out
     views = audio_views(samples) if policy.kind == "decider" else []
     return PolicyRouter(load_scorer(folder, policy), views), samples, left_out
 

@@ -115,7 +115,8 @@ def _charge(
         flops = flops + wasted * samples.encoder_flops[encoded]
         seconds = seconds + wasted * samples.before_s[encoded]
     per_step = overhead.seconds + overhead.seconds_per_audio_s * samples.duration_s
-    return flops + scored * overhead.flops, seconds + scored * per_step
+    deciding = overhead.flops + overhead.flops_per_audio_s * samples.duration_s
+    return flops + scored * deciding, seconds + scored * per_step
 
 
 def break_even(samples: RouteSamples, order: Order, overhead: Overhead, *, seconds: bool = False) -> float | None:

@@ -16,10 +16,11 @@ from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.routing.calibration import policy_samples
 from allophone.routing.curve import break_even, trace_router
+from allophone.routing.feature_store import snr_values
 from allophone.routing.judge import MIDDLE_HALF, Recovery, judge_traces
 from allophone.routing.routers import DurationRouter, OracleRouter, RandomRouter, Router, SnrRouter
 from allophone.routing.samples import FloatArray, RouteSamples
-from allophone.routing.scoring import PolicyRouter
+from allophone.routing.scoring import ReplayedPolicy
 from allophone.routing.standing import AtThreshold, at_threshold
 
 __all__ = ["DomainResult", "Evaluation", "evaluate_policy", "evaluate_routers"]
@@ -79,35 +80,43 @@ class Evaluation:
         return json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def evaluate_policy(folder: Path, runs: Sequence[Path], *, n_replicates: int = _REPLICATES) -> Evaluation:
-    """Replay a policy on runs, without inference but for a decider's audio statistics where a run lacks them.
+def evaluate_policy(
+    folder: Path, runs: Sequence[Path], *, threshold: float | None = None, n_replicates: int = _REPLICATES
+) -> Evaluation:
+    """Replay a policy on runs, without inference but for what a decider sees of the audio where a run lacks that.
 
     Args:
         folder: The policy's folder.
         runs: Runs with all its points; speakers that it was trained on are left out.
+        threshold: Where to stand; the policy's own where None.
         n_replicates: Of the bootstrap.
 
     Raises:
         UsageError: A run lacks a point, or all speakers were trained on.
     """
     router, samples, left_out = policy_samples(folder, runs)
-    threshold = router.policy.threshold
-    results = [evaluate_routers(samples, router, threshold, n_replicates=n_replicates)]
+    threshold = router.policy.threshold if threshold is None else threshold
+    snr_db = router.snr_db if router.snr_db is not None else snr_values(samples)
+    results = [evaluate_routers(samples, router, threshold, snr_db=snr_db, n_replicates=n_replicates)]
     if len(samples.runs) > 1:
         for domain, run in enumerate(samples.runs):
             places = np.flatnonzero(samples.domains == domain)
             if places.size:
                 part = router.on(places)
                 one = replace(samples.take(places), runs=(run,))
-                results.append(evaluate_routers(one, part, threshold, name=run.name, n_replicates=n_replicates))
+                noise = None if snr_db is None else snr_db[places]
+                results.append(
+                    evaluate_routers(one, part, threshold, snr_db=noise, name=run.name, n_replicates=n_replicates)
+                )
     return Evaluation(str(folder), left_out, tuple(results))
 
 
 def evaluate_routers(
     samples: RouteSamples,
-    router: PolicyRouter,
+    router: ReplayedPolicy,
     threshold: float,
     *,
+    snr_db: FloatArray | None = None,
     name: str = "all",
     n_replicates: int = _REPLICATES,
 ) -> DomainResult:
@@ -117,12 +126,13 @@ def evaluate_routers(
         samples: The utterances.
         router: The policy.
         threshold: Where it stands.
+        snr_db: Loud over quiet frames of every utterance in decibels; None leaves the baseline on it out.
         name: What tables call these utterances.
         n_replicates: Of the bootstrap.
     """
     routers: list[Router] = [router, DurationRouter(), DurationRouter(-1), RandomRouter()]
-    if router.snr_db is not None:
-        routers.append(SnrRouter(router.snr_db))
+    if snr_db is not None:
+        routers.append(SnrRouter(snr_db))
     traces = [trace_router(samples, item) for item in routers]
     oracle = trace_router(samples, OracleRouter())
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)

@@ -3,8 +3,8 @@
 Hidden states of a frozen Whisper encoder, all layers and the input of the first, are combined by learned weights, pass
 three residual blocks (256 channels, kernel 3, strides 2, 3, 3; :data:`allophone.costs.decider.DECIDER_BLOCKS`), are
 averaged over time and end in one number, whose sigmoid is the probability that the small model is worse. With one state
-and no layer weights to learn it reads a log-mel instead. It is trained and judged here, with torch; CTranslate2 gives
-no hidden states, so it is not run by ``transcribe``.
+and no layer weights to learn it reads a log-mel instead. It is trained here, with torch; CTranslate2 gives no hidden
+states, so a policy runs it with an encoder of its own (:mod:`allophone.routing.faithful_graph`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 PUBLISHED_THRESHOLDS = (0.3, 0.5)
-States = Sequence["NDArray[np.float32]"]
+States = Sequence["NDArray[np.floating]"]
 """One array an utterance, shape (n_states, positions, width); positions differ between utterances."""
 
 
@@ -160,7 +160,7 @@ def train_decider(
             optimizer.zero_grad()
             for place in places:
                 label = torch.tensor([float(small_worse[place])])
-                logit = network(torch.from_numpy(states[place])[None])
+                logit = network(torch.from_numpy(states[place])[None].float())
                 loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label)
                 (loss / len(places)).backward()
             optimizer.step()
@@ -171,7 +171,7 @@ def predict_decider(network: Any, states: States) -> FloatArray:
     """Return the probability that the small model is worse, shape (n,)."""
     torch = _torch()
     with torch.no_grad():
-        logits = [float(network(torch.from_numpy(state)[None])) for state in states]
+        logits = [float(network(torch.from_numpy(state)[None].float())) for state in states]
     probabilities: FloatArray = (1 + np.tanh(np.array(logits) / 2)) / 2  # the sigmoid, without overflow
     return probabilities
 

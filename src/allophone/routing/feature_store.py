@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
-from allophone.errors import CorpusError
+from allophone.audio.mel import log_mel
+from allophone.dimensions import HOP_SAMPLES
+from allophone.errors import AudioError, CorpusError, LedgerError, UsageError
 from allophone.files import whole_file
 from allophone.ledger.run_record import read_run
 from allophone.models.engine import load_engine
 from allophone.records import OperatingPoint
-from allophone.routing.audio_features import AudioView, encode_audio
-from allophone.routing.samples import RouteSamples
+from allophone.routing.audio_features import AudioView, encode_audio, snr_db
+from allophone.routing.samples import FloatArray, RouteSamples
 
-__all__ = ["FEATURES_FOLDER", "audio_views"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FEATURES_FOLDER", "audio_views", "read_recordings", "snr_values"]
 
 FEATURES_FOLDER = "features"
+_MEL_CHANNELS = 80
 _SAVE_EVERY = 50  # utterances, so that a stopped pass loses little
 
 
@@ -60,18 +67,91 @@ def _views_of_run(folder: Path, point: OperatingPoint, wanted: Sequence[str], th
     known = _load(path)
     missing = [name for name in wanted if name not in known]
     if missing:
-        record = read_run(folder)
-        audio = {utterance.id: utterance.audio_filepath for utterance in open_corpus(record.corpus)}
-        engine = load_engine(point.model, point.compute_type, threads=threads, device=record.device)
+        audio = recordings_of(folder, missing)
+        engine = load_engine(point.model, point.compute_type, threads=threads, device=read_run(folder).device)
         for count, name in enumerate(missing, start=1):
-            if name not in audio:
-                raise CorpusError(
-                    f"{record.corpus}: utterance '{name}' of {folder} is no longer in it. Restore the corpus."
-                )
             known[name] = encode_audio(load_audio(audio[name]), point, engine).view
             if count % _SAVE_EVERY == 0 or count == len(missing):
                 _save(path, known)
     return [known[name] for name in wanted]
+
+
+def recordings_of(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Return where the recordings of a run's utterances lie.
+
+    Raises:
+        CorpusError: The corpus is no longer where the run says, or no longer holds an utterance.
+    """
+    record = read_run(folder)
+    audio = {utterance.id: utterance.audio_filepath for utterance in open_corpus(record.corpus)}
+    for name in names:
+        if name not in audio:
+            raise CorpusError(
+                f"{record.corpus}: utterance '{name}' of {folder} is no longer in it. Restore the corpus."
+            )
+    return {name: audio[name] for name in names}
+
+
+def read_recordings(
+    samples: RouteSamples,
+    file_name: str,
+    look: Callable[[NDArray[np.float32]], Sequence[float]],
+    progress: Callable[[int, int], None] | None = None,
+) -> FloatArray:
+    """Return some numbers of every utterance's recording, computed once and kept in each run's ``features`` folder.
+
+    Args:
+        samples: The utterances; their runs name the corpora.
+        file_name: Of what is kept; it must change with what ``look`` computes.
+        look: Takes samples of shape (n_samples,) at 16 kHz, returns the numbers.
+        progress: Called with how many are there and how many are wanted.
+
+    Returns:
+        Shape (n_utterances, n_numbers).
+
+    Raises:
+        CorpusError: A corpus is no longer where its run says, or no longer holds an utterance.
+        AudioError: A recording cannot be read.
+    """
+    rows: list[NDArray[np.float64]] = [np.empty(0)] * len(samples)
+    done = 0
+    for domain, folder in enumerate(samples.runs):
+        places = np.flatnonzero(samples.domains == domain).tolist()
+        wanted = [samples.utterances[place] for place in places]
+        path = folder / FEATURES_FOLDER / file_name
+        known: dict[str, NDArray[np.float64]] = {}
+        if path.is_file():
+            with np.load(path) as saved:
+                known = dict(zip(saved["utterances"].tolist(), saved["values"], strict=True))
+        missing = [name for name in wanted if name not in known]
+        audio = recordings_of(folder, missing) if missing else {}
+        for count, name in enumerate(missing, start=1):
+            known[name] = np.array(look(load_audio(audio[name])), np.float64)
+            if count % _SAVE_EVERY == 0 or count == len(missing):
+                with whole_file(path) as partial, partial.open("wb") as file:
+                    np.savez(file, utterances=np.array(list(known)), values=np.stack(list(known.values())))
+            if progress is not None:
+                progress(done + count, len(samples))
+        done += len(wanted)
+        for place, name in zip(places, wanted, strict=True):
+            rows[place] = known[name]
+    return np.stack(rows)
+
+
+def snr_values(samples: RouteSamples) -> FloatArray | None:
+    """Return loud over quiet frames of every utterance in decibels, shape (n_utterances,).
+
+    None where the recordings cannot be had or read any more: it serves a weak baseline, which can be left out.
+    """
+
+    def look(recording: NDArray[np.float32]) -> tuple[float]:
+        frames = max(1, -(-recording.size // HOP_SAMPLES))
+        return (snr_db(log_mel(recording, frames, _MEL_CHANNELS)),)
+
+    try:
+        return read_recordings(samples, "snr.npz", look)[:, 0]
+    except (AudioError, CorpusError, LedgerError, UsageError):
+        return None
 
 
 def _load(path: Path) -> dict[str, AudioView]:

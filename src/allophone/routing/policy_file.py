@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from allophone.errors import UsageError, WeightsError
 from allophone.files import file_sha256, read_record, write_whole
 from allophone.models.engine import FAKE_PREFIX
+from allophone.models.moonshine_weights import resolve_moonshine
 from allophone.models.weights import resolve_weights
+from allophone.moonshine_dimensions import MOONSHINE_MODELS
 from allophone.records import OperatingPoint
 
 __all__ = [
@@ -29,7 +31,7 @@ __all__ = [
 
 POLICY_FILE = "policy.json"
 POLICY_SCHEMA_VERSION = 1
-PolicyKind = Literal["cascade", "decider"]
+PolicyKind = Literal["cascade", "decider", "faithful"]
 DeciderInput = Literal["encoder", "mel"]
 
 
@@ -86,7 +88,8 @@ class PolicyFile(BaseModel):
     An utterance climbs from point k to the next while its score of step k is above ``threshold``. A score is the word
     errors that the step is predicted to save, divided by its expected GFLOPs where ``per_gflop``;
     ``gflops_by_duration`` holds, for every point, the coefficients of 1, d and d² for d seconds of audio, and last
-    those of the first point's encoder. ``choices`` are models that pick between the transcripts of two neighbouring
+    those of the first point's encoder. A ``faithful`` policy has one step, whose score is the probability that the
+    first point makes more errors. ``choices`` are models that pick between the transcripts of two neighbouring
     points once both have run. ``duration_s`` and ``score_range`` say what training saw: the least and the greatest
     duration, and for every step the 0.5 % and 99.5 % quantiles of its score. ``weights`` holds SHA-256 by model.
     """
@@ -95,7 +98,7 @@ class PolicyFile(BaseModel):
 
     schema_version: int = POLICY_SCHEMA_VERSION
     kind: PolicyKind
-    reads: Literal["reading", "encoder", "mel"]
+    reads: Literal["reading", "encoder", "mel", "big_encoder"]
     points: list[OperatingPoint]
     language: str
     weights: dict[str, str]
@@ -104,6 +107,7 @@ class PolicyFile(BaseModel):
     per_gflop: bool
     gflops_by_duration: list[tuple[float, float, float]]
     overhead_flops: float
+    overhead_flops_per_audio_s: float = 0.0
     overhead_s: float
     overhead_s_per_audio_s: float = 0.0
     threshold: float = 0.0
@@ -114,13 +118,16 @@ class PolicyFile(BaseModel):
 
 
 def weights_digest(model: str) -> str:
-    """Return the SHA-256 of a model's ``model.bin``; of the name alone for the fake engine.
+    """Return the SHA-256 of a model's ``model.bin`` or ONNX files; of the name alone for the fake engine.
 
     Raises:
         WeightsError: The weights are not to be found.
+        MissingExtraError: The package that brings them is missing.
     """
     if model.startswith(FAKE_PREFIX):
         return sha256(model.encode()).hexdigest()
+    if model in MOONSHINE_MODELS:
+        return resolve_moonshine(model).sha256
     return file_sha256(resolve_weights(model).folder / "model.bin")
 
 

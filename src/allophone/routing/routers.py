@@ -38,12 +38,14 @@ class Overhead:
 
     Args:
         flops: FLOPs a step scored.
+        flops_per_audio_s: FLOPs more for each second of audio.
         seconds: Seconds a step scored.
         seconds_per_audio_s: Seconds more for each second of audio, where audio is looked at.
         reads_last: Whether the last point's token confidence is read too, to choose between transcripts.
     """
 
     flops: float = 0.0
+    flops_per_audio_s: float = 0.0
     seconds: float = 0.0
     seconds_per_audio_s: float = 0.0
     reads_last: bool = False

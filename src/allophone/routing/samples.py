@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from allophone.costs.executed import whisper_flops
-from allophone.dimensions import WhisperDimensions, whisper_dimensions
+from allophone.costs.recognition import recognition_flops
 from allophone.errors import UsageError, WeightsError
 from allophone.frontier.samples import share_utterances
 from allophone.ledger.ledger import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import locate_weights
+from allophone.moonshine_dimensions import RecognitionDimensions, recognition_dimensions
 from allophone.records import OperatingPoint
 from allophone.routing.reading import Reading
 
@@ -107,7 +107,7 @@ def find_points(run: RunRecord, folder: Path, names: Sequence[str]) -> tuple[Ope
     return tuple(found)
 
 
-def point_dimensions(point: OperatingPoint) -> WhisperDimensions:
+def point_dimensions(point: OperatingPoint) -> RecognitionDimensions:
     """Return the dimensions of a point's model.
 
     Raises:
@@ -115,7 +115,7 @@ def point_dimensions(point: OperatingPoint) -> WhisperDimensions:
     """
     name = point.model.removeprefix(FAKE_PREFIX)
     try:
-        return whisper_dimensions(name)
+        return recognition_dimensions(name)
     except UsageError:
         weights = locate_weights(name)
     if weights is None:
@@ -208,14 +208,14 @@ def _read_run(folder: Path, names: Sequence[str]) -> RouteSamples:
     )
 
 
-def _encoder_flops(dims: WhisperDimensions, table: Sequence[tuple[object, ...]]) -> list[float]:
+def _encoder_flops(dims: RecognitionDimensions, table: Sequence[tuple[object, ...]]) -> list[float]:
     return [encoder_flops(dims, row[9]) for row in table]  # type: ignore[arg-type]
 
 
-def encoder_flops(dims: WhisperDimensions, window_frames: Sequence[int]) -> float:
+def encoder_flops(dims: RecognitionDimensions, window_frames: Sequence[int]) -> float:
     """Return the FLOPs of stem and encoder on these windows: an utterance whose decoder never started."""
     nothing = [0] * len(window_frames)
-    return float(whisper_flops(dims, window_frames=window_frames, window_tokens=nothing, prompt_tokens=0).total)
+    return float(recognition_flops(dims, window_frames=window_frames, window_tokens=nothing, prompt_tokens=0).total)
 
 
 def _reading(row: tuple[object, ...]) -> Reading:

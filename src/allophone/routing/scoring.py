@@ -11,13 +11,22 @@ import numpy as np
 from allophone.routing.audio_features import AudioView, audio_features
 from allophone.routing.policy_file import PolicyFile
 from allophone.routing.reading import Reading, pair_features, reading_features
-from allophone.routing.routers import Order, Overhead, envelope_slopes, last_kept
+from allophone.routing.routers import Order, Overhead, Router, envelope_slopes, last_kept
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["OnnxModel", "PolicyRouter", "Regressor", "Scorer", "expected_gflops", "load_scorer", "step_costs"]
+__all__ = [
+    "OnnxModel",
+    "PolicyRouter",
+    "Regressor",
+    "ReplayedPolicy",
+    "Scorer",
+    "expected_gflops",
+    "load_scorer",
+    "step_costs",
+]
 
 
 class Regressor(Protocol):
@@ -120,6 +129,24 @@ class Scorer:
         return preferred
 
 
+class ReplayedPolicy(Router, Protocol):
+    """A policy of any kind as a router on measured points."""
+
+    @property
+    def policy(self) -> PolicyFile:
+        """Its card."""
+        ...
+
+    @property
+    def snr_db(self) -> FloatArray | None:
+        """Loud over quiet frames of every utterance in decibels, where it looked at the audio."""
+        ...
+
+    def on(self, places: IntArray) -> ReplayedPolicy:
+        """Return the same policy for some of the utterances only."""
+        ...
+
+
 class PolicyRouter:
     """A policy as a router, replayed on measured points.
 
@@ -138,7 +165,11 @@ class PolicyRouter:
         if policy.kind == "decider":
             self.order = "small_first" if policy.reads == "encoder" else "direct"
         self.overhead = Overhead(
-            policy.overhead_flops, policy.overhead_s, policy.overhead_s_per_audio_s, reads_last=bool(scorer.choices)
+            policy.overhead_flops,
+            policy.overhead_flops_per_audio_s,
+            policy.overhead_s,
+            policy.overhead_s_per_audio_s,
+            reads_last=bool(scorer.choices),
         )
 
     @property

@@ -20,18 +20,19 @@ from allophone.routing.audio_features import (
 from allophone.routing.export import export_models, measured_fields
 from allophone.routing.feature_store import audio_views
 from allophone.routing.network import export_network
-from allophone.routing.policy_file import PolicyFile, PolicyKind, Training, weights_digest, write_policy
+from allophone.routing.policy_card import policy_card
+from allophone.routing.policy_file import PolicyFile, PolicyKind, Training, write_policy
 from allophone.routing.reading import pair_features, reading_features
 from allophone.routing.regression import Candidate, fit_candidate, speaker_folds
 from allophone.routing.routers import Order
-from allophone.routing.samples import FloatArray, RouteSamples, read_route_samples
+from allophone.routing.samples import RouteSamples, read_route_samples
 from allophone.routing.scoring import OnnxModel, Scorer, step_costs
 from allophone.routing.selection import CANDIDATES, Selected, select_choice, select_regressor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_SPEAKERS", "LEAST_UTTERANCES", "check_enough", "train_policy"]
+__all__ = ["LEAST_SPEAKERS", "LEAST_UTTERANCES", "check_enough", "train_policy", "trained_places"]
 
 LEAST_UTTERANCES = 100
 LEAST_SPEAKERS = 5
@@ -87,14 +88,14 @@ def train_policy(
     records = [read_run(folder) for folder in runs]
     if len({record.language for record in records}) > 1:
         raise UsageError("the runs transcribed different languages. Train one policy a language.")
-    rest = _trained_places(everything, hold_out, seed)
+    rest = trained_places(everything, hold_out, seed)
     samples = everything.take(rest)
     _check_labels(samples)
     views = audio_views(everything, threads=threads, progress=progress) if kind == "decider" else []
     views = [views[place] for place in rest.tolist()] if views else []
     features = _features(samples, views, reads)
     folds = speaker_folds(samples.speakers, FOLDS, seed)
-    policy = _card(everything, samples, records, kind, reads, seed)
+    policy = policy_card(everything, samples, kind, reads, folds=FOLDS, seed=seed)
     costs = step_costs(policy.model_copy(update={"per_gflop": True}), samples.duration_s)
     picked, kept, pairs = None, None, []
     if kind == "cascade" and choice:
@@ -144,7 +145,12 @@ def check_enough(samples: RouteSamples, *, force: bool = False) -> None:
     )
 
 
-def _trained_places(samples: RouteSamples, hold_out: float, seed: int) -> NDArray[np.intp]:
+def trained_places(samples: RouteSamples, hold_out: float, seed: int) -> NDArray[np.intp]:
+    """Return the places of the utterances to train on; the speakers of the others are left for calibration.
+
+    Raises:
+        UsageError: A share outside 0 to 0.5.
+    """
     if not 0 <= hold_out <= 0.5:
         raise UsageError(f"--hold-out {hold_out:g}: leave between 0 and 0.5 of the utterances for calibration.")
     everywhere = np.arange(len(samples))
@@ -175,57 +181,6 @@ def _features(
 def _pairs(samples: RouteSamples, step: int) -> NDArray[np.float32]:
     both = zip(samples.readings[step], samples.readings[step + 1], strict=True)
     return np.stack([pair_features(cheap, dear) for cheap, dear in both])
-
-
-def _card(
-    everything: RouteSamples,
-    samples: RouteSamples,
-    records: Sequence[object],
-    kind: PolicyKind,
-    reads: Literal["encoder", "mel"],
-    seed: int,
-) -> PolicyFile:
-    saved = samples.errors[0] - samples.errors[-1]
-    trained = sorted({speaker for speaker in samples.speakers if speaker is not None})
-    held = sorted({speaker for speaker in everything.speakers if speaker is not None} - set(trained))
-    flops = np.concatenate([samples.flops, samples.encoder_flops[:1]]) / 1e9
-    warning = draw_blocks(samples.speakers, n_replicates=1).warning
-    return PolicyFile(
-        kind=kind,
-        reads="reading" if kind == "cascade" else reads,
-        points=list(samples.points),
-        language=read_run(samples.runs[0]).language,
-        weights={point.model: weights_digest(point.model) for point in samples.points},
-        steps=[],
-        per_gflop=False,
-        gflops_by_duration=[_quadratic(samples.duration_s, line) for line in flops],
-        overhead_flops=0.0,
-        overhead_s=0.0,
-        duration_s=(float(samples.duration_s.min()), float(samples.duration_s.max())),
-        score_range=[],
-        training=Training(
-            runs=[str(folder) for folder in samples.runs],
-            fingerprints=[read_run(folder).fingerprint for folder in samples.runs],
-            n_utterances=len(samples),
-            speakers=trained,
-            held_out=held,
-            folds=FOLDS,
-            seed=seed,
-            regressor="",
-            candidates={},
-            recovered_share=None,
-            recovered_interval=(None, None),
-            label_shares=(float((saved > 0).mean()), float((saved == 0).mean()), float((saved < 0).mean())),
-            warnings=[warning] if warning else [],
-        ),
-    )
-
-
-def _quadratic(duration_s: FloatArray, gflops: FloatArray) -> tuple[float, float, float]:
-    """Fit GFLOPs as a polynomial of seconds: windows, encoder layers, attention."""
-    powers = np.stack([np.ones_like(duration_s), duration_s, duration_s**2], axis=1)
-    fitted = np.linalg.lstsq(powers, gflops, rcond=None)[0].tolist()
-    return (fitted[0], fitted[1], fitted[2])
 
 
 def _chosen(training: Training, selected: Selected, picked: Candidate | None) -> Training:

@@ -13,10 +13,12 @@ import numpy as np
 from allophone.costs.transcript import transcript_flops
 from allophone.errors import UsageError
 from allophone.models.engine import Engine, load_engine
+from allophone.models.threads import choose_threads
 from allophone.models.transcribe import EncodedRecording, transcribe_points
 from allophone.models.transcriber import read_samples
 from allophone.records import OperatingPoint, Transcript
-from allophone.routing.audio_features import encode_audio
+from allophone.routing.audio_features import encode_audio, mel_channels
+from allophone.routing.faithful_run import FaithfulDecider, faithful_flops, place_read
 from allophone.routing.policy_file import PolicyFile, check_weights, read_policy
 from allophone.routing.reading import Reading, transcript_reading
 from allophone.routing.routed_transcript import RoutedTranscript
@@ -35,7 +37,7 @@ class PolicyTranscriber:
 
     Args:
         policy: The card.
-        scorer: Its regressors.
+        scorer: Its regressors, or the graph of a faithful policy.
         language: Language code, or ``auto``.
         threshold: Above which a step is climbed; the card's own where None.
         threads: CPU threads; 0 takes the engine's default.
@@ -45,7 +47,7 @@ class PolicyTranscriber:
     def __init__(
         self,
         policy: PolicyFile,
-        scorer: Scorer,
+        scorer: Scorer | FaithfulDecider,
         *,
         language: str | None = None,
         threshold: float | None = None,
@@ -71,10 +73,35 @@ class PolicyTranscriber:
             WeightsError: A point's weights cannot be found.
         """
         samples = read_samples(audio)
+        if isinstance(self._scorer, FaithfulDecider):
+            return self._ask(self._scorer, samples, words)
         routed = self._cascade if self.policy.kind == "cascade" else self._decide
-        return routed(samples, words)
+        return routed(self._scorer, samples, words)
 
-    def _cascade(self, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
+    def _ask(self, decider: FaithfulDecider, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
+        read, reads_encoder = place_read(self.policy), self.policy.reads != "mel"
+        looked = decider.look(samples)
+        place = int(looked.probability > self.threshold)
+        point, dims = self.policy.points[place], point_dimensions(self.policy.points[read])
+        flops = faithful_flops(dims, looked.frames, reads_encoder=reads_encoder)
+        seconds = 0.0
+        if reads_encoder and place == read:
+            transcript = self._run(point, samples, words, encoded=looked.recording)
+        else:
+            transcript = self._run(point, samples, words)
+            seconds = looked.prepare_s + looked.encode_s
+            flops += round(encoder_flops(dims, looked.frames)) if reads_encoder else 0
+        return RoutedTranscript(
+            transcript=transcript,
+            ran=(point.name,),
+            scores=(looked.probability,),
+            threshold=self.threshold,
+            executed_flops=flops + transcript_flops(point_dimensions(point), transcript).total,
+            seconds=seconds + transcript.latency_s,
+            outside=self._outside(transcript.duration_s, [looked.probability]),
+        )
+
+    def _cascade(self, scorer: Scorer, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
         points = self.policy.points
         last = len(points) - 1
         transcripts: list[Transcript] = []
@@ -82,16 +109,16 @@ class PolicyTranscriber:
         scores: list[float] = []
         seconds, kept, deciding = 0.0, 0, 0
         for place, point in enumerate(points):
-            reads = place < last or bool(self._scorer.choices)
+            reads = place < last or bool(scorer.choices)
             transcript = self._run(point, samples, words, confidence=reads)
             transcripts.append(transcript)
             seconds += transcript.latency_s + sum(part.confidence_s for part in transcript.passes)
             started = perf_counter()
             readings.append(transcript_reading(transcript))
-            if place == 0 or self._scorer.prefers_dear(place - 1, readings[-2:-1], readings[-1:])[0]:
+            if place == 0 or scorer.prefers_dear(place - 1, readings[-2:-1], readings[-1:])[0]:
                 kept = place
             if place < last:
-                scores.append(float(self._scorer.score_readings(place, readings[-1:])[0]))
+                scores.append(float(scorer.score_readings(place, readings[-1:])[0]))
                 deciding += 1
             seconds += perf_counter() - started
             if place == last or not scores[-1] > self.threshold:
@@ -109,13 +136,13 @@ class PolicyTranscriber:
             outside=self._outside(transcripts[0].duration_s, scores),
         )
 
-    def _decide(self, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
+    def _decide(self, scorer: Scorer, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
         points, first = self.policy.points, self.policy.points[0]
         engine = self._engine(first) if self.policy.reads == "encoder" else None
-        looked = encode_audio(samples, first, engine, point_dimensions(first).n_mels)
+        looked = encode_audio(samples, first, engine, mel_channels(point_dimensions(first)))
         started = perf_counter()
         duration = np.array([looked.view.mel[0]], np.float64)
-        scores = self._scorer.score_audio([looked.view], duration)
+        scores = scorer.score_audio([looked.view], duration)
         place = int(reached_points(scores, self.threshold)[0])
         seconds = looked.look_s + perf_counter() - started
         flops = round(self.policy.overhead_flops)
@@ -160,7 +187,7 @@ class PolicyTranscriber:
         if point.weights_key not in self._engines:
             engine = load_engine(point.model, point.compute_type, threads=self._threads, device=self._device)
             # What an engine sets up on first use, the outputs of silence among it, is no cost of this recording.
-            engine.append_tail(engine.encode(np.zeros((engine.dimensions.n_mels, 100), np.float32)), range(50, 51))
+            engine.append_tail(engine.encode(engine.prepare(np.zeros(0, np.float32), 100)), range(50, 51))
             self._engines[point.weights_key] = engine
         return self._engines[point.weights_key]
 
@@ -201,5 +228,10 @@ def load_policy(
         raise UsageError("threshold nan: give a number.")
     policy = read_policy(path)
     check_weights(policy, path)
-    scorer = load_scorer(path, policy)
+    scorer: Scorer | FaithfulDecider
+    if policy.kind == "faithful":
+        dims = point_dimensions(policy.points[place_read(policy)])
+        scorer = FaithfulDecider(policy, path, threads=threads or choose_threads(dims))
+    else:
+        scorer = load_scorer(path, policy)
     return PolicyTranscriber(policy, scorer, language=language, threshold=threshold, threads=threads, device=device)

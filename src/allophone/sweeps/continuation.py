@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from allophone.audio.corpus import CorpusSummary
 from allophone.errors import LedgerError
-from allophone.ledger.run_record import RUN_FILE, MachineStamp, RunRecord, read_run
+from allophone.ledger.run_record import RUN_FILE, AnyRunRecord, EmotionRunRecord, MachineStamp, RunRecord, read_any_run
 from allophone.records import OperatingPoint
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings
 
 __all__ = ["continue_run", "describe_run"]
 
-_SETTINGS = ("normalizer", "language", "relative_to", "device", "threads", "cost", "seed")
+Record = TypeVar("Record", RunRecord, EmotionRunRecord)
+
+_SETTINGS = {
+    "asr": ("normalizer", "language", "relative_to", "device", "threads", "cost", "seed"),
+    "emotion": ("labels", "split_fingerprint", "precision", "device", "threads", "cost", "seed"),
+}
+_PACKAGES = {"asr": ("ctranslate2", "whisper-normalizer", "jiwer"), "emotion": ("torch", "transformers", "peft")}
 
 
 def describe_run(
@@ -50,27 +57,29 @@ def describe_run(
     )
 
 
-def continue_run(folder: Path, wanted: RunRecord, *, extend: bool = False) -> RunRecord:
+def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
     """Return the record to measure under: the one in the folder if it asks for the same, else the wanted one.
 
     Args:
         folder: The run folder; may be missing.
         wanted: What is asked now.
-        extend: Whether points may be added to (or left out of) a run that is already there.
+        extend: Whether points may be added to (or left out of) a run that is already there, or folds and seeds added.
 
     Raises:
-        LedgerError: The folder holds a run of another corpus, other settings, another machine, or, without ``extend``,
-            another space; the message names what changed.
+        LedgerError: The folder holds a run of another task or corpus, other settings, another machine, or, without
+            ``extend``, another space; the message names what changed.
     """
     if not (folder / RUN_FILE).exists():
         return wanted
-    found = read_run(folder)
+    found = read_any_run(folder)
+    if found.task != wanted.task:
+        raise LedgerError(f"{folder}: holds a run of task '{found.task}', not '{wanted.task}'. Choose another --out.")
     if found.fingerprint != wanted.fingerprint:
         raise LedgerError(
             f"{folder}: the corpus changed since this run began ({found.corpus}: {found.n_utterances} utterances then, "
             f"{wanted.n_utterances} now, or other ids, transcripts or recordings). Restore it, or choose another --out."
         )
-    for name in _SETTINGS:
+    for name in _SETTINGS[wanted.task]:
         before, now = getattr(found, name), getattr(wanted, name)
         if before != now:
             raise LedgerError(
@@ -83,10 +92,31 @@ def continue_run(folder: Path, wanted: RunRecord, *, extend: bool = False) -> Ru
             f"{folder}: the search space changed: {_space_difference(found, wanted)}. "
             "Ask for the same space, add --extend to measure the new points too, or choose another --out."
         )
+    if isinstance(found, EmotionRunRecord) and isinstance(wanted, EmotionRunRecord):
+        _check_trainings(folder, found, wanted, extend=extend)
     return wanted.model_copy(update={"created": found.created})
 
 
-def _space_difference(found: RunRecord, wanted: RunRecord) -> str:
+def _check_trainings(folder: Path, found: EmotionRunRecord, wanted: EmotionRunRecord, *, extend: bool) -> None:
+    for name in ("folds", "seeds"):
+        before, now = getattr(found, name), getattr(wanted, name)
+        if before != now and not (extend and now[: len(before)] == before):
+            raise LedgerError(
+                f"{folder}: '{name}' were {_listed(before)} and are {_listed(now)} now. Ask for the same, add some to "
+                "them with --extend, or choose another --out."
+            )
+    for point, recipe in wanted.recipes.items():
+        before = found.recipes.get(point, recipe)
+        changed = [name for name in {**before, **recipe} if before.get(name) != recipe.get(name)]
+        if changed:
+            name = changed[0]
+            raise LedgerError(
+                f"{folder}: {point} was trained with {name} {before.get(name)} and now it is {recipe.get(name)}. Ask "
+                "for the same, or choose another --out."
+            )
+
+
+def _space_difference(found: AnyRunRecord, wanted: AnyRunRecord) -> str:
     if found.plan != wanted.plan:
         return f"plan was {found.plan} and is {wanted.plan} now"
     for axis in dict.fromkeys([*found.space, *wanted.space]):
@@ -96,16 +126,16 @@ def _space_difference(found: RunRecord, wanted: RunRecord) -> str:
     return f"{len(found.points)} points then, {len(wanted.points)} now"
 
 
-def _listed(values: list[Any] | None) -> str:
+def _listed(values: Sequence[Any] | None) -> str:
     return ",".join(str(value) for value in values or ["not there"])
 
 
-def _machine_difference(found: RunRecord, wanted: RunRecord) -> str:
+def _machine_difference(found: AnyRunRecord, wanted: AnyRunRecord) -> str:
     before, now = found.machine, wanted.machine
     for name in ("processor", "cores"):
         if getattr(before, name) != getattr(now, name):
             return f"the run began on another machine ({name} {getattr(before, name)}, here {getattr(now, name)})"
-    for package in ("ctranslate2", "whisper-normalizer", "jiwer"):
+    for package in _PACKAGES[wanted.task]:
         if before.packages.get(package) != now.packages.get(package):
             return f"the run began with {package} {before.packages.get(package)}, here is {now.packages.get(package)}"
     return ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil
 
-from allophone.costs.executed import whisper_flops
+from allophone.costs.recognition import prompt_length, recognition_flops
 from allophone.costs.setting import plan_window_frames, window_tails
-from allophone.dimensions import WhisperDimensions
 from allophone.errors import SpaceError
 from allophone.models.engine import text_token_cap
+from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import OperatingPoint
 
 __all__ = ["TOLERANCE", "isoflop_points", "mean_gflops", "predicted_flops"]
@@ -22,7 +22,7 @@ def isoflop_points(
     points: Sequence[OperatingPoint],
     budgets_gflops: Sequence[float],
     durations_s: Sequence[float],
-    dimensions: Mapping[str, WhisperDimensions],
+    dimensions: Mapping[str, RecognitionDimensions],
 ) -> list[OperatingPoint]:
     """Return the points whose predicted mean compute is within a tenth of a budget, budgets in order.
 
@@ -54,7 +54,7 @@ def isoflop_points(
 
 
 def mean_gflops(
-    points: Sequence[OperatingPoint], durations_s: Sequence[float], dimensions: Mapping[str, WhisperDimensions]
+    points: Sequence[OperatingPoint], durations_s: Sequence[float], dimensions: Mapping[str, RecognitionDimensions]
 ) -> dict[OperatingPoint, float]:
     """Return the predicted executed GFLOPs an utterance of every point, the mean over the given lengths.
 
@@ -71,7 +71,7 @@ def mean_gflops(
     }
 
 
-def predicted_flops(dims: WhisperDimensions, duration_s: float, point: OperatingPoint) -> int:
+def predicted_flops(dims: RecognitionDimensions, duration_s: float, point: OperatingPoint) -> int:
     """Return the executed FLOPs of one utterance under an assumed speaking rate of 3.4 tokens a second.
 
     Args:
@@ -88,13 +88,13 @@ def predicted_flops(dims: WhisperDimensions, duration_s: float, point: Operating
         speed=point.speed,
     )
     said_s = duration_s / max(1, len(frames))
-    tokens = min(ceil(said_s * _TOKENS_PER_SECOND) + 1, text_token_cap(said_s))
-    return whisper_flops(
+    tokens = min(ceil(said_s * _TOKENS_PER_SECOND) + 1, text_token_cap(said_s), dims.n_text_ctx)
+    return recognition_flops(
         dims,
         window_frames=frames,
         window_tail=window_tails(dims, frames, context=point.context, tail=point.tail),
         window_tokens=[tokens] * len(frames),
-        prompt_tokens=4 if dims.multilingual else 2,
+        prompt_tokens=prompt_length(dims),
         token_stride=point.token_stride,
         beam_size=point.beam_size,
         no_speech_prob=True,

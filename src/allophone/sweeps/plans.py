@@ -7,10 +7,10 @@ from itertools import product
 from typing import Any, Literal, get_args
 
 from allophone.audio.corpus import Corpus
-from allophone.dimensions import WhisperDimensions, whisper_dimensions
 from allophone.errors import SpaceError
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import locate_weights
+from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
 from allophone.records import OperatingPoint
 from allophone.sweeps.isoflop import isoflop_points
 from allophone.sweeps.predict import sample_durations
@@ -58,7 +58,7 @@ def plan_points(
     return isoflop_points(points, budgets_gflops, sample_durations(corpus)[0], dimensions)
 
 
-def model_dimensions(models: Sequence[str]) -> dict[str, WhisperDimensions]:
+def model_dimensions(models: Sequence[str]) -> dict[str, RecognitionDimensions]:
     """Return the dimensions of every model, read off its weights where they are here, else from the table.
 
     Raises:
@@ -67,11 +67,13 @@ def model_dimensions(models: Sequence[str]) -> dict[str, WhisperDimensions]:
     return {model: _dimensions(model) for model in models}
 
 
-def _dimensions(model: str) -> WhisperDimensions:
+def _dimensions(model: str) -> RecognitionDimensions:
     if model.startswith(FAKE_PREFIX):
-        return whisper_dimensions(model.removeprefix(FAKE_PREFIX))
+        return recognition_dimensions(model.removeprefix(FAKE_PREFIX))
+    if model in MOONSHINE_MODELS:
+        return MOONSHINE_MODELS[model]
     found = locate_weights(model)
-    return found.dimensions if found is not None else whisper_dimensions(model)
+    return found.dimensions if found is not None else recognition_dimensions(model)
 
 
 def _star(space: SearchSpace) -> Iterator[OperatingPoint]:

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.frontier.objectives import find_cost
-from allophone.frontier.samples import RunSamples, resample_objective
+from allophone.frontier.samples import AnySamples, resample_objective
 from allophone.frontier.uncertainty import assess_frontier
 from allophone.ledger.race_record import Elimination
 from allophone.measure.blocks import draw_blocks
@@ -80,23 +80,23 @@ def race_order(utterances: Sequence[Utterance], seed: int = 0) -> list[int]:
 
 
 def judge(
-    samples: RunSamples, cost: str, n_looks: int, n_utterances: int, *, alpha: float = ALPHA, tied: float = TIED_ALPHA
+    samples: AnySamples, cost: str, n_looks: int, n_utterances: int, *, alpha: float = ALPHA, tied: float = TIED_ALPHA
 ) -> list[Elimination]:
     """Return the points to give up on what is measured so far: surely dominated, or tied for good with a cheaper one.
 
     Args:
         samples: The points still in the race, on the utterances that they share.
-        cost: Name of the cost objective; quality is the word error rate.
+        cost: Name of the cost objective; quality is the word error rate, of emotion runs the UAR.
         n_looks: Looks with a judgement, over which ``alpha`` and ``tied`` are spent.
         n_utterances: Size of the whole corpus.
         alpha: Probability of calling a given point dominated wrongly, over all looks.
         tied: Probability that a point given up as tied would have been shown better in the end, over all looks.
     """
-    find_cost(cost)
+    find_cost(cost, samples.task)
     resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
     if resample.n_blocks < 2:
         return []
-    resampled = [resample_objective(samples, name, resample) for name in ("wer", cost)]
+    resampled = [resample_objective(samples, name, resample) for name in (samples.quality, cost)]
     estimates = np.stack([item.estimates for item in resampled], axis=-1)
     replicates = np.stack([item.widened() for item in resampled], axis=-1)
     verdicts = assess_frontier(replicates, estimates, 1 - alpha / max(1, n_looks))
@@ -110,7 +110,7 @@ def judge(
             utterances=len(samples.utterances),
             dominated_by=samples.points[i],
             p_dominated=float(verdicts.p_dominated_by[i, j]),
-            wer=float(estimates[j, 0]),
+            loss=float(estimates[j, 0]),
             cost=float(estimates[j, 1]),
             tied=j in hopeless,
         )

@@ -9,12 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from allophone.audio.cache import cache_folder
-from allophone.costs.devices import Device, measured_device, whisper_roofline_latency_s
-from allophone.dimensions import WhisperDimensions
+from allophone.costs.devices import Device, measured_device, recognition_roofline_latency_s
 from allophone.errors import LedgerError, SpaceError
 from allophone.files import write_whole
 from allophone.ledger.run_record import MachineStamp
 from allophone.measure.device import MeasuredDevice, measure_device
+from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import OperatingPoint
 
 __all__ = ["device_rates", "least_latency_s", "roofline_device"]
@@ -58,7 +58,7 @@ def roofline_device(rates: MeasuredDevice) -> Device:
 
 
 def least_latency_s(
-    dims: WhisperDimensions,
+    dims: RecognitionDimensions,
     point: OperatingPoint,
     on: Device,
     *,
@@ -69,7 +69,7 @@ def least_latency_s(
 ) -> float | None:
     """Return the roofline of one utterance in seconds, or None where the device has no rate for the compute type."""
     try:
-        return whisper_roofline_latency_s(
+        return recognition_roofline_latency_s(
             dims,
             on,
             window_frames=window_frames,

@@ -14,8 +14,7 @@ from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger, failed_utterances
 from allophone.ledger.run_record import machine_stamp
 from allophone.measure.wer import Normalizer, load_normalizer
-from allophone.models.engine import FAKE_PREFIX
-from allophone.models.weights import resolve_weights
+from allophone.models.engine import FAKE_PREFIX, require_weights
 from allophone.records import OperatingPoint, Utterance
 from allophone.sweeps.continuation import continue_run, describe_run
 from allophone.sweeps.executor import LocalExecutor, MakeExecutor, WeightsKey
@@ -39,8 +38,9 @@ class Progress:
     """How far a sweep is.
 
     Args:
-        stage: ``references`` or ``measuring``.
-        done: Units finished, those of earlier sittings included: rows, or utterances for references.
+        stage: ``references``, ``measuring`` or ``throughput``.
+        done: Units finished, those of earlier sittings included: rows, utterances for references, or passes over the
+            sample for throughput.
         total: Units in all.
         remaining_s: Estimate from this sitting's pace; None until there is one.
     """
@@ -144,10 +144,10 @@ def sweep(
     load_normalizer(normalizer)
     real = [model for model in space.model if not model.startswith(FAKE_PREFIX)]
     for model in dict.fromkeys([*real, *([reference_model] if reference_model else [])]):
-        if not model.startswith(FAKE_PREFIX):
-            resolve_weights(model)
+        require_weights(model)
     machine = machine_stamp()
-    find_cost(cost)
+    if find_cost(cost).name == "rtf_throughput":
+        raise SpaceError("a search cannot judge by rtf_throughput, which is measured behind it. Judge by rtf.")
     for name in limits or {}:
         find_objective(name)
     stand_in = reference_point(reference_model) if reference_model else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,7 +18,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["AXES", "SearchSpace", "parse_axes", "parse_numbers", "read_space"]
+__all__ = ["AXES", "SearchSpace", "fill_space", "parse_axes", "parse_numbers", "read_space", "some_and_distinct"]
+
+Space = TypeVar("Space", bound=BaseModel)
 
 
 class SearchSpace(BaseModel):
@@ -45,11 +47,7 @@ class SearchSpace(BaseModel):
     @field_validator("*")
     @classmethod
     def _some_and_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not values:
-            raise ValueError("an axis needs at least one value")
-        if len(set(values)) < len(values):
-            raise ValueError("a value occurs twice")
-        return values
+        return some_and_distinct(values)
 
     def axes(self) -> dict[str, list[Any]]:
         """Return the axes as plain lists, in the order of the vocabulary."""
@@ -57,6 +55,19 @@ class SearchSpace(BaseModel):
 
 
 AXES: tuple[str, ...] = tuple(SearchSpace.model_fields)
+
+
+def some_and_distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return an axis's values, of which there is one at least and none twice.
+
+    Raises:
+        ValueError: Otherwise.
+    """
+    if not values:
+        raise ValueError("an axis needs at least one value")
+    if len(set(values)) < len(values):
+        raise ValueError("a value occurs twice")
+    return values
 
 
 def read_space(
@@ -73,6 +84,33 @@ def read_space(
         UsageError: The file cannot be read or is not TOML.
         SpaceError: An axis is unknown, a value is impossible, or the same axis is given twice.
     """
+
+    def make_point(name: str, value: Any) -> None:
+        OperatingPoint.model_validate({"model": "any", "context": "fit", name: value})
+
+    return fill_space(SearchSpace, make_point, path, models, axes)
+
+
+def fill_space(
+    kind: type[Space],
+    make_point: Callable[[str, Any], None],
+    path: Path | None,
+    models: Sequence[str] | None,
+    axes: Mapping[str, Sequence[Any]] | None,
+) -> Space:
+    """Build a space of a kind, as :func:`read_space`.
+
+    Args:
+        kind: Whose fields are the axes.
+        make_point: Makes a point with this axis at this value, to refuse what no plan could combine.
+        path: As in :func:`read_space`, as all that follow.
+        models: Values of the axis ``model``.
+        axes: Values of other axes.
+
+    Raises:
+        UsageError: As :func:`read_space`.
+        SpaceError: Likewise.
+    """
     values: dict[str, Any] = {}
     if path is not None:
         try:
@@ -87,15 +125,16 @@ def read_space(
             raise SpaceError("axis 'model' is given twice: by --models and by --axis. Use one of them.")
         values["model"] = list(models)
     where = f"{path}: " if path else ""
+    known = tuple(kind.model_fields)
     for name in values:
-        if name not in AXES:
-            raise SpaceError(f"{where}unknown axis '{name}'; known axes: {', '.join(AXES)}.")
+        if name not in known:
+            raise SpaceError(f"{where}unknown axis '{name}'; known axes: {', '.join(known)}.")
     values = {name: value if isinstance(value, list | tuple) else [value] for name, value in values.items()}
     try:
-        space = SearchSpace.model_validate(values)
-        for name in AXES:  # every value must make a valid point, whichever plan combines it
+        space = kind.model_validate(values)
+        for name in known:  # every value must make a valid point, whichever plan combines it
             for value in getattr(space, name):
-                OperatingPoint.model_validate({"model": "any", "context": "fit", name: value})
+                make_point(name, value)
     except ValidationError as error:
         first = error.errors()[0]
         axis = str(first["loc"][0]) if first["loc"] else "?"

@@ -11,9 +11,9 @@ from time import perf_counter
 from typing import Any
 
 from allophone.audio.decode import load_audio
-from allophone.costs.published import published_whisper_flops
+from allophone.audio.snr import estimate_snr_db
+from allophone.costs.recognition import published_recognition_flops
 from allophone.costs.transcript import transcript_flops
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN
 from allophone.errors import AllophoneError, AudioError
 from allophone.measure.device import MeasuredDevice
 from allophone.measure.memory import PeakMemory, resident_bytes
@@ -92,7 +92,7 @@ def warm_up(engine: Engine, language: str) -> None:
     """Run one second of silence, so that the first utterance does not pay for lazy set-up."""
     import numpy as np
 
-    encoded = engine.encode(np.zeros((engine.dimensions.n_mels, 100), np.float32))
+    encoded = engine.encode(engine.prepare(np.zeros(0, np.float32), 100))
     engine.append_tail(encoded, range(50, 51))  # makes it encode the silence once
     engine.decode(encoded, token_stride=1, beam_size=1, max_tokens=4, language="en" if language == "auto" else language)
 
@@ -106,6 +106,7 @@ def measure_task(engine: Engine, task: Task, settings: Settings, memory: PeakMem
         rows = [_failed(task, point, settings, str(error)) for point in task.points]
         return TaskResult(task.index, rows, perf_counter() - began)
     load_s = perf_counter() - began
+    snr_db = estimate_snr_db(samples)
     groups: dict[tuple[object, ...], list[OperatingPoint]] = {}
     for point in task.points:
         groups.setdefault(point.encode_key, []).append(point)
@@ -114,25 +115,21 @@ def measure_task(engine: Engine, task: Task, settings: Settings, memory: PeakMem
         for transcript in transcribe_points(
             engine, samples, points, language=settings.language, confidence=True, peak_memory=memory
         ):
-            rows.append(_row(task, transcript, engine, settings, load_s))
+            rows.append(_row(task, transcript, engine, settings, load_s, snr_db))
     return TaskResult(task.index, rows, perf_counter() - began)
 
 
-def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings, load_s: float) -> Measurement:
+def _row(
+    task: Task, transcript: Transcript, engine: Engine, settings: Settings, load_s: float, snr_db: float | None
+) -> Measurement:
     utterance, segments, point = task.utterance, transcript.segments, transcript.point
     reference = utterance.text or ""
     counts = count_word_errors(reference, transcript.text, settings.normalizer)
     frames = [passed.frames for passed in transcript.passes]
     tails = [passed.tail_tokens for passed in transcript.passes]
     tokens = [passed.token_count for passed in transcript.passes]
-    published = sum(
-        published_whisper_flops(
-            engine.dimensions,
-            audio_tokens=window // FRAMES_PER_AUDIO_TOKEN,
-            text_tokens=count,
-            token_stride=point.token_stride,
-        ).total
-        for window, count in zip(frames, tokens, strict=True)
+    published = published_recognition_flops(
+        engine.dimensions, window_frames=frames, window_tokens=tokens, token_stride=point.token_stride
     )
     roofline_s = None
     if settings.rates is not None:
@@ -181,10 +178,11 @@ def _row(task: Task, transcript: Transcript, engine: Engine, settings: Settings,
         decode_s=transcript.decode_s,
         latency_s=transcript.latency_s,
         executed_flops=transcript_flops(engine.dimensions, transcript).total,
-        published_flops=round(published),
+        published_flops=round(published.total),
         roofline_s=roofline_s,
         peak_memory_bytes=transcript.peak_memory_bytes,
         error=None,
+        snr_db=snr_db,
     )
 
 

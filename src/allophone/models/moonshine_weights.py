@@ -1,0 +1,103 @@
+"""Where Moonshine's weights come from: the installed package ``moonshine-voice``, whose wheel holds the tiny model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from allophone.errors import MissingExtraError, WeightsError
+from allophone.files import file_sha256
+from allophone.moonshine_dimensions import MOONSHINE_MODELS, MoonshineDimensions
+
+__all__ = ["MoonshineWeights", "locate_moonshine", "read_vocabulary", "resolve_moonshine"]
+
+_PACKAGE = "moonshine_voice"
+_FOLDERS = {"moonshine-tiny": "assets/tiny-en"}
+_FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
+
+
+@dataclass(frozen=True, slots=True)
+class MoonshineWeights:
+    """ONNX files that are there.
+
+    Args:
+        model: The name asked for.
+        folder: Holds ``encoder_model.ort``, ``decoder_model_merged.ort`` and ``tokenizer.bin``.
+        dimensions: From the table.
+    """
+
+    model: str
+    folder: Path
+    dimensions: MoonshineDimensions
+
+    @property
+    def encoder(self) -> Path:
+        """Stem and encoder."""
+        return self.folder / _FILES[0]
+
+    @property
+    def decoder(self) -> Path:
+        """The decoder, with and without a cache."""
+        return self.folder / _FILES[1]
+
+    @property
+    def vocabulary(self) -> Path:
+        """The text of every token."""
+        return self.folder / _FILES[2]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of encoder and decoder together."""
+        return file_sha256(self.encoder, self.decoder)
+
+
+def locate_moonshine(model: str) -> MoonshineWeights | None:
+    """Find a model's weights in the installed package; None where there is none.
+
+    Args:
+        model: A name in ``MOONSHINE_MODELS``.
+
+    Raises:
+        WeightsError: The package is there but lacks a file.
+    """
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / _FOLDERS[model]
+    for name in _FILES:
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder / name}: missing. Install moonshine-voice 0.0.49 again.")
+    return MoonshineWeights(model, folder, MOONSHINE_MODELS[model])
+
+
+def resolve_moonshine(model: str) -> MoonshineWeights:
+    """Find a model's weights.
+
+    Raises:
+        MissingExtraError: The package is not installed; the message is the command that installs it.
+        WeightsError: The package is there but lacks a file.
+    """
+    found = locate_moonshine(model)
+    if found is None:
+        raise MissingExtraError(_PACKAGE, "moonshine")
+    return found
+
+
+def read_vocabulary(path: Path) -> list[bytes]:
+    """Read the text of every token, in order.
+
+    Each token is one byte, its length (no token has more than 127), and then its bytes.
+
+    Raises:
+        WeightsError: The file does not end where a token does.
+    """
+    content = path.read_bytes()
+    tokens, place = [], 0
+    while place < len(content):
+        end = place + 1 + content[place]
+        tokens.append(content[place + 1 : end])
+        place = end
+    if place != len(content):
+        raise WeightsError(f"{path}: damaged. Install moonshine-voice 0.0.49 again.")
+    return tokens

@@ -1,0 +1,211 @@
+"""The published decider at work: its ONNX graph on a recording, and on the recordings of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allophone.audio.mel import context_frames, log_mel
+from allophone.costs.decider import decider_flops_on
+from allophone.costs.formulas import audio_tokens
+from allophone.files import file_sha256
+from allophone.models.ctranslate2_arrays import storage_view
+from allophone.models.passes import EncodedWindows
+from allophone.models.transcribe import EncodedRecording, cut_windows
+from allophone.records import OperatingPoint
+from allophone.routing.audio_features import mel_channels, snr_db
+from allophone.routing.feature_store import read_recordings
+from allophone.routing.policy_file import PolicyFile
+from allophone.routing.routers import Order, Overhead, last_kept
+from allophone.routing.samples import FloatArray, IntArray, RouteSamples, point_dimensions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from allophone.moonshine_dimensions import RecognitionDimensions
+
+__all__ = [
+    "FaithfulDecider",
+    "FaithfulPolicy",
+    "Looked",
+    "faithful_flops",
+    "order_of",
+    "place_read",
+    "replayed_faithful",
+]
+
+
+def place_read(policy: PolicyFile) -> int:
+    """Return the point whose context is looked at: the last where its encoder is read, else the first."""
+    return len(policy.points) - 1 if policy.reads == "big_encoder" else 0
+
+
+def order_of(policy: PolicyFile) -> Order:
+    """Return what has run when it decides."""
+    orders: dict[str, Order] = {"big_encoder": "big_first", "encoder": "small_first", "mel": "direct"}
+    return orders[policy.reads]
+
+
+def faithful_flops(dims: RecognitionDimensions, frames: Sequence[int], *, reads_encoder: bool) -> int:
+    """Return the FLOPs of the decider alone on these windows; on a log-mel it has one position a frame, not a token.
+
+    Args:
+        dims: The model whose encoder is read, or on whose log-mel it works.
+        frames: Log-mel frames of each window.
+        reads_encoder: Whether it reads encoder states.
+    """
+    channels = mel_channels(dims)
+    if reads_encoder:
+        return sum(decider_flops_on(dims.n_audio_state, audio_tokens(count)) for count in frames)
+    return sum(decider_flops_on(channels, count) for count in frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the decider made of one recording.
+
+    Args:
+        probability: That the first point makes more errors.
+        recording: Its windows through the encoder, for the point that was read; None where the log-mel was.
+        frames: Log-mel frames of each window.
+        prepare_s: Seconds of cutting windows and log-mel.
+        encode_s: Seconds in the graph.
+        snr_db: Loud over quiet frames in decibels.
+    """
+
+    probability: float
+    recording: EncodedRecording | None
+    frames: tuple[int, ...]
+    prepare_s: float
+    encode_s: float
+    snr_db: float
+
+
+class FaithfulDecider:
+    """A policy's graph, loaded.
+
+    Args:
+        policy: The card.
+        folder: Where the graph lies.
+        threads: CPU threads.
+    """
+
+    def __init__(self, policy: PolicyFile, folder: Path, *, threads: int = 1) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        self.path = folder / policy.steps[0]
+        self.point: OperatingPoint = policy.points[place_read(policy)]
+        self._session: Any = onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        self._channels = mel_channels(point_dimensions(self.point))
+
+    def look(self, samples: NDArray[np.float32]) -> Looked:
+        """Decide on one recording; of several windows the mean of their logits counts, weighted by length.
+
+        Without any window (long audio without speech) nothing speaks for the last point: the probability is 0.
+
+        Args:
+            samples: Shape (n_samples,), 16 kHz mono.
+        """
+        windows, cut_s = cut_windows(samples, self.point)
+        passes, logits = [], []
+        for window in windows:
+            started = perf_counter()
+            frames = context_frames(window.audio.size, self.point)
+            mel = log_mel(window.audio, frames, self._channels)
+            prepared = perf_counter()
+            logit, *encoded = self._session.run(None, {"mel": mel[None]})
+            output = storage_view(encoded[0]) if encoded else None
+            ran = perf_counter()
+            passes.append(EncodedWindows((mel,), output, frames, prepared - started, ran - prepared))
+            logits.append(float(logit[0]))
+        counts = tuple(passed.frames for passed in passes)
+        reads_encoder = any(passed.output is not None for passed in passes)
+        mean = float(np.average(logits, weights=counts)) if logits else -np.inf
+        sound = [passed.mels[0] for passed in passes] or [np.zeros((self._channels, 1), np.float32)]
+        return Looked(
+            probability=float((1 + np.tanh(mean / 2)) / 2),
+            recording=EncodedRecording(windows, passes, cut_s) if reads_encoder or not windows else None,
+            frames=counts,
+            prepare_s=cut_s + sum(passed.prepare_s for passed in passes),
+            encode_s=sum(passed.encode_s for passed in passes),
+            snr_db=snr_db(np.concatenate(sound, axis=1)),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaithfulPolicy:
+    """A policy of this kind, replayed on measured points.
+
+    Args:
+        policy: The card.
+        probabilities: That the first point makes more errors, shape (n_utterances,).
+        snr_db: Loud over quiet frames in decibels, shape (n_utterances,).
+    """
+
+    policy: PolicyFile
+    probabilities: FloatArray
+    snr_db: FloatArray
+
+    @property
+    def name(self) -> str:
+        """``faithful`` and what it reads."""
+        return f"faithful on {self.policy.reads.replace('_', ' ')}"
+
+    @property
+    def order(self) -> Order:
+        """What has run when it decides."""
+        return order_of(self.policy)
+
+    @property
+    def overhead(self) -> Overhead:
+        """Of the decider; the encoder that it reads is the order's."""
+        card = self.policy
+        return Overhead(
+            card.overhead_flops, card.overhead_flops_per_audio_s, card.overhead_s, card.overhead_s_per_audio_s
+        )
+
+    def on(self, places: IntArray) -> FaithfulPolicy:
+        """Return the same policy for some of the utterances only."""
+        return FaithfulPolicy(self.policy, self.probabilities[places], self.snr_db[places])
+
+    def scores(self, samples: RouteSamples) -> FloatArray:
+        """The probabilities, one step."""
+        del samples
+        return self.probabilities[None]
+
+    def kept(self, samples: RouteSamples) -> IntArray:
+        """Keep the point reached."""
+        return last_kept(samples)
+
+
+def replayed_faithful(
+    policy: PolicyFile, folder: Path, samples: RouteSamples, progress: Callable[[int, int], None] | None = None
+) -> FaithfulPolicy:
+    """Run the decider on the recordings of runs; what it said is kept beside their measurements.
+
+    Args:
+        policy: The card.
+        folder: The policy's folder.
+        samples: The utterances; their runs name the corpora.
+        progress: Called with utterances looked at and wanted.
+
+    Raises:
+        CorpusError: A corpus is no longer where its run says, or no longer holds an utterance.
+        AudioError: A recording cannot be read.
+    """
+    decider = FaithfulDecider(policy, folder)
+    name = f"decider-{file_sha256(decider.path)[:16]}.npz"
+
+    def look(recording: NDArray[np.float32]) -> tuple[float, ...]:
+        looked = decider.look(recording)
+        return looked.probability, looked.snr_db
+
+    values = read_recordings(samples, name, look, progress)
+    return FaithfulPolicy(policy, values[:, 0], values[:, 1])

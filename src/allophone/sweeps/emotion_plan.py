@@ -1,0 +1,149 @@
+"""What an emotion sweep trains and what that will likely cost: folds, points, recipes, forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from allophone.adapt.emotion_setting import Recipe, default_recipe
+from allophone.audio.corpus import Corpus, open_corpus
+from allophone.audio.decode import load_audio
+from allophone.audio.labels import labelled_utterances
+from allophone.audio.splits import SplitFile, make_folds, read_splits
+from allophone.dimensions import SAMPLE_RATE
+from allophone.emotion_records import EmotionSetting
+from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError
+from allophone.records import Utterance
+from allophone.sweeps.emotion_predict import UnitForecast, forecast_unit, look_at_encoder, order_settings
+from allophone.sweeps.emotion_space import EmotionSpace, plan_settings
+
+__all__ = ["SPLIT_FILE", "EmotionPlan", "plan_emotion"]
+
+SPLIT_FILE = "split.json"
+FOLDS, MEASURED_FOLDS = 5, 3  # of five folds three are measured unless more are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionPlan:
+    """What a sweep will train, and what that will likely cost.
+
+    Args:
+        corpus: The corpus.
+        utterances: The same, in its order.
+        durations_s: Length of every recording, by utterance id; 0 where it cannot be read.
+        splits: Who trains and is tested.
+        folds: Names of the splits that are measured.
+        seeds: Of initial weights and order.
+        points: The points, in the plan's order: the centre of a star first.
+        settings: The same, quick ones first, each with the predicted seconds of its first training.
+        recipes: How each point is trained, by name.
+        forecasts: Of one training of each point, by name.
+    """
+
+    corpus: Corpus
+    utterances: tuple[Utterance, ...]
+    durations_s: Mapping[str, float]
+    splits: SplitFile
+    folds: tuple[str, ...]
+    seeds: tuple[int, ...]
+    points: tuple[EmotionSetting, ...]
+    settings: tuple[tuple[EmotionSetting, float], ...]
+    recipes: Mapping[str, Recipe]
+    forecasts: Mapping[str, UnitForecast]
+
+    @property
+    def n_tested(self) -> int:
+        """Utterances of the test speakers of all folds."""
+        return sum(len(self.splits.split(fold).select(self.utterances, "test")) for fold in self.folds)
+
+    def seconds(self) -> float:
+        """Predicted seconds of everything."""
+        first = sum(seconds for _, seconds in self.settings)
+        again = sum(self.forecasts[setting.name].seconds for setting, _ in self.settings)
+        return first + again * (len(self.folds) * len(self.seeds) - 1)
+
+
+def plan_emotion(
+    corpus: str | Path,
+    *,
+    out: str | Path,
+    space: EmotionSpace | None = None,
+    plan: str = "star",
+    split: Path | None = None,
+    folds: int | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    epochs: int | None = None,
+    device: str = "cpu",
+    threads: int = 0,
+) -> EmotionPlan:
+    """Decide what :func:`sweep_emotion` would train, with the same arguments; nothing is written.
+
+    Raises:
+        AllophoneError: As :func:`sweep_emotion`.
+    """
+    space = space or EmotionSpace()
+    opened = open_corpus(corpus)
+    splits, measured = _choose_folds(opened, Path(out) / SPLIT_FILE, split, folds, seed)
+    utterances = tuple(labelled_utterances(opened, splits.labels))
+    facts = {model: look_at_encoder(model, threads=threads, device=device) for model in space.model}
+    settings = plan_settings(space, plan, {model: found.dimensions for model, found in facts.items()})
+    changes = {} if epochs is None else {"epochs": epochs}
+    recipes = {setting.name: default_recipe(setting, seed=seed).model_copy(update=changes) for setting in settings}
+    durations_s = {utterance.id: _duration(utterance) for utterance in utterances}
+    forecasts = {
+        setting.name: forecast_unit(
+            setting, recipes[setting.name], facts[setting.model], utterances, durations_s, splits, measured[0]
+        )
+        for setting in settings
+    }
+    return EmotionPlan(
+        corpus=opened,
+        utterances=utterances,
+        durations_s=durations_s,
+        splits=splits,
+        folds=measured,
+        seeds=tuple(range(seed, seed + seeds)),
+        points=tuple(settings),
+        settings=tuple(order_settings(settings, forecasts)),
+        recipes=recipes,
+        forecasts=forecasts,
+    )
+
+
+def _choose_folds(
+    corpus: Corpus, kept: Path, given: Path | None, folds: int | None, seed: int
+) -> tuple[SplitFile, tuple[str, ...]]:
+    """Return the splits and the names of those that are measured; the run's own file goes before a new one."""
+    path = given or (kept if kept.is_file() else None)
+    if path is not None:
+        splits = read_splits(path, corpus)
+    else:
+        speakers = max(1, corpus.scan().n_speakers)
+        splits = make_folds(corpus, folds=max(folds or 0, min(FOLDS, speakers)), seed=seed)
+    if given is not None and kept.is_file() and read_splits(kept, corpus).fingerprint != splits.fingerprint:
+        raise LedgerError(f"{kept}: this run began with another split than {given}. Choose another --out.")
+    known = tuple(split.name for split in splits.splits)
+    count = folds or (len(known) if given is not None else min(MEASURED_FOLDS, len(known)))
+    if count > len(known):
+        raise SpaceError(
+            f"{count} folds are asked for and {path} has {len(known)}. Ask for fewer, or make a new split."
+        )
+    measured = known[:count]
+    tested = [speaker for name in measured for speaker in splits.split(name).test]
+    if len(set(tested)) < len(tested):
+        raise CorpusError(
+            f"{path}: a speaker is tested in two of {', '.join(measured)}, so an utterance would count twice. "
+            "Give a split file whose test speakers differ."
+        )
+    return splits, measured
+
+
+def _duration(utterance: Utterance) -> float:
+    if utterance.duration_s is not None:
+        return utterance.duration_s
+    try:
+        return load_audio(utterance.audio_filepath).size / SAMPLE_RATE
+    except AudioError:
+        return 0.0

@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from allophone.cli import app
+from allophone.emotion_records import EmotionSetting
+from allophone.errors import InfeasibleError, UsageError
+from allophone.routing.calibration import Wish
+from allophone.routing.emotion_cascade import read_candidates
+from allophone.routing.emotion_routing import route_emotion
+from emotion_builders import write_emotion_run
+
+SMALL = EmotionSetting(model="tiny.en", duration_s=2.0)
+BIG = EmotionSetting(model="base", duration_s=2.0)
+N = 400
+
+
+def write(folder, telling, n=N):
+    """The big point is always right; the small one misses every fourth, and its posterior shows that or does not."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(n):
+        right = index % 8 not in (1, 6)
+        top = (0.55 if not right else 0.95) if telling else float(rng.uniform(0.5, 1))
+        first = (index % 2 == 0) == right  # whether the label 'high' is the more probable one
+        rows.append({"correct": right, "posterior": [top, 1 - top] if first else [1 - top, top]})
+    dear = [{"executed_flops": 20_000_000_000, "latency_s": 0.5}] * n
+    return write_emotion_run(folder / "r", {SMALL: rows, BIG: dear})
+
+
+def routed(folder, telling, wish):
+    return route_emotion(read_candidates(write(folder, telling), [SMALL.name, BIG.name]), wish, n_replicates=500)
+
+
+def test_a_posterior_that_tells_saves_the_errors_it_pays_for(tmp_path):
+    found = routed(tmp_path, True, Wish("big_share", 0.3))
+    assert found.uar.estimate == 1
+    assert found.climbed == 0.25
+    assert found.gflops == pytest.approx(2 + 0.25 * 20)  # the small point always ran
+    assert found.seconds == pytest.approx(0.1 + 0.25 * 0.5)
+    assert found.saved_over_first == N / 4
+    # Chance at 7 GFLOPs sends 5/18 of the rows up and saves that share of the misses.
+    assert found.saved_over_chance == pytest.approx(N / 4 * (1 - 5 / 18))
+    assert found.over_chance.estimate == pytest.approx(0.25 * (1 - 5 / 18))
+    assert found.p_above == 1
+    assert found.oracle_uar == 1
+    assert sum(found.signals.values()) == 5
+    by_name = {item.name: item for item in found.recoveries}
+    assert by_name["cascade on entropy"].share > 0.7
+    assert by_name["random"].share < 0.2
+
+
+def test_a_posterior_that_tells_nothing_is_worse_than_chance(tmp_path):
+    found = routed(tmp_path, False, Wish("big_share", 0.3))
+    assert found.climbed == pytest.approx(0.3, abs=0.06)
+    assert found.over_chance.estimate < 0.02  # what it ran to decide is charged
+    assert found.uar.low < found.uar.estimate < found.uar.high
+
+
+def test_a_budget_is_kept(tmp_path):
+    found = routed(tmp_path, True, Wish("gflops", 5.0))
+    assert 2 <= found.gflops <= 5.5
+    with pytest.raises(InfeasibleError, match="out of reach"):
+        routed(tmp_path, True, Wish("gflops", 1.0))
+
+
+def test_one_speaker_is_not_enough(tmp_path):
+    run = write(tmp_path, True, n=4)
+    with pytest.raises(UsageError, match="this run has one"):
+        route_emotion(read_candidates(run, [SMALL.name, BIG.name]), Wish("big_share", 0.3))
+
+
+def test_the_verb(tmp_path):
+    runner, run = CliRunner(), str(write(tmp_path, True))
+    command = ["route", "emotion", run, "--points", f"{SMALL.name},{BIG.name}"]
+    shown = runner.invoke(app, command, env={"COLUMNS": "240"})
+    assert shown.exit_code == 0, shown.output
+    for part in ("A cascade over", "chance at its GFLOPs", "oracle at its GFLOPs", "over always the first point +100"):
+        assert part in shown.stdout
+    fields = json.loads(runner.invoke(app, [*command, "--json", "--budget-gflops", "7.5"]).stdout)
+    assert fields["fixed"][1] == {"name": BIG.name, "uar": 1.0, "gflops": 20.0, "seconds": 0.5, "recognised": N}
+    both = runner.invoke(app, [*command, "--big-share", "0.2", "--budget-gflops", "9"])
+    assert "give one of --big-share and --budget-gflops" in str(both.exception)
+    wrong = runner.invoke(app, [*command, "--big-share", "2"])
+    assert "a share is at most 1" in str(wrong.exception)

@@ -1,0 +1,283 @@
+"""Whole sweeps of an encoder of a few thousand weights: rows, folds, going on, races."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from allophone.audio.corpus import open_corpus
+from allophone.audio.splits import make_folds, read_splits, write_splits
+from allophone.errors import CorpusError, LedgerError, SpaceError
+from allophone.frontier.emotion_summary import summarise_emotion
+from allophone.ledger.ledger import connect
+from allophone.ledger.race_record import read_race
+from allophone.ledger.run_record import read_emotion_run
+from allophone.ledger.trained_units import read_units
+from allophone.sweeps import emotion_run
+from allophone.sweeps.emotion_run import sweep_emotion
+from allophone.sweeps.emotion_space import EmotionSpace
+from builders import write_wav
+from emotion_builders import save_encoder, write_emotions
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    write_emotions(folder / "c", n_speakers=5)
+    write_wav(folder / "c/audio/4-low-1.wav", np.zeros(4000))
+    save_encoder(folder / "base", "wav2vec2")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(place, monkeypatch):
+    monkeypatch.setenv("ALLOPHONE_CACHE", str(place / "cache"))
+
+
+def space(place, **axes):
+    given = {"duration_s": (0.2, 0.1), "lora_rank": (0,), "unfrozen_layers": (0, 1), **axes}
+    return EmotionSpace(model=(str(place / "base"),), **given)
+
+
+def run(place, out, **options):
+    given = {"plan": "star", "epochs": 2, "precision": "float32", "space": space(place), **options}
+    return sweep_emotion(place / "c/manifest.jsonl", out=out, **given)
+
+
+def rows_of(out, order="point, seed, utterance_index"):
+    with connect(out) as connection:
+        return connection.execute(
+            f"SELECT point, utterance_id, speaker, fold, seed, posterior, error FROM measurements ORDER BY {order}"
+        ).fetchall()
+
+
+@pytest.fixture(scope="module")
+def measured(place):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLOPHONE_CACHE", str(place / "cache"))
+        said = []
+        return run(place, place / "r", folds=5, progress=said.append), said
+
+
+def test_every_utterance_has_one_row_a_point_by_a_recogniser_that_never_heard_its_speaker(place, measured):
+    result, _ = measured
+    splits = read_splits(place / "r/split.json", open_corpus(place / "c/manifest.jsonl"))
+    rows = rows_of(place / "r")
+    assert (result.points, result.rows, len(rows)) == (3, 60, 60)
+    assert len({row[:2] for row in rows}) == 60
+    for _, utterance, speaker, fold, _, posterior, error in rows:
+        assert speaker in splits.split(fold).test
+        assert (not posterior) == (utterance == "4-low-1") == (error is not None)
+    assert [name for name, _ in result.failures] == ["4-low-1"]
+    assert len(list((place / "r/measurements").glob("*.parquet"))) == 3
+    assert not list((place / "r/work").iterdir())
+
+
+def test_what_every_training_cost_is_kept(place, measured):
+    units = read_units(place / "r")
+    assert len(units) == 15
+    for (point, _, _), unit in units.items():
+        assert unit.epochs <= 2
+        assert (unit.trainable_params > 1000) == point.endswith("top1")
+        assert unit.training_flops > 0
+        assert unit.train_s > 0
+
+
+def test_the_record_says_how_it_was_measured(place, measured):
+    record = read_emotion_run(place / "r")
+    assert record.folds == tuple(f"fold-{number}" for number in range(5))
+    assert (record.n_tested, record.n_utterances, record.labels) == (20, 20, ("high", "low"))
+    assert [point.duration_s for point in record.points] == [0.2, 0.1, 0.2]  # the centre first
+    assert record.recipes[record.points[0].name]["epochs"] == 2
+    assert "seed" not in record.recipes[record.points[0].name]
+
+
+def test_progress_counts_trainings_and_ends(measured):
+    _, said = measured
+    assert said[-1].done == said[-1].total == 15
+    assert all(item.remaining_s >= 0 for item in said)
+
+
+def test_the_same_call_measures_nothing_again(place, measured, monkeypatch):
+    monkeypatch.setattr(emotion_run.UnitRunner, "run", lambda *_: pytest.fail("a finished unit was trained again"))
+    before = rows_of(place / "r")
+    assert run(place, place / "r", folds=5).rows == 60
+    assert rows_of(place / "r") == before
+
+
+def test_folds_are_measured_one_after_another_quick_points_first(place, tmp_path):
+    run(place, tmp_path / "r")
+    keys = [json.loads(line) for line in (tmp_path / "r/units.jsonl").read_text().splitlines()]
+    assert [key["fold"] for key in keys] == ["fold-0"] * 3 + ["fold-1"] * 3 + ["fold-2"] * 3  # three of five
+    assert [key["point"].endswith("top1") for key in keys[:3]] == [False, False, True]
+    assert summarise_emotion(tmp_path / "r").points[0].n_utterances in (11, 12)  # the silent one may be among them
+
+
+def test_more_points_folds_and_seeds_join_a_run_with_extend(place, tmp_path):
+    small = space(place, duration_s=(0.2,), unfrozen_layers=(0,))
+    run(place, tmp_path / "r", space=small, folds=2)
+    before = rows_of(tmp_path / "r", "seed, fold, utterance_index")
+    with pytest.raises(LedgerError, match=r"'folds' were fold-0,fold-1 and are fold-0,fold-1,fold-2 now.*--extend"):
+        run(place, tmp_path / "r", space=small, folds=3)
+    run(place, tmp_path / "r", space=space(place, duration_s=(0.2,)), folds=3, seeds=2, extend=True)
+    rows = rows_of(tmp_path / "r", "seed, fold, utterance_index")
+    assert len({(*row[:2], row[4]) for row in rows}) == len(rows) == 2 * 12 * 2
+    assert set(map(str, before)) <= set(map(str, rows))
+    first, second = (
+        {row[1]: row[5] for row in rows if row[4] == seed and row[0].endswith("frozen")} for seed in (0, 1)
+    )
+    assert first != second
+    assert {seed for *_, seed in read_units(tmp_path / "r")} == {0, 1}
+
+
+def test_other_answers_than_before_are_refused(place, tmp_path):
+    one = space(place, duration_s=(0.2,), unfrozen_layers=(0,))
+    run(place, tmp_path / "r", space=one, folds=1)
+    for changed, message in (
+        ({"epochs": 3}, "was trained with epochs 2 and now it is 3"),
+        ({"precision": "bfloat16"}, "'precision' was 'float32'"),
+        ({"seed": 1}, "'seed' was 0"),
+        ({"space": space(place, duration_s=(0.1,), unfrozen_layers=(0,))}, "axis 'duration_s' was 0.2 and is 0.1"),
+    ):
+        with pytest.raises(LedgerError, match=message):
+            run(place, tmp_path / "r", **{"space": one, "folds": 1, **changed})
+
+
+def test_a_split_file_is_measured_whole(place, tmp_path):
+    corpus = open_corpus(place / "c/manifest.jsonl")
+    write_splits(tmp_path / "split.json", make_folds(corpus, folds=2, seed=3))
+    one = space(place, duration_s=(0.2,), unfrozen_layers=(0,))
+    run(place, tmp_path / "r", space=one, split=tmp_path / "split.json", epochs=1)
+    assert read_emotion_run(tmp_path / "r").n_tested == 20
+    write_splits(tmp_path / "other.json", make_folds(corpus, folds=2, seed=4))
+    with pytest.raises(LedgerError, match="began with another split"):
+        run(place, tmp_path / "r", space=one, split=tmp_path / "other.json", epochs=1)
+    with pytest.raises(SpaceError, match="3 folds are asked for"):
+        run(place, tmp_path / "r2", space=one, split=tmp_path / "split.json", folds=3)
+
+
+def test_a_speaker_is_tested_once(place, tmp_path):
+    corpus = open_corpus(place / "c/manifest.jsonl")
+    made = make_folds(corpus, folds=2)
+    doubled = made.model_copy(update={"splits": (made.splits[0], made.splits[0].model_copy(update={"name": "again"}))})
+    doubled = doubled.model_copy(update={"fingerprint": doubled.digest()})
+    write_splits(tmp_path / "split.json", doubled)
+    with pytest.raises(CorpusError, match="a speaker is tested in two of fold-0, again"):
+        run(place, tmp_path / "r", split=tmp_path / "split.json")
+
+
+def test_a_race_gives_up_what_is_surely_dominated(place, tmp_path):
+    # Twice the compute for the same posteriors up to rounding: a tie for good with the cheaper one, or dominated.
+    result = run(place, tmp_path / "r", plan="race", folds=4, cost="training_gflops", epochs=1)
+    looks, eliminated = read_race(tmp_path / "r")
+    assert looks == 3
+    gone = {item.point for item in eliminated}
+    kept = {point.name for point in read_emotion_run(tmp_path / "r").points} - gone
+    assert kept
+    units = read_units(tmp_path / "r")
+    for item in eliminated:
+        assert item.dominated_by not in {other.point for other in eliminated[: eliminated.index(item)]}
+        assert 0 <= item.loss <= 1
+        assert len([key for key in units if key[0] == item.point]) < 4
+    assert all(len([key for key in units if key[0] == name]) == 4 for name in kept)
+    before = rows_of(tmp_path / "r")
+    run(place, tmp_path / "r", plan="race", folds=4, cost="training_gflops", epochs=1)
+    assert rows_of(tmp_path / "r") == before
+    assert result.rows == len(before)
+
+
+def test_a_training_that_breaks_is_named_and_the_others_go_on(place, tmp_path, monkeypatch):
+    from allophone.errors import AllophoneError
+
+    real = emotion_run.UnitRunner.run
+
+    def breaking(self, unit, on_epoch):
+        if unit.setting.unfrozen_layers:
+            raise AllophoneError("the loss is not a number")
+        return real(self, unit, on_epoch)
+
+    monkeypatch.setattr(emotion_run.UnitRunner, "run", breaking)
+    result = run(place, tmp_path / "r", folds=1)
+    broken = [name for name, reason in result.failures if "not a number" in reason]
+    assert len(broken) == 1
+    assert broken[0].endswith("top1-fold-0-seed0")
+    assert len(summarise_emotion(tmp_path / "r").points) == 2
+
+
+# A job in the background ignores Ctrl-C, and so does what it starts.
+STOPPABLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from allophone.__main__ import main
+main()
+"""
+
+
+def command(place, out):
+    axes = ["--axis", "duration_s=0.2", "--axis", "lora_rank=0", "--axis", "unfrozen_layers=0,1"]
+    options = ["--task", "emotion", "--models", place / "base", "--epochs", "12", "--precision", "float32"]
+    given = ["sweep", place / "c/manifest.jsonl", "--out", out, "--folds", "2", *options, *axes]
+    return [sys.executable, "-m", "allophone", *(str(part) for part in given)]
+
+
+def go_on(place, out):
+    """What the command does, without another start of the interpreter."""
+    return run(place, out, space=space(place, duration_s=(0.2,)), folds=2, epochs=12)
+
+
+def written(out):
+    files = [*out.glob("work/*/checkpoint.pt"), *out.glob("units.jsonl"), *out.glob("measurements/*")]
+    return len(files) + sum(path.read_bytes().count(b"\n") for path in files if path.suffix == ".jsonl")
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_loses_and_doubles_nothing(place, tmp_path):
+    out = tmp_path / "r"
+    kept = 0
+    for kill in range(3):
+        process = subprocess.Popen(command(place, out), stderr=subprocess.PIPE, text=True)
+        before = written(out)
+        deadline = time.monotonic() + 90
+        while written(out) <= before + 2 * kill:
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline, "nothing was trained in time"
+            time.sleep(0.003)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+        process.stderr.close()
+        if list(out.glob("measurements/*")):
+            rows = rows_of(out)
+            assert len({row[:2] for row in rows}) == len(rows) >= kept
+            kept = len(rows)
+    assert len(read_units(out)) < 4
+    go_on(place, out)
+    go_on(place, tmp_path / "s")
+    assert [row[:5] for row in rows_of(out)] == [row[:5] for row in rows_of(tmp_path / "s")]
+    for ours, theirs in zip(rows_of(out), rows_of(tmp_path / "s"), strict=True):
+        np.testing.assert_allclose(ours[5], theirs[5], atol=1e-6)
+    assert len(read_units(out)) == 4
+    assert not list((out / "work").iterdir())
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_continues(place, tmp_path):
+    out = tmp_path / "r"
+    start = [sys.executable, "-c", STOPPABLE, *command(place, out)[3:]]
+    process = subprocess.Popen(start, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while not list(out.glob("work/*/checkpoint.pt")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command continues" in errors
+    assert "Traceback" not in errors
+    assert go_on(place, out).rows == 2 * len({row[1] for row in rows_of(out)})
