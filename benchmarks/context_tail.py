@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from allophone.frontier.confidence import draw_replicates
-from allophone.ledger.ledger import connect
+from allophone.ledger.readers import connect
 from allophone.measure.bootstrap import intervals, resample_ratio
 from allophone.models.guard import distrust
 from allophone.records import Segment

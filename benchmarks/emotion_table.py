@@ -6,8 +6,8 @@
     python benchmarks/emotion_table.py --summarise            only write docs/results/emotion_table.json and .md
 
 Every finished cell is one line of ``runs/emotion_table/cells-SHARD.jsonl``; a cell that is there is not measured again.
-``--shard 0/2`` and ``--shard 1/2`` divide the cells between two processes. Nothing is chosen by test speakers: recipes
-are the library's defaults, the best epoch is the validation speakers'.
+``--shard 0/2`` and ``--shard 1/2`` divide the cells between two processes. Nothing is chosen by the speakers reported:
+recipes are the library's defaults, chosen on fold 3's test speakers; the best epoch is the validation speakers'.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 from allophone.frontier.dominance import frontier_mask, hypervolume
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
-from allophone.ledger.ledger import connect
+from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.sweeps.race import race_order
 from allophone.sweeps.run import sweep

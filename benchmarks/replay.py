@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from allophone.ledger.ledger import columns, connect
+from allophone.ledger.readers import columns, connect
 from allophone.records import Measurement
 from allophone.sweeps.executor import Executor, MakeExecutor, WeightsKey
 from allophone.sweeps.worker import Settings, Task, TaskResult

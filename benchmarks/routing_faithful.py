@@ -11,7 +11,7 @@ import numpy as np
 
 from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames, log_mel
-from allophone.costs.decider import decider_flops
+from allophone.dimensions import SAMPLE_RATE
 from allophone.models.torch_whisper import load_torch_whisper
 from allophone.models.weights import resolve_weights
 from allophone.routing.curve import break_even, trace_router
@@ -22,6 +22,7 @@ from allophone.routing.faithful import (
     predict_decider,
     train_decider,
 )
+from allophone.routing.faithful_run import faithful_flops
 from allophone.routing.judge import judge_traces
 from allophone.routing.routers import OracleRouter, Overhead
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
@@ -84,9 +85,10 @@ def judge(form: str, train: RouteSamples, report: RouteSamples, epochs: int) -> 
     network = train_decider(states_of(train, model), train.errors[0] > train.errors[1], epochs=epochs)
     probabilities = predict_decider(network, states_of(report, model))
     place = {"big_first": 1, "small_first": 0, "direct": 0}[form]
-    tokens = round(float((report.duration_s + report.points[0].margin_s).mean() * 50))
-    flops = decider_flops(point_dimensions(report.points[place]), tokens)
-    router = FaithfulRouter(probabilities, form, Overhead(flops=flops))  # type: ignore[arg-type]
+    point = report.points[place]
+    frames = [context_frames(round(seconds * SAMPLE_RATE), point) for seconds in report.duration_s.tolist()]
+    billed = [faithful_flops(point_dimensions(point), [count], reads_encoder=model is not None) for count in frames]
+    router = FaithfulRouter(probabilities, form, Overhead(flops=float(np.mean(billed))))  # type: ignore[arg-type]
     recovery = judge_traces(report, [trace_router(report, router)], trace_router(report, OracleRouter()))[0]
     always = float((report.errors[0] <= report.errors[1]).mean())
     thresholds = []
@@ -105,6 +107,7 @@ def judge(form: str, train: RouteSamples, report: RouteSamples, epochs: int) -> 
     return {
         "form": form,
         "reads": model or "log-mel",
+        "decider_gflops": router.overhead.flops / 1e9,
         "recovered_share": recovery.share,
         "interval": [recovery.interval.low, recovery.interval.high],
         "p_above_random": recovery.p_above,

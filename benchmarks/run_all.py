@@ -6,6 +6,7 @@ takes as long as it is given. ``routing_families.py`` needs the extra ``moonshin
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -21,12 +22,13 @@ REAL_SPEECH = (
     "star_sweep",
     *("grid_search measure", "grid_search judge", "context_tail measure", "context_tail judge"),
     *("context_attention", "encoder_resolution", "word_times", "context_adaptation", "long_audio"),
-    *("routing", "routing_families", "emotion_steps"),
+    *("routing", "routing_faithful", "routing_families", "emotion_steps"),
 )
 
 
 def main() -> int:
     """Return the number of benchmarks that failed."""
+    argparse.ArgumentParser(description=__doc__).parse_args()  # so that --help starts nothing
     failed = 0
     for name in (*ANYWHERE, *REAL_SPEECH):
         script, *stage = name.split()

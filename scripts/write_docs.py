@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ def commands_page() -> str:
     """Return docs/commands.md: every verb with its arguments and options, read off the commands themselves."""
     root: Any = typer.main.get_command(app)
     lines = ["# Commands", "", "Written by `scripts/write_docs.py`; do not edit.", ""]
-    for name, command in root.commands.items():
-        lines += [f"## allophone {name}", "", (command.help or "").strip(), ""]
+    for name, command in _verbs(root):
+        lines += [f"{'#' * (1 + len(name.split()))} allophone {name}", "", (command.help or "").strip(), ""]
+        if hasattr(command, "commands"):
+            continue
         lines += ["| argument or option | default | meaning |", "|---|---|---|"]
         for parameter in command.params:
             if parameter.name == "help":
@@ -29,6 +32,14 @@ def commands_page() -> str:
             lines.append(f"| `{shown}` | {default} | {getattr(parameter, 'help', None) or ''} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _verbs(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every verb, each group before its own verbs."""
+    for name, command in group.commands.items():
+        yield above + name, command
+        if hasattr(command, "commands"):
+            yield from _verbs(command, f"{above}{name} ")
 
 
 def _default(value: object) -> str:

@@ -44,3 +44,14 @@ def test_every_verb_in_the_readme_exists():
 def test_files_that_the_readme_points_to_are_there():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_points_that_the_readme_routes_are_those_of_a_default_sweep():
+    from allophone.sweeps.plans import plan_points
+    from allophone.sweeps.space import SearchSpace
+
+    measured = {point.name for point in plan_points(SearchSpace(model=("tiny.en", "base")), "star")}
+    shown = re.findall(r"^allophone route train .* --points (\S+)", README, re.MULTILINE)
+    assert shown
+    for names in shown:
+        assert set(names.split(",")) <= measured

@@ -106,27 +106,6 @@ def test_the_bound_is_below_any_real_time(run_json):
     assert 0.0008 < fields["roofline_latency_s"] < 0.002
 
 
-def test_reproduction_of_compute_allocation(run, run_json):
-    shown = run("--reproduce", "2606.22790")
-    assert shown.exit_code == 0, shown.output
-    for text in ("5228.0", "n(2Td(4d+T) + 16Td²)", "2630.5", "0.0555", "4.3", "3.34"):
-        assert text in shown.output
-    fields = run_json("--reproduce", "2606.22790")
-    assert [row["text_tokens"] for row in fields["asr"]] == [19, 20, 20, 20, 20, 20, 19, 20, 20, 20, 20]
-    assert all(f"{row['formula_flops'] / 1e9:.1f}" == row["printed_gflops"] for row in fields["asr"] + fields["ser"])
-    assert fields["claims"][0]["stated"] == 4.3
-
-
-def test_reproduction_of_model_selection(run, run_json):
-    shown = run("--reproduce", "2309.12712")
-    assert shown.exit_code == 0, shown.output
-    assert "0.89" in shown.output
-    assert "87 % encoder" in shown.output
-    fields = run_json("--reproduce", "2309.12712")
-    assert [row["cost"]["pipeline"] for row in fields["rows"]] == ["big_first", "small_first", "cascade"]
-    assert fields["rows"][0]["break_even_share"] == pytest.approx(0.778, abs=5e-4)
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

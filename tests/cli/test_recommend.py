@@ -5,7 +5,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from allophone.cli.recommend import recommend
-from allophone.errors import InfeasibleError, SpaceError
+from allophone.errors import InfeasibleError, SpaceError, UsageError
 from allophone.records import OperatingPoint
 from builders import write_run
 
@@ -52,3 +52,10 @@ def test_what_cannot_be_met_so_surely_is_an_error(run):
 
 def test_an_impossible_confidence_is_an_error(run):
     assert isinstance(invoke(run, "--confidence", "2").exception, SpaceError)
+
+
+def test_a_limit_of_the_other_task_is_refused_by_its_option_s_name(run):
+    error = invoke(run, "--min-uar", "50").exception
+    assert isinstance(error, UsageError)
+    assert str(error).startswith(f"--min-uar is for runs of emotion recognition, and {run} is one of speech")
+    assert str(error).endswith("limits of its own: --max-wer, --min-rtfx, --max-memory-gb.")

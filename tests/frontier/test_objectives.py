@@ -33,3 +33,11 @@ def test_objectives_belong_to_a_task(name, task):
         find_objective(name, task)
     with pytest.raises(SpaceError, match="unknown cost"):
         find_cost(name, task)
+
+
+def test_what_is_not_zero_is_not_shown_as_zero():
+    gflops = OBJECTIVES["training_gflops"]
+    assert gflops.show(0.000139) == "0.00014 GFLOPs"
+    assert gflops.show(0.0) == "0.00 GFLOPs"
+    assert gflops.show(345.634) == "345.63 GFLOPs"
+    assert OBJECTIVES["uar_loss"].show(1.0) == "0.0 %"

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from allophone.emotion_records import EmotionMeasurement, EmotionSetting
+from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError
-from allophone.ledger.ledger import Ledger, columns, connect
+from allophone.ledger.ledger import Ledger
+from allophone.ledger.readers import columns, connect
 from allophone.records import OperatingPoint
 from builders import measurement, run_record, write_run
 from emotion_builders import emotion_record, emotion_row
@@ -38,12 +39,6 @@ def test_every_column_survives_the_way_to_parquet_and_back(tmp_path):
     with connect(tmp_path / "r") as connection:
         (found,) = connection.execute("SELECT * FROM measurements").fetchall()
     assert dict(zip(columns(), found, strict=True)) == {name: getattr(row, name) for name in columns()}
-
-
-def test_rows_in_flight_are_read_with_the_finished_ones(tmp_path):
-    with Ledger(tmp_path / "r", run_record([A, B], 2)) as ledger:
-        ledger.append([measurement(A, 0), measurement(A, 1), measurement(B, 0)])
-        assert len(rows_of(tmp_path / "r")) == 3
 
 
 def test_a_torn_last_line_is_dropped_and_measured_again(tmp_path):
@@ -88,30 +83,6 @@ def test_two_writers_are_refused(tmp_path):
     with Ledger(tmp_path / "r", run_record([A], 1)), pytest.raises(LedgerError, match="another sweep is writing"):
         Ledger(tmp_path / "r", run_record([A], 1))
     Ledger(tmp_path / "r", run_record([A], 1)).close()
-
-
-def test_reading_what_is_no_run_names_the_remedy(tmp_path):
-    with pytest.raises(LedgerError, match="no such run"):
-        connect(tmp_path / "none")
-    with pytest.raises(LedgerError, match=r"holds no run\.json"):
-        connect(tmp_path)
-    Ledger(tmp_path / "r", run_record([A], 1)).close()
-    with pytest.raises(LedgerError, match="nothing is measured yet"):
-        connect(tmp_path / "r")
-
-
-def test_measurements_without_a_column_or_damaged_are_an_error_that_names_the_remedy(tmp_path):
-    import duckdb
-
-    run = write_run(tmp_path / "r", {A: [{}]})
-    file = run / "measurements" / f"{A.name}.parquet"
-    duckdb.execute(f"COPY (SELECT * EXCLUDE latency_s FROM read_parquet('{file}')) TO '{file}.2' (FORMAT parquet)")
-    file.with_suffix(".parquet.2").replace(file)
-    with pytest.raises(LedgerError, match=r"latency_s.*Use the version that wrote it"):
-        connect(run)
-    file.write_bytes(b"no parquet")
-    with pytest.raises(LedgerError, match="cannot be read"):
-        connect(run)
 
 
 def test_a_folder_that_is_a_file_is_an_error(tmp_path):
@@ -173,26 +144,3 @@ def test_a_finished_point_is_opened_again_for_more_folds(tmp_path):
     assert [path.suffix for path in (tmp_path / "r/measurements").iterdir()] == [".parquet"]
     assert emotion_rows_of(tmp_path / "r")[:2] == before
     assert len(emotion_rows_of(tmp_path / "r")) == 4
-
-
-def test_every_field_of_an_emotion_row_has_a_column():
-    assert set(columns(EmotionMeasurement)) == set(EmotionMeasurement.__dataclass_fields__)
-
-
-def test_runs_of_before_there_was_an_snr_stay_readable_and_go_on(tmp_path):
-    import duckdb
-
-    run = tmp_path / "r"
-    with Ledger(run, run_record([A, B], 2)) as ledger:
-        ledger.append([measurement(A, 0), measurement(A, 1), measurement(B, 0)])
-    old, journal = run / f"measurements/{A.name}.parquet", run / f"measurements/{B.name}.jsonl"
-    with duckdb.connect() as connection:
-        connection.execute(f"COPY (SELECT * EXCLUDE snr_db FROM '{old}') TO '{old}.new' (FORMAT parquet)")
-    Path(f"{old}.new").replace(old)
-    journal.write_text(journal.read_text().replace(', "snr_db": null', ""))
-    for wanted in ([(None,)] * 3, [(12.5,), *[(None,)] * 3]):
-        with connect(run) as connection:
-            assert connection.execute("SELECT snr_db FROM measurements ORDER BY snr_db").fetchall() == wanted
-        with Ledger(run, run_record([A, B], 2)) as ledger:
-            ledger.append([measurement(A, 0, snr_db=99.0), measurement(B, 1, snr_db=12.5)])
-    assert {path.suffix for path in (run / "measurements").iterdir()} == {".parquet"}

@@ -64,3 +64,17 @@ def test_counts_must_fit_the_utterances():
         resample_uar([1, 0], ["x", "y"], resample)
     with pytest.raises(UsageError, match="labels"):
         resample_uar([[1, 0]], ["x", "y", "z"], resample)
+
+
+def test_no_interval_leaves_what_a_recall_can_be():
+    # Three speakers, one of whom is always recognised: widened for so few blocks, an unbounded interval passes 1.
+    speakers, labels = ["a"] * 4 + ["b"] * 4 + ["c"] * 4, [0, 1] * 6
+    hits = np.array([[1] * 8 + [0] * 4, [0] * 8 + [1] * 4])
+    resample = draw_blocks(speakers, n_replicates=500)
+    found = resample_uar(hits, labels, resample)
+    widened = found.widened()
+    assert widened[:, 0].max() > 1
+    assert widened[:, 1].min() < 0
+    high, low = intervals(found)
+    assert high.high == 1.0
+    assert low.low == 0.0

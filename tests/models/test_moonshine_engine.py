@@ -11,7 +11,7 @@ from allophone.costs.moonshine import moonshine_flops
 from allophone.costs.recognition import published_recognition_flops
 from allophone.costs.transcript import transcript_flops
 from allophone.errors import SpaceError, UsageError, WeightsError
-from allophone.ledger.ledger import connect
+from allophone.ledger.readers import connect
 from allophone.measure.wer import count_word_errors
 from allophone.models.engine import load_engine
 from allophone.models.moonshine_engine import MoonshineEngine

@@ -5,6 +5,7 @@ import pytest
 
 from allophone.measure.bootstrap import Interval
 from allophone.report.emotion_routing import cascade_json, cascade_table
+from allophone.routing.calibration import Wish
 from allophone.routing.emotion_routing import CascadeResult
 from allophone.routing.judge import Recovery
 
@@ -29,6 +30,7 @@ def result(share):
         saved_over_chance=5.0,
         recoveries=(recovery,),
         warning=None,
+        wish=Wish("big_share", 0.3),
     )
 
 
@@ -40,7 +42,7 @@ def test_chance_and_oracle_stand_at_the_cost_of_the_cascade():
     assert rows["oracle at its GFLOPs"][0] == "80.0"
     assert table.notes[0].startswith("38 % reach the last point")
     assert "+5.0 [-1.0, +11.0] points of UAR (p 0.94 that it is above), +5.0 rows" in table.notes[0]
-    assert "max probability in 3, margin in 2 of the folds" in table.notes[1]
+    assert "max probability in 3, margin in 2 of the folds), so a share of 30 % need not hold" in table.notes[1]
     assert "cascade on margin 40 % [10, 90]" in table.notes[2]
 
 

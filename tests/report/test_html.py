@@ -4,11 +4,13 @@ import re
 
 from allophone.emotion_records import EmotionSetting
 from allophone.frontier.diagnosis import diagnose
+from allophone.frontier.pareto import Frontier
 from allophone.records import OperatingPoint
 from allophone.report.decision import decide, save_decision
 from allophone.report.diagnosis_answers import answer_pairs
 from allophone.report.diagnosis_text import anatomy_lines, diagnosis_lines, diagnosis_table
 from allophone.report.html import write_report
+from allophone.report.tables import frontier_table
 from builders import write_run
 from emotion_builders import write_emotion_run
 from star_runs import BASE as STAR
@@ -60,7 +62,7 @@ def test_the_recommended_point_is_diagnosed_as_the_command_does(tmp_path):
     for question, answer in answer_pairs(found):
         assert f"<dt>{question}</dt><dd>{answer}</dd>" in section
     for row in diagnosis_table(found).rows:
-        assert "".join(f"<td>{cell}</td>" for cell in row) in section
+        assert "".join(f"<td>{cell}</td>" for cell in (row[0], row[-1], *row[1:-1])) in section
     for line in anatomy_lines(found):
         assert f">{line}</p>" in section
     assert "base (4.00)" in section  # the dearer setting with its cost
@@ -90,3 +92,12 @@ def test_an_emotion_run_has_a_report_of_its_own(tmp_path):
     assert "Higher and further left is better" in page
     for part in ("S/D/I", "Its errors", "normaliser"):
         assert part not in page
+
+
+def test_verdicts_stand_beside_the_points_where_no_narrow_window_cuts_them_off(tmp_path):
+    run = write_run(tmp_path / "r", ROWS)
+    page = html.unescape(write_report(run).read_text(encoding="utf-8"))
+    table = frontier_table(Frontier.from_run(run))
+    assert f"<th>point</th><th>verdict</th><th>{table.columns[1]}</th>" in page
+    for row in table.rows:
+        assert f"<td>{row[0]}</td><td>{row[-1]}</td><td>{row[1]}</td>" in page

@@ -44,6 +44,13 @@ def test_calibration_is_written_with_what_unseen_speakers_showed(policy, unseen)
     assert found.threshold_interval[0] <= written.threshold <= found.threshold_interval[1]
 
 
+def test_no_share_is_above_one(policy, tmp_path):
+    few = write_routed(tmp_path / "few", 12, 3, prefix="u")
+    found = calibrate_policy(policy, [few], Wish("big_share", 0.9), force=True).calibration
+    assert 0.8 < found.big_share[0] < 1
+    assert found.big_share[2] == 1.0
+
+
 def test_speakers_that_trained_are_left_out(policy, seen, unseen):
     found = calibrate_policy(policy, [seen, unseen], Wish("big_share", 0.3)).calibration
     assert found.n_utterances == 150

@@ -1,4 +1,6 @@
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from allophone.errors import CorpusError
@@ -8,6 +10,7 @@ from allophone.routing.samples import read_route_samples
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import write_tones
+from route_runs import BASE, TINY, write_routed
 
 NAMES = ["fake:tiny", "fake:base"]
 
@@ -59,10 +62,28 @@ def test_numbers_of_recordings_are_computed_once_whichever_are_asked_for(swept):
     assert every.shape == (6, 2)
 
 
+def estimate(run, decibels):
+    """Write the ledger's estimates of a run's recordings; all None stand for a run older than them."""
+    for path in (run / "measurements").glob("*.parquet"):
+        table = pq.read_table(path)
+        column = table.schema.get_field_index("snr_db")
+        pq.write_table(table.set_column(column, "snr_db", pa.array(decibels, pa.float64())), path)
+
+
+def test_the_ledger_s_estimate_of_noise_is_taken_where_all_utterances_have_it(tmp_path):
+    measured, older = write_routed(tmp_path / "new", 6, 3, prefix="n"), write_routed(tmp_path / "old", 6, 3, prefix="o")
+    estimate(measured, [11.0, 3.0, 25.0, -2.0, 8.0, 60.0])
+    samples = read_route_samples([measured], [TINY.name, BASE.name])
+    assert snr_values(samples.take(np.array([4, 1]))).tolist() == [8.0, 3.0]
+    # The other run has neither estimates nor recordings: the two measures are not mixed, so nothing is left.
+    assert snr_values(read_route_samples([measured, older], [TINY.name, BASE.name])) is None
+
+
 def test_loudness_over_noise_is_a_number_or_nothing(swept):
     manifest, run = swept
     samples = read_route_samples([run], NAMES)
     views = audio_views(samples)
+    estimate(run, [None] * len(samples))
     assert snr_values(samples) == pytest.approx([view.snr_db for view in views], abs=1.0)
     (run / FEATURES_FOLDER / "snr.npz").unlink()
     manifest.unlink()

@@ -37,3 +37,13 @@ def test_points_that_never_differ_leave_accuracy_undefined(tmp_path):
     samples.errors[1] = samples.errors[0]
     always = np.ones(20, np.intp)
     assert np.isnan(decision_accuracy(samples, Outcome(always, always, np.ones(20), np.ones(20), np.ones(20)))[0])
+
+
+def test_no_error_rate_is_below_nothing(tmp_path):
+    samples = read_route_samples([write_routed(tmp_path / "r", 12, 3)], [TINY.name, BASE.name])
+    # One speaker makes all errors: of three, widened replicates go below 0.
+    samples.errors[:] = np.array([speaker == samples.speakers[0] for speaker in samples.speakers]) * 5.0
+    samples.errors[1] += 1  # so the difference to it is negative, and may be
+    found = at_threshold(samples, FixedRouter(0), 0.0, n_replicates=200)
+    assert found.wer.low == 0
+    assert found.wer_over_last.low <= found.wer_over_last.estimate

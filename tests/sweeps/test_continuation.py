@@ -1,6 +1,7 @@
 import pytest
 
 from allophone.errors import LedgerError
+from allophone.ledger.ledger import Ledger
 from allophone.ledger.run_record import machine_stamp
 from allophone.records import OperatingPoint
 from allophone.sweeps.continuation import continue_run
@@ -60,3 +61,12 @@ def test_times_of_another_machine_or_engine_are_not_mixed(tmp_path, changes, mes
 def test_points_may_be_added_when_asked(tmp_path):
     write_run(tmp_path / "r", {A: [{}]})
     assert continue_run(tmp_path / "r", run_record([A, B], 1), extend=True).points == [A, B]
+
+
+def test_a_run_that_stopped_before_its_first_row_binds_to_nothing(tmp_path):
+    Ledger(tmp_path / "r", run_record([A], 1)).close()  # as a sweep leaves it that asked for what no model has
+    wanted = run_record([B], 2, created="2027-05-05T00:00:00+00:00")
+    assert continue_run(tmp_path / "r", wanted) == wanted
+    (tmp_path / "r/measurements/x.jsonl").touch()
+    with pytest.raises(LedgerError, match="the corpus changed"):
+        continue_run(tmp_path / "r", wanted.model_copy(update={"fingerprint": "0" * 64}))

@@ -16,8 +16,8 @@ from allophone.audio.corpus import open_corpus
 from allophone.audio.splits import make_folds, read_splits, write_splits
 from allophone.errors import CorpusError, LedgerError, SpaceError
 from allophone.frontier.emotion_summary import summarise_emotion
-from allophone.ledger.ledger import connect
 from allophone.ledger.race_record import read_race
+from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_emotion_run
 from allophone.ledger.trained_units import read_units
 from allophone.sweeps import emotion_run

@@ -3,8 +3,8 @@ import pytest
 from allophone.errors import SpaceError, UsageError
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
-from allophone.ledger.ledger import connect
 from allophone.ledger.race_record import read_race
+from allophone.ledger.readers import connect
 from allophone.sweeps.joint import STUDY_FILE
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace

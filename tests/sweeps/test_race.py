@@ -8,8 +8,8 @@ from allophone.errors import LedgerError, SpaceError
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.samples import RunSamples
 from allophone.frontier.summary import summarise_run
-from allophone.ledger.ledger import connect
 from allophone.ledger.race_record import read_race
+from allophone.ledger.readers import connect
 from allophone.records import Utterance
 from allophone.report.tables import frontier_table
 from allophone.sweeps.race import judge, look_sizes, race_order

@@ -6,8 +6,9 @@ import pytest
 
 from allophone.errors import SpaceError
 from allophone.frontier.summary import summarise_run
-from allophone.ledger.ledger import Ledger, connect
+from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race
+from allophone.ledger.readers import connect
 from allophone.records import OperatingPoint, Utterance
 from allophone.sweeps.rounds import run_race
 from allophone.sweeps.run import sweep

@@ -7,7 +7,7 @@ import pytest
 
 from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError, UnknownModelError, UsageError
 from allophone.frontier.summary import summarise_run
-from allophone.ledger.ledger import connect
+from allophone.ledger.readers import connect
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import write_tones

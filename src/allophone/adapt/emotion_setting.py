@@ -21,11 +21,11 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(12, ge=1, description="most epochs")
+    epochs: int = Field(4, ge=1, description="most epochs")
     patience: int = Field(4, ge=1, description="epochs without a better validation UAR")
     batch_size: int = Field(16, ge=1, description="clips a step")
     head_lr: float = Field(1e-3, gt=0, description="learning rate of layer weights and linear layer")
-    encoder_lr: float = Field(5e-5, gt=0, description="learning rate of unfrozen layers")
+    encoder_lr: float = Field(1e-4, gt=0, description="learning rate of unfrozen layers")
     lora_lr: float = Field(5e-4, gt=0, description="learning rate of adapters")
     weight_decay: float = Field(0.01, ge=0, description="of everything but layer weights, biases and normalisations")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of all steps over which rates rise")

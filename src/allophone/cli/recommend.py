@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +74,7 @@ def recommend(
         "peak_memory_bytes": None if max_memory_gb is None else max_memory_gb * 1e9,
     }
     constraints = {name: limit for name, limit in given.items() if limit is not None}
+    _refuse_foreign(run, constraints)
     saved = decide(run, constraints, minimise, confidence, policy or ())
     save_decision(run, saved, out)
     if as_json:
@@ -87,3 +89,31 @@ def recommend(
         typer.echo(f"Run it with: allophone transcribe --policy {saved.policy} AUDIO...")
     elif out is not None:
         typer.echo(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")
+
+
+_OPTIONS = {
+    "wer": "--max-wer",
+    "uar_loss": "--min-uar",
+    "rtf_throughput": "--min-rtfx",
+    "peak_memory_bytes": "--max-memory-gb",
+    "trainable_params": "--max-trainable-params",
+    "training_gflops": "--max-training-gflops",
+}
+
+
+def _refuse_foreign(run: Path, constraints: Mapping[str, float]) -> None:
+    """Refuse limits on what the run's task does not measure, by the names of their options."""
+    from allophone.errors import UsageError
+    from allophone.frontier.objectives import objectives_of
+    from allophone.ledger.run_record import read_any_run
+
+    task = read_any_run(run).task
+    known = objectives_of(task)
+    for name in constraints:
+        if name not in known:
+            other = ("speech", "emotion") if task == "emotion" else ("emotion", "speech")
+            instead = [option for key, option in _OPTIONS.items() if key in known]
+            raise UsageError(
+                f"{_OPTIONS[name]} is for runs of {other[0]} recognition, and {run} is one of {other[1]} recognition. "
+                f"Leave it out; limits of its own: {', '.join(instead)}."
+            )

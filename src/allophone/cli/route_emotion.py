@@ -13,7 +13,9 @@ __all__ = ["route_emotion"]
 def route_emotion(
     run: Annotated[Path, typer.Argument(help="A run folder of --task emotion.")],
     points: Annotated[str, typer.Option(help="Two or more of its points, cheap to dear, comma-separated.")],
-    big_share: Annotated[float | None, typer.Option(help="Share, 0 to 1, that may reach the last point.")] = None,
+    big_share: Annotated[
+        float | None, typer.Option(help="Share, 0 to 1, that may reach the last point; 0.3 where nothing is given.")
+    ] = None,
     budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs an utterance to keep to.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds of speakers.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, GFLOPs, seconds.")] = False,

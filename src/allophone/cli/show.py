@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from allophone.report.tables import Table
     from allophone.sweeps.run import Progress
 
@@ -18,19 +20,38 @@ _LINE_EVERY_S = 15.0
 
 
 def print_table(table: Table) -> None:
-    """Print a table; rows that stand back are dim. Off a terminal nothing is cut or folded."""
+    """Print a table; rows that stand back are dim. Off a terminal nothing is cut or folded.
+
+    A terminal too narrow for all columns shows those that matter, and says which it leaves out.
+    """
     from rich.console import Console
-    from rich.table import Table as RichTable
+    from rich.measure import Measurement
 
     console = Console(width=None if sys.stdout.isatty() else 240)
-    grid = RichTable(title=table.title, title_justify="left", title_style="bold")
-    for index, column in enumerate(table.columns):
-        grid.add_column(column, justify="left" if index in (0, len(table.columns) - 1) else "right", overflow="fold")
-    for row, muted in zip(table.rows, table.muted, strict=True):
-        grid.add_row(*row, style="dim" if muted else "")
+    unlimited = console.options.update(max_width=10_000)
+    left_out: list[str] = []
+    for column in (None, *table.side):
+        left_out += [column] if column is not None else []
+        grid = _grid(table, left_out)
+        if Measurement.get(console, unlimited, grid).maximum <= console.width:
+            break
     console.print(grid)
-    for note in table.notes:
+    notes = [f"No room for: {'; '.join(left_out)}. Widen the terminal, or use --json."] if left_out else []
+    for note in (*notes, *table.notes):
         console.print(note, highlight=False, markup=False)
+
+
+def _grid(table: Table, left_out: Collection[str]) -> RichTable:
+    from rich.table import Table as RichTable
+
+    grid = RichTable(title=table.title, title_justify="left", title_style="bold")
+    shown = [place for place, column in enumerate(table.columns) if column not in left_out]
+    for place in shown:
+        justify: Literal["left", "right"] = "left" if place in (0, len(table.columns) - 1) else "right"
+        grid.add_column(table.columns[place], justify=justify, overflow="fold")
+    for row, muted in zip(table.rows, table.muted, strict=True):
+        grid.add_row(*(row[place] for place in shown), style="dim" if muted else "")
+    return grid
 
 
 @contextmanager

@@ -86,7 +86,8 @@ def sweep(
         int, typer.Option(min=1, help="For --throughput: measurements of each point, points taking turns.")
     ] = 3,
     split: Annotated[
-        Path | None, typer.Option(help="For emotion: a split file; else five folds of the speakers are made.")
+        Path | None,
+        typer.Option(help="For emotion: a split file; else folds of the speakers are made, five or --folds."),
     ] = None,
     folds: Annotated[
         int | None, typer.Option(min=1, help="For emotion: splits to measure; else 3, or all of --split.")

@@ -63,11 +63,12 @@ def run_emotion(
     from allophone.audio.splits import read_splits
     from allophone.cli.show import show_progress
     from allophone.sweeps.emotion_plan import SPLIT_FILE, plan_emotion
-    from allophone.sweeps.emotion_run import sweep_emotion
+    from allophone.sweeps.emotion_run import check_emotion_options, sweep_emotion
     from allophone.sweeps.emotion_space import read_emotion_space
 
     space = read_emotion_space(space_file, models, axes)
     if dry_run:
+        check_emotion_options(options["cost"], options["precision"])
         unused = ("cost", "precision", "extend")
         planned = {name: value for name, value in options.items() if name not in unused}
         _print_plan(plan_emotion(corpus, out=out, space=space, **planned), options["plan"])

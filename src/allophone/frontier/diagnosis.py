@@ -17,7 +17,7 @@ from allophone.frontier.objectives import Objective, find_cost
 from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
 from allophone.frontier.purchases import Answer, Binding, NextStep, answer_questions, choose_step, find_binding
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
-from allophone.ledger.ledger import connect
+from allophone.ledger.readers import connect
 from allophone.measure.anatomy import Anatomy, ErrorKind, UtteranceAnatomy, dissect, sum_anatomies
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.wer import Normalizer

@@ -163,7 +163,7 @@ def resample_emotion(samples: EmotionSamples, name: str, resample: Resample) -> 
     """
     if name == "uar_loss":
         found = resample_uar(samples.hits, samples.classes, resample)
-        return Replicates(resample, 1 - found.estimates, 1 - found.values)
+        return Replicates(resample, 1 - found.estimates, 1 - found.values, most=1.0)
     if name == "rtf":
         return resample_ratio(samples.latency_s, samples.duration_s, resample)
     if name in {"latency_p50_s", "latency_p95_s"}:

@@ -15,8 +15,8 @@ from allophone.errors import LedgerError
 from allophone.frontier.emotion_samples import EmotionSamples, TrainingCosts, read_emotion_samples, share_rows
 from allophone.frontier.objectives import Task
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
-from allophone.ledger.ledger import connect, failed_utterances
 from allophone.ledger.race_record import Elimination, read_race
+from allophone.ledger.readers import connect, failed_utterances
 from allophone.ledger.run_record import EmotionRunRecord, read_any_run, read_emotion_run
 from allophone.ledger.trained_units import TrainedUnit, read_units
 from allophone.measure.emotion import Recognition

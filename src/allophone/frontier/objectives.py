@@ -53,8 +53,10 @@ class Objective:
         return (ends[1], ends[0]) if self.complement else ends
 
     def show(self, value: float) -> str:
-        """Return a value as people read it, with its unit."""
-        shown = f"{self.shown(value):.{self.decimals}f}"
+        """Return a value as people read it, with its unit; what is not zero is not shown as zero."""
+        number = self.shown(value)
+        small = 0 < abs(number) < 0.5 * 10**-self.decimals
+        shown = f"{number:.2g}" if small else f"{number:.{self.decimals}f}"
         return f"{shown} {self.unit}" if self.unit else shown
 
     def show_apart(self, difference: float) -> str:

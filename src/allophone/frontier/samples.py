@@ -12,7 +12,7 @@ from allophone.errors import SpaceError
 from allophone.frontier.emotion_samples import EmotionSamples, resample_emotion
 from allophone.frontier.objectives import Task
 from allophone.frontier.throughput import resample_throughput
-from allophone.ledger.ledger import columns
+from allophone.ledger.readers import columns
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates, resample_mean, resample_ratio
 from allophone.measure.quantiles import resample_quantile

@@ -13,8 +13,8 @@ from allophone.errors import LedgerError
 from allophone.frontier.objectives import Task
 from allophone.frontier.samples import RunSamples, load_numbers, read_samples, share_utterances
 from allophone.frontier.throughput import read_rounds, throughput_notice
-from allophone.ledger.ledger import connect, failed_utterances
 from allophone.ledger.race_record import Elimination, race_ended, read_race
+from allophone.ledger.readers import connect, failed_utterances
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.measure.wer import word_error_rate
 from allophone.records import OperatingPoint

@@ -59,9 +59,13 @@ def throughput_notice(folder: Path) -> str | None:
     batches = sorted({one.batch_size for one in record.passes})
     rounds = 1 + max(one.round for one in record.passes)
     return (
-        f"Throughput: {len(record.utterances)} recordings, {record.audio_s / 60:.1f} min, from files to texts; "
-        f"{_span(workers)} at once, batches of {_span(batches)}; median of {rounds} rounds."
+        f"Throughput: {_counted(len(record.utterances), 'recording')}, {record.audio_s / 60:.1f} min, from files to "
+        f"texts; {_span(workers)} at once, batches of {_span(batches)}; median of {_counted(rounds, 'round')}."
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def resample_throughput(rounds: FloatArray | None, resample: Resample) -> Replicates:

@@ -1,92 +1,20 @@
-"""Measurements on disk: journals while a point is measured, one Parquet file when it is whole."""
+"""Measurements written: journals while a point is measured, one Parquet file when it is whole."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from allophone.emotion_records import EmotionMeasurement
 from allophone.errors import LedgerError
 from allophone.files import write_whole
-from allophone.ledger.run_record import RUN_FILE, AnyRunRecord, read_any_run
-from allophone.records import Measurement
+from allophone.ledger.readers import MEASUREMENTS, Row, journal_reader, listed_paths
+from allophone.ledger.run_record import LOCK_FILE, RUN_FILE, AnyRunRecord
 
-if TYPE_CHECKING:
-    import duckdb
-
-__all__ = ["Ledger", "Row", "columns", "connect", "drop_torn_line", "failed_utterances"]
-
-Row = Measurement | EmotionMeasurement
-
-# DuckDB's type of every column; a field of a row without a line here fails at import of the tests.
-COLUMN_TYPES: dict[str, str] = {
-    "bool": "BOOLEAN",
-    "str": "VARCHAR",
-    "int": "BIGINT",
-    "float": "DOUBLE",
-    "list[int]": "BIGINT[]",
-    "list[float]": "DOUBLE[]",
-}
-
-_ADDED = ("snr_db",)  # columns that older runs of the same schema lack; they read as NULL there
-
-
-def columns(row: type[Row] = Measurement) -> dict[str, str]:
-    """Return column names and DuckDB types of the ledger, in order, from the fields of a row."""
-    return {field.name: COLUMN_TYPES[str(field.type).removesuffix(" | None")] for field in fields(row)}
-
-
-def connect(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB with a view ``measurements`` over everything measured so far in a run.
-
-    Finished points are read from Parquet in place, unfinished ones from their journals.
-
-    Raises:
-        LedgerError: The folder is not a run or nothing is measured yet.
-    """
-    import duckdb
-
-    kind = read_any_run(folder).row
-    measurements = folder / "measurements"
-    finished = sorted(measurements.glob("*.parquet"))
-    journals = [path for path in sorted(measurements.glob("*.jsonl")) if not path.with_suffix(".parquet").exists()]
-    journals = [path for path in journals if path.stat().st_size > 0]
-    if not finished and not journals:
-        raise LedgerError(f"{folder}: nothing is measured yet. Run its sweep first.")
-    connection = duckdb.connect()
-    names = ", ".join(columns(kind))
-    selects = []
-    if finished:
-        selects.append(f"SELECT {names} FROM {_parquet_reader(finished, kind)}")
-    if journals:
-        selects.append(f"SELECT {names} FROM {_journal_reader(journals, kind)}")
-    try:
-        connection.execute(f"CREATE VIEW measurements AS {' UNION ALL '.join(selects)}")
-    except duckdb.Error as error:
-        connection.close()
-        reason = str(error).partition("\n")[0]
-        raise LedgerError(
-            f"{measurements}: cannot be read ({reason}). Use the version that wrote it, or sweep into a new folder."
-        ) from None
-    return connection
-
-
-def failed_utterances(folder: Path) -> tuple[tuple[str, str], ...]:
-    """Return id and reason of every recording of a run that could not be measured, in the corpus's order.
-
-    Raises:
-        LedgerError: The folder is not a run or nothing is measured yet.
-    """
-    with connect(folder) as connection:
-        rows = connection.execute(
-            "SELECT utterance_id, min(error) FROM measurements WHERE error IS NOT NULL "
-            "GROUP BY utterance_id ORDER BY min(utterance_index)"
-        ).fetchall()
-    return tuple((str(name), str(reason)) for name, reason in rows)
+__all__ = ["Ledger", "drop_torn_line"]
 
 
 class Ledger:
@@ -109,13 +37,13 @@ class Ledger:
 
         self.folder = folder
         self.run = run
-        self._measurements = folder / "measurements"
+        self._measurements = folder / MEASUREMENTS
         self._journals: dict[str, IO[str]] = {}
         self._done: dict[str, bytearray] = {}
         self._left: dict[str, int] = {}
         try:
             self._measurements.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / ".lock")
+            self._lock = FileLock(folder / LOCK_FILE)
             self._lock.acquire(blocking=False)
         except Timeout:
             raise LedgerError(
@@ -196,9 +124,9 @@ class Ledger:
         try:
             with duckdb.connect() as connection:
                 connection.execute("SET memory_limit = '256MB'")
-                reader = _journal_reader([journal], self.run.row)
+                reader = journal_reader([journal], self.run.row)
                 rows = f"SELECT * FROM {reader} ORDER BY {', '.join(self.run.keys)}"
-                connection.execute(f"COPY ({rows}) TO {_literal([partial])[1:-1]} (FORMAT parquet)")
+                connection.execute(f"COPY ({rows}) TO {listed_paths([partial])[1:-1]} (FORMAT parquet)")
             partial.replace(target)
             journal.unlink()
         except (OSError, duckdb.Error) as error:
@@ -211,9 +139,9 @@ class Ledger:
         journal, finished = self._journal_path(point), self._measurements / f"{point}.parquet"
         if finished.exists():
             journal.unlink(missing_ok=True)  # killed between the rename and this removal
-            reader = f"read_parquet({_literal([finished])})"
+            reader = f"read_parquet({listed_paths([finished])})"
         elif journal.exists() and drop_torn_line(journal):
-            reader = _journal_reader([journal], self.run.row)
+            reader = journal_reader([journal], self.run.row)
         else:
             return done
         with duckdb.connect() as connection:
@@ -222,7 +150,7 @@ class Ledger:
             whole = sum(done) == self.run.n_rows
             if finished.exists() and not whole:  # the run was extended: more rows are wanted than it was finished with
                 partial = journal.with_suffix(".partial")
-                connection.execute(f"COPY (SELECT * FROM {reader}) TO {_literal([partial])[1:-1]} (FORMAT json)")
+                connection.execute(f"COPY (SELECT * FROM {reader}) TO {listed_paths([partial])[1:-1]} (FORMAT json)")
                 partial.replace(journal)
                 finished.unlink()
         if whole and not finished.exists():
@@ -234,22 +162,6 @@ class Ledger:
         return LedgerError(
             f"{self.folder}: cannot be written: {reason}. Free space or choose another --out; what is measured is kept."
         )
-
-
-def _parquet_reader(paths: list[Path], row: type[Row]) -> str:
-    files = f"SELECT * FROM read_parquet({_literal(paths)}, union_by_name=true)"
-    missing = [f"NULL::{kind} AS {name}" for name, kind in columns(row).items() if name in _ADDED]
-    return f"({files} UNION ALL BY NAME SELECT {', '.join(missing)} WHERE false)" if missing else f"({files})"
-
-
-def _journal_reader(paths: list[Path], row: type[Row]) -> str:
-    struct = ", ".join(f"{name}: '{kind}'" for name, kind in columns(row).items())
-    # A reader may look while the last line is being written; that line is not a row yet.
-    return f"read_json({_literal(paths)}, format='newline_delimited', columns={{{struct}}}, ignore_errors=true)"
-
-
-def _literal(paths: list[Path]) -> str:
-    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
 
 
 def drop_torn_line(journal: Path) -> bool:

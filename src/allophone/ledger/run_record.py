@@ -15,6 +15,7 @@ from allophone.ledger.machine import MachineStamp, machine_stamp
 from allophone.records import Measurement, OperatingPoint
 
 __all__ = [
+    "LOCK_FILE",
     "RUN_FILE",
     "SCHEMA_VERSION",
     "AnyRunRecord",
@@ -29,6 +30,7 @@ __all__ = [
 
 SCHEMA_VERSION = 2
 RUN_FILE = "run.json"
+LOCK_FILE = ".lock"  # held while a sweep writes the run
 
 
 class _Run(BaseModel):

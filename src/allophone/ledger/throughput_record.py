@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from allophone.errors import LedgerError
 from allophone.files import first_problem, write_whole
+from allophone.ledger.run_record import LOCK_FILE
 
 __all__ = ["THROUGHPUT_FILE", "ThroughputPass", "ThroughputRecord", "read_throughput", "write_throughput", "writing"]
 
@@ -105,7 +106,7 @@ def writing(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / LOCK_FILE)
     try:
         lock.acquire(blocking=False)
     except Timeout:

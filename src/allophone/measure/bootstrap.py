@@ -75,6 +75,7 @@ class Replicates:
         standard_errors: From the spread between blocks, shape (n_points,); None where there is no closed form.
         pivots: ``|value - estimate| / (standard error in the replicate)``, shape as ``values``; None likewise.
         least: No value can be smaller; 0 for counts, times and rates, ``-inf`` for differences.
+        most: No value can be greater; 1 for recalls.
     """
 
     resample: Resample
@@ -83,13 +84,14 @@ class Replicates:
     standard_errors: FloatArray | None = None
     pivots: FloatArray | None = None
     least: float = 0.0
+    most: float = np.inf
 
     def widened(self) -> FloatArray:
         """The replicates to compare points on: deviations from the estimate widened for few blocks.
 
         Returns:
             Shape (n_replicates, n_points). One factor per replicate serves all points and all statistics of a
-            resample, so what is equal or paired stays so. Values may fall below ``least``.
+            resample, so what is equal or paired stays so. Values may lie beyond ``least`` and ``most``.
         """
         with np.errstate(invalid="ignore"):  # an infinite estimate has no deviations
             return self.estimates + self.resample.stretch()[:, None] * (self.values - self.estimates)
@@ -135,7 +137,7 @@ def intervals(replicates: Replicates, level: float = 0.95) -> tuple[Interval, ..
         low, high = estimates - reach, estimates + reach
     else:
         low, high = _quantile(widened, tail, upper=False), _quantile(widened, 1 - tail, upper=True)
-    low = np.maximum(low, replicates.least)
+    low, high = np.maximum(low, replicates.least), np.minimum(high, replicates.most)
     ends = zip(low.tolist(), high.tolist(), estimates.tolist(), strict=True)
     return tuple(Interval(low=a, high=b, level=level, estimate=estimate) for a, b, estimate in ends)
 

@@ -39,4 +39,5 @@ def resample_uar(hits: npt.ArrayLike, labels: npt.ArrayLike, resample: Resample)
 
     with np.errstate(invalid="ignore"):  # points that hold NaN
         estimates = uar(np.ones((1, resample.n_blocks)))[0]
-        return Replicates(resample, estimates, np.concatenate([uar(weights) for weights in resample.weights()]))
+        values = np.concatenate([uar(weights) for weights in resample.weights()])
+        return Replicates(resample, estimates, values, most=1.0)

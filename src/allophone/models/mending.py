@@ -21,7 +21,7 @@ __all__ = ["decode_windows"]
 _NO_SPEECH_PROB = 0.4
 # From 24 s on the full context is nearly the pass that went wrong already, and goes wrong again.
 _NEARLY_WHOLE = TRAINED_FRAMES * 4 // 5
-_LEAST_LEFT = SAMPLE_RATE  # samples of speech behind the last word that are worth a pass of their own
+_LEAST_LEFT = 2 * SAMPLE_RATE  # samples of speech behind the last word; less is mostly that word, said slowly
 _NEAR = SAMPLE_RATE  # a pause this near to the last word is where it ends
 _LONGEST_WORD_S = 1.0  # the alignment stretches the last word over all that was left out
 
@@ -118,7 +118,7 @@ class _Place:
             return [passed]
         pauses = [(before[1] + after[0]) // 2 for before, after in pairwise(spans)]
         cut = min((at for at in pauses if abs(at - ended) < _NEAR), key=lambda at: abs(at - ended), default=ended)
-        if cut < _LEAST_LEFT // 2:  # nothing of the window was told, so the rest would be the same again
+        if cut < _NEAR // 2:  # nothing of the window was told, so the rest would be the same again
             return [passed]
         head, rest = self._cut(cut)
         return [replace(passed, end_s=head.end_s), *self._run(rest)]

@@ -41,7 +41,8 @@ def cascade_table(found: CascadeResult) -> Table:
         f"points of UAR ({probability_of(found.p_above)} that it is above), {found.saved_over_chance:+.1f} rows; over "
         f"always the first point {found.saved_over_first:+d} rows; over always the last {_points(found.over_last)} "
         "points.",
-        f"Sign of doubt and threshold were chosen on other speakers than those judged ({chosen} of the folds).",
+        f"Sign of doubt and threshold were chosen on other speakers than those judged ({chosen} of the folds), so "
+        f"{_asked(found)} need not hold on these.",
         f"Along all costs, share of what the oracle gains over chance that is recovered: {along}.",
     ]
     if found.warning:
@@ -68,6 +69,11 @@ def cascade_json(found: CascadeResult) -> str:
         ],
     }
     return json.dumps(finite(fields), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _asked(found: CascadeResult) -> str:
+    value = found.wish.value
+    return f"{value:g} GFLOPs" if found.wish.target == "gflops" else f"a share of {100 * value:g} %"
 
 
 def _percent(interval: Interval) -> str:

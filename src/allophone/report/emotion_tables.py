@@ -5,7 +5,15 @@ from __future__ import annotations
 from allophone.frontier.emotion_summary import EmotionPointSummary, EmotionRunSummary
 from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier
-from allophone.report.tables import Table, frontier_table, number_of, objective_cell, probability_of, verdict_of
+from allophone.report.tables import (
+    Table,
+    frontier_table,
+    number_of,
+    objective_cell,
+    probability_of,
+    side_columns,
+    verdict_of,
+)
 
 __all__ = ["any_frontier_table", "confusion_table", "emotion_frontier_table", "recall_table"]
 
@@ -67,6 +75,7 @@ def emotion_frontier_table(frontier: Frontier, run: EmotionRunSummary) -> Table:
             "UAR: mean over classes of the share recognised; higher is better. Training GFLOPs: all optimizer steps of "
             "one training; frozen layers run once for all points that share them and are not counted.",
         ),
+        side=("WA %", "macro-F1 %", *side_columns(frontier, columns, _HEADS)),
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
 
-from allophone.frontier.objectives import OBJECTIVES
+from allophone.frontier.objectives import OBJECTIVES, QUALITY
 from allophone.frontier.pareto import Frontier, FrontierPoint
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.ledger.run_record import RunRecord
 
-__all__ = ["Table", "frontier_table", "number_of", "objective_cell", "probability_of", "verdict_of"]
+__all__ = ["Table", "frontier_table", "number_of", "objective_cell", "probability_of", "side_columns", "verdict_of"]
 
 _COLUMNS = ("wer", "rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes")
 
@@ -25,6 +26,7 @@ class Table:
         rows: Cells, as many as heads in every row.
         muted: For every row whether it should stand back (a dominated point).
         notes: Lines below.
+        side: Columns that a narrow terminal leaves out, the first one first.
     """
 
     title: str
@@ -32,6 +34,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     muted: tuple[bool, ...]
     notes: tuple[str, ...]
+    side: tuple[str, ...] = ()
 
 
 def frontier_table(frontier: Frontier) -> Table:
@@ -92,7 +95,14 @@ def frontier_table(frontier: Frontier) -> Table:
             "Of peak: the least time that this machine's measured rates allow over the time it took (roofline).",
             f"Words are compared after the {record.normalizer} normaliser.",
         ),
+        side=("of peak %", "S/D/I", *side_columns(frontier, columns, heads)),
     )
+
+
+def side_columns(frontier: Frontier, names: Sequence[str], heads: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the heads of objectives that are not compared, the last one first."""
+    compared = {QUALITY[frontier.run.task], *(cost.name for cost in frontier.costs)}
+    return tuple(heads[name] for name in reversed(names) if name not in compared)
 
 
 def objective_cell(point: FrontierPoint, name: str) -> str:
@@ -121,7 +131,7 @@ def number_of(name: str, value: float) -> str:
 
 
 def _share(share: float) -> str:
-    return "unknown" if isnan(share) else f"{100 * share:.0f}"
+    return "unknown" if isnan(share) else f"{100 * share:.{1 if share < 0.01 else 0}f}"
 
 
 def verdict_of(point: FrontierPoint) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from allophone.errors import UsageError
 from allophone.frontier.samples import FloatArray
 from allophone.frontier.summary import PointSummary, RunSummary
-from allophone.ledger.ledger import connect
+from allophone.ledger.readers import connect
 from allophone.measure.wer import word_error_rate
 from allophone.routing.calibration import policy_samples
 from allophone.routing.curve import Outcome, replay

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -106,9 +106,8 @@ def calibrate_policy(folder: Path, runs: Sequence[Path], wish: Wish, *, force: b
         warnings.append(f"{left_out} utterances of speakers that it was trained on were left out.")
     rate = intervals(resample_ratio(outcome.errors[None], samples.words, resample))[0]
     climbed = outcome.reached == len(samples.points) - 1
-    means = intervals(
-        resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds, climbed.astype(np.float64)]), resample)
-    )
+    means = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
+    share = intervals(replace(resample_mean(climbed.astype(np.float64)[None], resample), most=1.0))[0]
     policy = read_policy(folder)
     calibration = Calibration(
         target=wish.target,
@@ -120,7 +119,7 @@ def calibrate_policy(folder: Path, runs: Sequence[Path], wish: Wish, *, force: b
         wer=_triple(rate),
         gflops=_triple(means[0]),
         seconds=_triple(means[1]),
-        big_share=_triple(means[2]),
+        big_share=_triple(share),
         warnings=warnings,
     )
     policy = policy.model_copy(update={"threshold": threshold, "calibration": calibration})

@@ -53,6 +53,7 @@ class CascadeResult:
         saved_over_chance: Rows recognised more than by chance at equal mean FLOPs, as expected.
         recoveries: Every signal and the coin along all costs: nothing is chosen there.
         warning: What a reader of the intervals must know, or None.
+        wish: What the threshold was to reach, on the speakers that chose it; those judged may differ.
     """
 
     n_rows: int
@@ -71,6 +72,7 @@ class CascadeResult:
     saved_over_chance: float
     recoveries: tuple[Recovery, ...]
     warning: str | None
+    wish: Wish
 
 
 def route_emotion(
@@ -128,6 +130,7 @@ def route_emotion(
         saved_over_chance=float(hits - chance),
         recoveries=tuple(judge_traces(samples, traces, oracle, "flops", n_replicates=n_replicates)),
         warning=resample.warning,
+        wish=wish,
     )
 
 

@@ -126,7 +126,7 @@ def evaluate_routers(
         samples: The utterances.
         router: The policy.
         threshold: Where it stands.
-        snr_db: Loud over quiet frames of every utterance in decibels; None leaves the baseline on it out.
+        snr_db: Signal over noise of every utterance in decibels; None leaves the baseline on it out.
         name: What tables call these utterances.
         n_replicates: Of the bootstrap.
     """

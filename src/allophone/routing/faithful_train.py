@@ -119,7 +119,10 @@ def _point_to_read(policy: PolicyFile) -> OperatingPoint:
         raise UsageError(f"the published decider chooses between two points, not {len(policy.points)}. Name two.")
     point = policy.points[place_read(policy)]
     if point.guard:
-        raise UsageError(f"{point.name}: a point whose encoder is read cannot have a guard. Use a cascade.")
+        raise UsageError(
+            f"{point.name}: a point whose encoder is read cannot have a guard. Name one without (sweep --axis "
+            "guard=false), or use --kind cascade."
+        )
     if policy.reads != "mel" and not isinstance(point_dimensions(point), WhisperDimensions):
         raise UsageError(
             f"{point.model}: no hidden states are to be had of it. Use --encoder log-mel, or the encoder of a Whisper."

@@ -15,6 +15,7 @@ from allophone.audio.mel import log_mel
 from allophone.dimensions import HOP_SAMPLES
 from allophone.errors import AudioError, CorpusError, LedgerError, UsageError
 from allophone.files import whole_file
+from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run
 from allophone.models.engine import load_engine
 from allophone.records import OperatingPoint
@@ -139,10 +140,15 @@ def read_recordings(
 
 
 def snr_values(samples: RouteSamples) -> FloatArray | None:
-    """Return loud over quiet frames of every utterance in decibels, shape (n_utterances,).
+    """Return a signal-to-noise ratio of every utterance in decibels, shape (n_utterances,).
 
-    None where the recordings cannot be had or read any more: it serves a weak baseline, which can be left out.
+    The ledger's estimate where the runs have it for every utterance; else loud over quiet frames of the recordings, for
+    all of them, since the two are no one scale. None where the recordings cannot be had or read any more: it serves a
+    weak baseline, which can be left out.
     """
+    measured = _measured_snr(samples)
+    if measured is not None:
+        return measured
 
     def look(recording: NDArray[np.float32]) -> tuple[float]:
         frames = max(1, -(-recording.size // HOP_SAMPLES))
@@ -152,6 +158,23 @@ def snr_values(samples: RouteSamples) -> FloatArray | None:
         return read_recordings(samples, "snr.npz", look)[:, 0]
     except (AudioError, CorpusError, LedgerError, UsageError):
         return None
+
+
+def _measured_snr(samples: RouteSamples) -> FloatArray | None:
+    """Return the ledger's ``snr_db``; None where an utterance has none: too short, silent, or of an older run."""
+    values = np.full(len(samples), np.nan)
+    for domain, folder in enumerate(samples.runs):
+        places = np.flatnonzero(samples.domains == domain)
+        if not places.size:
+            continue
+        try:
+            with connect(folder) as connection:
+                asked = "SELECT utterance_id, snr_db FROM measurements WHERE point = ? AND snr_db IS NOT NULL"
+                known = dict(connection.execute(asked, [samples.points[0].name]).fetchall())
+        except LedgerError:
+            return None
+        values[places] = [known.get(samples.utterances[place], np.nan) for place in places]
+    return None if np.isnan(values).any() else values
 
 
 def _load(path: Path) -> dict[str, AudioView]:

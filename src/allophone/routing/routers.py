@@ -189,7 +189,7 @@ class SnrRouter(_Direct):
     """Noisy audio to the last point (a weak baseline of arXiv 2309.12712).
 
     Args:
-        snr_db: Loud over quiet frames of every utterance in decibels, shape (n_utterances,).
+        snr_db: Of every utterance in decibels, on any one scale: only their order counts; shape (n_utterances,).
     """
 
     snr_db: FloatArray

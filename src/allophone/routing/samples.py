@@ -12,7 +12,7 @@ import numpy.typing as npt
 from allophone.costs.recognition import recognition_flops
 from allophone.errors import UsageError, WeightsError
 from allophone.frontier.samples import share_utterances
-from allophone.ledger.ledger import connect
+from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import locate_weights

@@ -50,9 +50,8 @@ def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_r
     """Return what a router does at one threshold, with speaker-blocked intervals."""
     outcome = replay(samples, router, threshold)
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
-    wer, over = intervals(
-        resample_ratio(np.stack([outcome.errors, outcome.errors - samples.errors[-1]]), samples.words, resample)
-    )
+    wer = intervals(resample_ratio(outcome.errors[None], samples.words, resample))[0]  # alone: no rate is below 0
+    over = intervals(resample_ratio((outcome.errors - samples.errors[-1])[None], samples.words, resample))[0]
     gflops, seconds = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
     climbed = outcome.reached == len(samples.points) - 1
     right, right_all = decision_accuracy(samples, outcome)

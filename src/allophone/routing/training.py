@@ -84,7 +84,10 @@ def train_policy(
     everything = read_route_samples(runs, points)
     check_enough(everything, force=force)
     if kind == "decider" and everything.points[0].guard:
-        raise UsageError(f"{everything.points[0].name}: a decider's first point cannot have a guard. Use a cascade.")
+        raise UsageError(
+            f"{everything.points[0].name}: a decider's first point cannot have a guard. Name one without (sweep --axis "
+            "guard=false), or use --kind cascade."
+        )
     records = [read_run(folder) for folder in runs]
     if len({record.language for record in records}) > 1:
         raise UsageError("the runs transcribed different languages. Train one policy a language.")

@@ -9,7 +9,16 @@ from typing import Any, TypeVar
 
 from allophone.audio.corpus import CorpusSummary
 from allophone.errors import LedgerError
-from allophone.ledger.run_record import RUN_FILE, AnyRunRecord, EmotionRunRecord, MachineStamp, RunRecord, read_any_run
+from allophone.ledger.readers import MEASUREMENTS
+from allophone.ledger.run_record import (
+    LOCK_FILE,
+    RUN_FILE,
+    AnyRunRecord,
+    EmotionRunRecord,
+    MachineStamp,
+    RunRecord,
+    read_any_run,
+)
 from allophone.records import OperatingPoint
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings
@@ -60,6 +69,8 @@ def describe_run(
 def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
     """Return the record to measure under: the one in the folder if it asks for the same, else the wanted one.
 
+    A run that stopped before its first row, as one does that asks for what a model lacks, binds to nothing.
+
     Args:
         folder: The run folder; may be missing.
         wanted: What is asked now.
@@ -69,7 +80,7 @@ def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Recor
         LedgerError: The folder holds a run of another task or corpus, other settings, another machine, or, without
             ``extend``, another space; the message names what changed.
     """
-    if not (folder / RUN_FILE).exists():
+    if not (folder / RUN_FILE).exists() or _is_empty(folder):
         return wanted
     found = read_any_run(folder)
     if found.task != wanted.task:
@@ -95,6 +106,12 @@ def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Recor
     if isinstance(found, EmotionRunRecord) and isinstance(wanted, EmotionRunRecord):
         _check_trainings(folder, found, wanted, extend=extend)
     return wanted.model_copy(update={"created": found.created})
+
+
+def _is_empty(folder: Path) -> bool:
+    measurements = folder / MEASUREMENTS
+    begun = {path.name for path in folder.iterdir()} - {RUN_FILE, LOCK_FILE, MEASUREMENTS}
+    return not begun and measurements.is_dir() and not any(measurements.iterdir())
 
 
 def _check_trainings(folder: Path, found: EmotionRunRecord, wanted: EmotionRunRecord, *, extend: bool) -> None:

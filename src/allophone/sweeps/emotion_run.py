@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Literal
 
 from allophone.adapt.emotion_setting import Precision
 from allophone.audio.splits import write_splits
 from allophone.errors import AllophoneError, SpaceError
 from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.frontier.objectives import find_cost
-from allophone.ledger.ledger import Ledger, failed_utterances
+from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
+from allophone.ledger.readers import failed_utterances
 from allophone.ledger.run_record import EmotionRunRecord, machine_stamp
 from allophone.ledger.trained_units import read_units
 from allophone.sweeps.continuation import continue_run
@@ -27,7 +29,7 @@ from allophone.sweeps.emotion_units import Unit, UnitRunner
 from allophone.sweeps.race import judge
 from allophone.sweeps.run import Progress, SweepResult
 
-__all__ = ["sweep_emotion"]
+__all__ = ["check_emotion_options", "sweep_emotion"]
 
 _BELIEVED_S = 30.0  # what the forecast counts for beside the pace of this sitting
 
@@ -77,9 +79,7 @@ def sweep_emotion(
     """
     started = time.monotonic()
     space, folder = space or EmotionSpace(), Path(out)
-    find_cost(cost, "emotion")
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise SpaceError(f"precision '{precision}': write float32, bfloat16 or auto.")
+    precision = check_emotion_options(cost, precision)
     planned = plan_emotion(
         corpus,
         out=out,
@@ -140,6 +140,18 @@ def sweep_emotion(
     failures = failed_utterances(folder)
     wall_s = time.monotonic() - started
     return SweepResult(folder, len(record.points), rows, (*failures, *broken), wall_s, wall_s)
+
+
+def check_emotion_options(cost: str, precision: Precision | str) -> Precision | Literal["auto"]:
+    """Return the precision; refuse a cost or a precision that there is not.
+
+    Raises:
+        SpaceError: The message lists the known ones.
+    """
+    find_cost(cost, "emotion")
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise SpaceError(f"precision '{precision}': write float32, bfloat16 or auto.")
+    return precision
 
 
 def _train_all(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from allophone.errors import SpaceError
 from allophone.frontier.samples import RunSamples, load_numbers, read_samples, share_utterances
-from allophone.ledger.ledger import Ledger, connect
+from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
+from allophone.ledger.readers import connect
 from allophone.records import OperatingPoint, Utterance
 from allophone.sweeps.executor import WeightsKey
 from allophone.sweeps.race import judge, look_sizes, race_order

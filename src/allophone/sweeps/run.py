@@ -11,7 +11,8 @@ from pathlib import Path
 from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.frontier.objectives import find_cost, find_objective
-from allophone.ledger.ledger import Ledger, failed_utterances
+from allophone.ledger.ledger import Ledger
+from allophone.ledger.readers import failed_utterances
 from allophone.ledger.run_record import machine_stamp
 from allophone.measure.wer import Normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX, require_weights

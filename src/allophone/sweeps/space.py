@@ -139,7 +139,10 @@ def fill_space(
         first = error.errors()[0]
         axis = str(first["loc"][0]) if first["loc"] else "?"
         given = first["input"]
-        raise SpaceError(f"{where}axis '{axis}', value {given!r}: {_lower_first(first['msg'])}.") from None
+        problem = first["msg"]
+        if first["type"] == "string_pattern_mismatch":  # the tail's; its pattern is not for people
+            problem = "write none, all, every-N with N from 2, or last-N"
+        raise SpaceError(f"{where}axis '{axis}', value {given!r}: {_lower_first(problem)}.") from None
     return space
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from allophone.audio.corpus import open_corpus
 from allophone.errors import AudioError, LedgerError, UsageError
-from allophone.ledger.ledger import connect
 from allophone.ledger.race_record import read_race
+from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, machine_stamp, read_run
 from allophone.ledger.throughput_record import (
     THROUGHPUT_FILE,

@@ -1,0 +1,36 @@
+import sys
+
+import pytest
+
+from allophone.cli.show import print_table
+from allophone.report.tables import Table
+
+TABLE = Table(
+    title="t",
+    columns=("point", "WER %", "latency s", "memory", "verdict"),
+    rows=(("tiny.en-fit", "12.00 [10.00, 14.00]", "0.123", "266", "tied"),),
+    muted=(False,),
+    notes=("a note",),
+    side=("memory", "latency s"),
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"), [(80, []), (62, ["memory"]), (52, ["memory", "latency s"]), (20, ["memory", "latency s"])]
+)
+def test_a_narrow_terminal_leaves_side_columns_out_and_says_so(monkeypatch, capsys, width, left_out):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_table(TABLE)
+    told = " ".join(capsys.readouterr().out.split())
+    said = f"No room for: {'; '.join(left_out)}. Widen the terminal, or use --json."
+    assert (said in told) == bool(left_out)
+    for column, value in (("memory", "266"), ("latency s", "0.123")):
+        assert (value in told) == (column not in left_out)
+    assert "a note" in told
+
+
+def test_off_a_terminal_nothing_is_left_out(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(TABLE)
+    assert "│ tiny.en-fit │ 12.00 [10.00, 14.00] │     0.123 │    266 │ tied    │" in capsys.readouterr().out
