@@ -2,10 +2,9 @@ from math import isnan, nan
 
 import pytest
 
-from allophone.errors import LedgerError, SpaceError, UsageError
+from allophone.errors import LedgerError, SpaceError
 from allophone.frontier.diagnosis import diagnose
 from allophone.records import OperatingPoint
-from allophone.report.decision import decide, save_decision
 from builders import write_run
 from star_runs import BASE, rows, write_star
 
@@ -113,31 +112,6 @@ def test_the_longest_context_measured_is_no_proof_against_a_longer_one(tmp_path)
 def test_coarser_tokens_that_harm_are_refused(tmp_path):
     found = diagnose(write_star(tmp_path / "r", {BASE: (2, 10.0), COARSE: (4, 8.0)}))
     assert (answer(found, "resolution").verdict, answer(found, "resolution").move.target) == ("no", COARSE.name)
-
-
-def test_the_recommended_point_is_the_default(tmp_path):
-    folder = write_star(tmp_path / "r", {BASE: (3, 10.0), BIGGER: (2, 40.0)})
-    save_decision(folder, decide(folder, {}))
-    found = diagnose(folder)
-    assert (found.base.name, found.base_source) == (BIGGER.name, "recommended")
-    found = diagnose(folder, BASE.name)
-    assert (found.base.name, found.base_source) == (BASE.name, "asked")
-    (folder / "decision.json").write_text("{")
-    with pytest.raises(UsageError, match="not valid JSON"):
-        diagnose(folder)
-
-
-def test_a_decision_about_another_run_is_passed_over(tmp_path):
-    other = write_star(tmp_path / "o", {BEAM: (1, 10.0)})
-    folder = write_star(tmp_path / "r", {BASE: (3, 10.0), BIGGER: (2, 40.0)})
-    save_decision(folder, decide(other, {}))
-    assert diagnose(folder).base_source == "centre"
-
-
-def test_an_unknown_point_names_the_known_ones(tmp_path):
-    folder = write_star(tmp_path / "r", {BASE: (3, 10.0), BIGGER: (2, 40.0)})
-    with pytest.raises(SpaceError, match=f"'nope' is not in this run; measured points: {BASE.name}, {BIGGER.name}"):
-        diagnose(folder, "nope")
 
 
 def test_a_run_in_progress_is_diagnosed_on_what_it_has(tmp_path):

@@ -1,10 +1,8 @@
-import json
-
 import pytest
 
 from allophone.emotion_records import EmotionSetting
 from allophone.frontier.emotion_diagnosis import diagnose_emotion
-from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_json, emotion_lines, emotion_table
+from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_lines, emotion_table
 from emotion_builders import write_emotion_run
 
 N = 80
@@ -51,13 +49,8 @@ def test_every_question_has_an_answer(found):
     assert dominated.startswith("Yes, by")
 
 
-def test_lines_and_json(found):
-    lines = emotion_lines(found)
-    assert lines[0].startswith("Binding: model. base: +18.7 points")
-    fields = json.loads(emotion_json(found))
-    assert (fields["task"], fields["duration"]["verdict"], fields["cost"]) == ("emotion", "plateau", "executed_gflops")
-    assert fields["depth_and_rank"][0]["equal_size"]
-    assert fields["base"]["uar"] == pytest.approx(1 - 27 / 80, abs=0.01)
+def test_lines(found):
+    assert emotion_lines(found)[0].startswith("Binding: model. base: +18.7 points")
 
 
 def test_a_run_with_little_in_it(tmp_path):

@@ -31,13 +31,14 @@ def diagnose(
     from allophone.frontier.diagnosis import diagnose as find
     from allophone.frontier.emotion_diagnosis import diagnose_emotion
     from allophone.ledger.run_record import EmotionRunRecord, read_any_run
-    from allophone.report.diagnosis_text import diagnosis_json, diagnosis_lines, diagnosis_table
-    from allophone.report.emotion_diagnosis_text import emotion_json, emotion_lines, emotion_table
+    from allophone.report.diagnosis_json import diagnosis_json
+    from allophone.report.diagnosis_text import diagnosis_lines, diagnosis_table
+    from allophone.report.emotion_diagnosis_text import emotion_lines, emotion_table
 
     if isinstance(read_any_run(run), EmotionRunRecord):
         felt = diagnose_emotion(run, point, cost, confidence, margin / 100)
         if as_json:
-            typer.echo(emotion_json(felt))
+            typer.echo(diagnosis_json(felt))
             return
         print_table(emotion_table(felt))
         typer.echo()

@@ -6,33 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from allophone.errors import SpaceError
 from allophone.frontier.axes import AXES
-from allophone.frontier.axis_verdict import AxisDiagnosis, judge_axis
-from allophone.frontier.elasticity import FEW_UTTERANCES, Changes, Move
-from allophone.frontier.emotion_summary import AnySummary
+from allophone.frontier.axis_verdict import AxisDiagnosis
+from allophone.frontier.elasticity import Move
+from allophone.frontier.examination import BaseSource, examine, find_base
 from allophone.frontier.objectives import Objective, find_cost
-from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
-from allophone.frontier.purchases import Answer, Binding, NextStep, answer_questions, choose_step, find_binding
+from allophone.frontier.pareto import Frontier, FrontierPoint
+from allophone.frontier.purchases import Answer, Binding, NextStep, answer_questions, choose_step
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
 from allophone.ledger.readers import connect
 from allophone.measure.anatomy import Anatomy, ErrorKind, UtteranceAnatomy, dissect, sum_anatomies
-from allophone.measure.blocks import draw_blocks
 from allophone.measure.wer import Normalizer
-from allophone.point_file import DECISION_FILE, read_decision
 
-__all__ = ["MARGIN", "BaseSource", "Contrast", "Diagnosis", "diagnose", "find_base"]
+__all__ = ["MARGIN", "Contrast", "Diagnosis", "diagnose"]
 
 MARGIN = 0.005  # half a point of error rate: what counts as no gain or no loss
-_NAMED_POINTS = 24
 _TEXTS = """
 SELECT point, utterance_id, reference, hypothesis, compression_ratio, truncated_windows, speaker, snr_db
 FROM measurements WHERE error IS NULL AND list_contains(?, point) ORDER BY utterance_index
 """
-
-BaseSource = Literal["asked", "recommended", "centre"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +117,8 @@ def diagnose(
     base, source = find_base(folder, run, point)
     if not isfinite(getattr(run.points[base], cost)):
         raise SpaceError(f"{cost} was not measured at {run.points[base].name}; choose another --cost.")
-    resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
-    changes = Changes(run.samples, cost, resample, confidence, margin)
-    enough = len(run.samples.utterances) >= FEW_UTTERANCES and resample.n_blocks > 1
-    points = [summary.point for summary in run.points]
-    axes = tuple(judge_axis(axis, points, base, changes, enough=enough) for axis in AXES)
-    binding = find_binding(axes, [summary.name for summary in run.points], base, changes)
-    standing = next(item for item in frontier.points if item.name == run.points[base].name)
+    found = examine(run, frontier, base, cost, margin, AXES)
+    axes, standing = found.axes, found.standing
     anatomy = _anatomies(folder, run, [standing.name, *(move.target for axis in axes for move in axis.moves)])
     return Diagnosis(
         run=run,
@@ -138,43 +128,15 @@ def diagnose(
         confidence=confidence,
         margin=margin,
         axes=axes,
-        binding=binding,
-        wasted=tuple(axis.axis for axis in axes if axis.status == "wasted"),
-        next_step=choose_step(axes, binding),
-        answers=answer_questions(axes, standing.status if enough else "tied"),
+        binding=found.binding,
+        wasted=found.wasted,
+        next_step=choose_step(axes, found.binding),
+        answers=answer_questions(axes, found.status),
         standing=standing,
         anatomy=anatomy,
         contrasts=tuple(_contrasts(axes, anatomy, standing.name)),
         warnings=frontier.warnings,
     )
-
-
-def find_base(folder: Path, run: AnySummary, asked: str | None) -> tuple[int, BaseSource]:
-    """Find the point to diagnose: the one asked for, the recommended one, or the first of the plan.
-
-    Args:
-        folder: The run folder.
-        run: The same, summarised.
-        asked: Name of a measured point, or None.
-
-    Raises:
-        SpaceError: The point asked for is not measured.
-        UsageError: ``decision.json`` is damaged.
-    """
-    names = [point.name for point in run.points]
-    if asked is not None:
-        if asked in names:
-            return names.index(asked), "asked"
-        known = ", ".join(names[:_NAMED_POINTS]) + (", ..." if len(names) > _NAMED_POINTS else "")
-        planned = asked in {point.name for point in run.run.points}
-        problem = "is planned but not measured yet" if planned else "is not in this run"
-        raise SpaceError(f"{folder}: point '{asked}' {problem}; measured points: {known}.")
-    decision = folder / DECISION_FILE
-    if decision.exists():
-        recommended = read_decision(decision).point.name
-        if recommended in names:
-            return names.index(recommended), "recommended"
-    return 0, "centre"
 
 
 def _contrasts(axes: Sequence[AxisDiagnosis], anatomy: Mapping[str, Anatomy], base: str) -> Iterator[Contrast]:

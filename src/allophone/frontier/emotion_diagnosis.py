@@ -8,15 +8,14 @@ from pathlib import Path
 
 from allophone.errors import SpaceError
 from allophone.frontier.axes import EMOTION_AXES
-from allophone.frontier.axis_verdict import AxisDiagnosis, judge_axis
-from allophone.frontier.diagnosis import MARGIN, BaseSource, find_base
-from allophone.frontier.elasticity import FEW_UTTERANCES, Changes
+from allophone.frontier.axis_verdict import AxisDiagnosis
+from allophone.frontier.diagnosis import MARGIN
 from allophone.frontier.emotion_questions import DepthPair, DurationAnswer, ask_depth, ask_duration
 from allophone.frontier.emotion_summary import EmotionPointSummary, EmotionRunSummary, summarise_emotion
+from allophone.frontier.examination import BaseSource, examine, find_base
 from allophone.frontier.objectives import Objective, find_cost
-from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
-from allophone.frontier.purchases import Answer, Binding, NextStep, answer_emotion_questions, choose_step, find_binding
-from allophone.measure.blocks import draw_blocks
+from allophone.frontier.pareto import Frontier, FrontierPoint
+from allophone.frontier.purchases import Answer, Binding, NextStep, answer_emotion_questions, choose_step
 
 __all__ = ["EmotionDiagnosis", "diagnose_emotion"]
 
@@ -93,14 +92,9 @@ def diagnose_emotion(
     run = summarise_emotion(folder)
     frontier = Frontier.from_summary(run, cost, confidence)
     base, source = find_base(folder, run, point)
-    resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
-    changes = Changes(run.samples, cost, resample, confidence, margin)
-    enough = len(run.samples.utterances) >= FEW_UTTERANCES and resample.n_blocks > 1
+    found = examine(run, frontier, base, cost, margin, EMOTION_AXES)
     points = [summary.point for summary in run.points]
-    axes = tuple(judge_axis(axis, points, base, changes, enough=enough) for axis in EMOTION_AXES)
-    binding = find_binding(axes, [summary.name for summary in run.points], base, changes)
     trains_more = {other.name for other in run.points if other.trainable_params > run.points[base].trainable_params}
-    standing = next(item for item in frontier.points if item.name == run.points[base].name)
     return EmotionDiagnosis(
         run=run,
         base=run.points[base],
@@ -108,13 +102,13 @@ def diagnose_emotion(
         cost=objective,
         confidence=confidence,
         margin=margin,
-        axes=axes,
-        binding=binding,
-        wasted=tuple(axis.axis for axis in axes if axis.status == "wasted"),
-        next_step=choose_step(axes, binding),
-        answers=answer_emotion_questions(axes, standing.status if enough else "tied", trains_more, confidence),
-        duration=ask_duration(run.samples, points, base, resample, confidence, margin),
-        depth=ask_depth(run.samples, points, resample, confidence),
-        standing=standing,
+        axes=found.axes,
+        binding=found.binding,
+        wasted=found.wasted,
+        next_step=choose_step(found.axes, found.binding),
+        answers=answer_emotion_questions(found.axes, found.status, trains_more, confidence),
+        duration=ask_duration(run.samples, points, base, found.resample, confidence, margin),
+        depth=ask_depth(run.samples, points, found.resample, confidence),
+        standing=found.standing,
         warnings=frontier.warnings,
     )

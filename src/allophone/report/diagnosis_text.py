@@ -1,12 +1,8 @@
-"""A diagnosis as people read it, a table and sentences, and as machines do, plain data."""
+"""A diagnosis as people read it: a table and sentences."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from math import isfinite
-from typing import Any
 
 from allophone.frontier.axis_verdict import AxisDiagnosis
 from allophone.frontier.diagnosis import Contrast, Diagnosis
@@ -29,10 +25,8 @@ __all__ = [
     "AnyDiagnosis",
     "anatomy_lines",
     "axis_row",
-    "diagnosis_json",
     "diagnosis_lines",
     "diagnosis_table",
-    "finite",
     "verdict_lines",
 ]
 
@@ -92,37 +86,6 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
 def verdict_lines(diagnosis: AnyDiagnosis) -> list[str]:
     """Return three sentences: what binds, what is wasted, the next step."""
     return [_binding(diagnosis), _wasted(diagnosis), _next(diagnosis)]
-
-
-def diagnosis_json(diagnosis: Diagnosis) -> str:
-    """Return the diagnosis as JSON: fractions, GFLOPs, seconds, bytes; what is unknown or unbounded is null."""
-    record, standing = diagnosis.run.run, diagnosis.standing
-    fields = {
-        "schema_version": record.schema_version,
-        "corpus": record.corpus,
-        "fingerprint": record.fingerprint,
-        "quality_name": record.quality_name,
-        "base": {**asdict(diagnosis.base), "name": diagnosis.base.name, "point": diagnosis.base.point.model_dump()},
-        "base_source": diagnosis.base_source,
-        "cost": diagnosis.cost.name,
-        "confidence": diagnosis.confidence,
-        "margin": diagnosis.margin,
-        "axes": [asdict(axis) for axis in diagnosis.axes],
-        "binding": asdict(diagnosis.binding) if diagnosis.binding else None,
-        "wasted": diagnosis.wasted,
-        "next_step": asdict(diagnosis.next_step),
-        "answers": [asdict(answer) for answer in diagnosis.answers],
-        "standing": {
-            "status": standing.status,
-            "p_on_frontier": standing.p_on_frontier,
-            "dominated_by": standing.dominated_by,
-            "p_dominated": standing.p_dominated,
-        },
-        "anatomy": {name: {**asdict(anatomy), "total": anatomy.total} for name, anatomy in diagnosis.anatomy.items()},
-        "notices": [*diagnosis.run.notices, *diagnosis.warnings],
-        "machine": record.machine.model_dump(),
-    }
-    return json.dumps(finite(fields), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def axis_row(axis: AxisDiagnosis, diagnosis: AnyDiagnosis) -> tuple[str, ...]:
@@ -249,12 +212,3 @@ def _elasticity(elasticity: Elasticity | None) -> str:
         f"{signed(value.estimate)} [{signed(value.low)}, {signed(value.high)}] "
         f"({percent(elasticity.relative)}; {elasticity.pairs} {pairs})"
     )
-
-
-def finite(value: Any) -> Any:
-    """Return plain data with null for what is unknown or unbounded."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not isfinite(value) else value

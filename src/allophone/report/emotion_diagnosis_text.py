@@ -1,9 +1,8 @@
-"""The diagnosis of an emotion run as people read it, in points of UAR where more is better, and as machines do."""
+"""The diagnosis of an emotion run as people read it, in points of UAR where more is better."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import isfinite
 
 from allophone.frontier.axis_verdict import AxisDiagnosis
@@ -13,10 +12,10 @@ from allophone.frontier.emotion_questions import DepthPair, DurationAnswer
 from allophone.frontier.purchases import Answer
 from allophone.measure.bootstrap import Interval
 from allophone.report.diagnosis_answers import move_words, percent, probability, signed
-from allophone.report.diagnosis_text import SOURCES, axis_row, finite, verdict_lines
+from allophone.report.diagnosis_text import SOURCES, axis_row, verdict_lines
 from allophone.report.tables import Table
 
-__all__ = ["emotion_answer_pairs", "emotion_json", "emotion_lines", "emotion_table", "emotion_verdict_lines"]
+__all__ = ["emotion_answer_pairs", "emotion_lines", "emotion_table", "emotion_verdict_lines"]
 
 
 def emotion_table(diagnosis: EmotionDiagnosis) -> Table:
@@ -64,39 +63,6 @@ def emotion_answer_pairs(diagnosis: EmotionDiagnosis) -> list[tuple[str, str]]:
         ("Depth or rank: which is better at equal trained parameters?", _depth(shown.depth, shown)),
         ("Dominated: does another point beat this one?", _dominated(dominated, shown)),
     ]
-
-
-def emotion_json(diagnosis: EmotionDiagnosis) -> str:
-    """Return the diagnosis as JSON: fractions, GFLOPs, seconds; changes are of one minus the UAR; unknown is null."""
-    record, standing = diagnosis.run.run, diagnosis.standing
-    fields = {
-        "schema_version": record.schema_version,
-        "task": record.task,
-        "corpus": record.corpus,
-        "fingerprint": record.fingerprint,
-        "quality_name": record.quality_name,
-        "base": {**asdict(diagnosis.base), "name": diagnosis.base.name, "point": diagnosis.base.point.model_dump()},
-        "base_source": diagnosis.base_source,
-        "cost": diagnosis.cost.name,
-        "confidence": diagnosis.confidence,
-        "margin": diagnosis.margin,
-        "axes": [asdict(axis) for axis in diagnosis.axes],
-        "binding": asdict(diagnosis.binding) if diagnosis.binding else None,
-        "wasted": diagnosis.wasted,
-        "next_step": asdict(diagnosis.next_step),
-        "answers": [asdict(answer) for answer in diagnosis.answers],
-        "duration": asdict(diagnosis.duration) if diagnosis.duration else None,
-        "depth_and_rank": [{**asdict(pair), "equal_size": pair.equal_size} for pair in diagnosis.depth],
-        "standing": {
-            "status": standing.status,
-            "p_on_frontier": standing.p_on_frontier,
-            "dominated_by": standing.dominated_by,
-            "p_dominated": standing.p_dominated,
-        },
-        "notices": [*diagnosis.run.notices, *diagnosis.warnings],
-        "machine": record.machine.model_dump(),
-    }
-    return json.dumps(finite(fields), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _capacity(answer: Answer, shown: EmotionDiagnosis) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from math import isfinite
 
 from allophone.measure.bootstrap import Interval
-from allophone.report.diagnosis_text import finite
+from allophone.report.diagnosis_json import finite
 from allophone.report.tables import Table, probability_of
 from allophone.routing.emotion_routing import CascadeResult
 
