@@ -61,7 +61,7 @@ def test_a_changed_file_is_refused(corpus, tmp_path, change, message):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(CorpusError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"none\.json: cannot be read"):
         read_splits(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(CorpusError, match="bad"):

@@ -87,6 +87,7 @@ def spoken_run(tmp_path, speech):
         (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--kind", "x"), UsageError, "--kind 'x'"),
         (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--reads", "x"), UsageError, "--reads 'x'"),
         (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--encoder", "x"), UsageError, "--encoder 'x'"),
+        (("route", "train", "SEEN", "--points", "a,b", "--out", "OUT", "--epochs", "2"), UsageError, "--kind faithful"),
         (("transcribe", "x.wav", "--model", "base", "--threshold", "0.3"), UsageError, "only a policy has one"),
         (("route", "calibrate", "P", "UNSEEN"), UsageError, "give one of --target-wer"),
         (("route", "calibrate", "P", "UNSEEN", "--target-wer", "0.01"), InfeasibleError, "out of reach"),

@@ -159,11 +159,12 @@ def read_splits(path: Path, corpus: Corpus | None = None) -> SplitFile:
 
     Raises:
         CorpusError: The file is damaged, a speaker is in two parts, the assignment or the corpus has changed.
+        UsageError: There is no such file.
     """
     try:
         splits = SplitFile.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise CorpusError(f"{path}: cannot be read ({error.strerror}). Name a split file.") from None
+        raise UsageError(f"{path}: cannot be read ({error.strerror}). Name a split file.") from None
     except ValidationError as error:
         raise CorpusError(f"{path}: {first_problem(error)}. Restore the file or make a new split.") from None
     if splits.schema_version != SCHEMA_VERSION:

@@ -45,9 +45,10 @@ def train(
         bool, typer.Option(help="Whether a cascade may keep the cheap transcript after the dear point ran.")
     ] = True,
     encoder: Annotated[
-        str, typer.Option(help="Whose hidden states a faithful one reads: big (as published), small or log-mel.")
-    ] = "big",
-    epochs: Annotated[int, typer.Option(min=1, help="Of a faithful one's training.")] = 8,
+        str | None,
+        typer.Option(help="Whose hidden states a faithful one reads: big (as published, the default), small, log-mel."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of a faithful one's training; 8 by default.")] = None,
     hold_out: Annotated[float, typer.Option(help="Share whose speakers are left for calibration.")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and networks.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of a decider's encoder.")] = 1,
@@ -62,16 +63,18 @@ def train(
         raise UsageError(f"--kind '{kind}': write cascade, decider or faithful.")
     if reads not in ("encoder", "mel"):
         raise UsageError(f"--reads '{reads}': write encoder or mel.")
-    if encoder not in ENCODERS:
+    if encoder is not None and encoder not in ENCODERS:
         raise UsageError(f"--encoder '{encoder}': write {', '.join(ENCODERS)}.")
+    if kind != "faithful" and (encoder, epochs) != (None, None):
+        raise UsageError(f"--encoder and --epochs are for --kind faithful; leave them out for a {kind}.")
     names = [name.strip() for name in points.split(",") if name.strip()]
     if kind == "faithful":
         policy = train_faithful(
             runs,
             names,
             out,
-            encoder=encoder,
-            epochs=epochs,
+            encoder=encoder or "big",
+            epochs=epochs or 8,
             hold_out=hold_out,
             seed=seed,
             force=force,

@@ -142,8 +142,8 @@ def check_enough(samples: RouteSamples, *, force: bool = False) -> None:
     interval = intervals(difference)[-1]
     raise UsageError(
         f"{len(samples)} utterances of {samples.n_speakers} speakers: a router needs {LEAST_UTTERANCES} of "
-        f"{LEAST_SPEAKERS}. From so few, all that is known is that {samples.points[-1].name} makes "
-        f"{100 * interval.estimate:+.2f} points of WER more than {samples.points[0].name}, 95 % interval "
+        f"{LEAST_SPEAKERS}. From so few, all that is known is the WER of {samples.points[-1].name} "
+        f"less that of {samples.points[0].name}: {100 * interval.estimate:+.2f} points, 95 % interval "
         f"[{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]. Measure more, or pass --force."
     )
 

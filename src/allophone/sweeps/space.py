@@ -116,7 +116,8 @@ def fill_space(
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: cannot be read ({error}). Give a TOML file with one key an axis.") from None
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"{path}: cannot be read ({why}). Give a TOML file with one key an axis.") from None
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{path}: not valid TOML: {error}.") from None
     values.update(axes or {})
