@@ -98,7 +98,7 @@ def _first_tested(folder: Path | None) -> str | None:
         return None
     try:
         return read_splits(folder / "split.json").splits[0].test[0]
-    except CorpusError:  # a run that was moved without its split can still be read
+    except (CorpusError, UsageError):  # a run that was moved without its split can still be read
         return None
 
 
