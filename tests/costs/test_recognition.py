@@ -5,11 +5,11 @@ import pytest
 from allophone.costs.devices import device, recognition_roofline_latency_s
 from allophone.costs.executed import whisper_flops
 from allophone.costs.moonshine import moonshine_flops
+from allophone.costs.published import published_recognition_flops
 from allophone.costs.recognition import (
     moonshine_cost,
     point_flops,
     prompt_length,
-    published_recognition_flops,
     recognition_flops,
 )
 from allophone.costs.setting import whisper_cost

@@ -4,7 +4,6 @@ from allophone.errors import SpaceError, UsageError
 from allophone.frontier.axes import AXES
 from allophone.frontier.diagnosis import diagnose
 from allophone.frontier.examination import examine
-from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
 from allophone.report.decision import decide, save_decision
 from builders import write_run
@@ -44,9 +43,7 @@ def test_too_few_utterances_leave_every_point_tied(tmp_path, n, status):
     better = BASE.model_copy(update={"token_stride": 2})
     folder = write_run(tmp_path / "r", {BASE: rows(4, 10.0)[:n], better: rows(1, 5.0)[:n]})
     run = summarise_run(folder)
-    names = [point.name for point in run.points]
-    frontier = Frontier.from_summary(run, "executed_gflops")
-    found = examine(run, frontier, names.index(BASE.name), "executed_gflops", 0.005, AXES)
+    found = examine(folder, run, BASE.name, "executed_gflops", 0.95, 0.005, AXES)
     assert found.status == status
     assert len(found.axes) == len(AXES)
     assert found.standing.name == BASE.name

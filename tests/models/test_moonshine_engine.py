@@ -8,7 +8,7 @@ import pytest
 
 from allophone.audio.decode import load_audio
 from allophone.costs.moonshine import moonshine_flops
-from allophone.costs.recognition import published_recognition_flops
+from allophone.costs.published import published_recognition_flops
 from allophone.costs.transcript import transcript_flops
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.ledger.readers import connect

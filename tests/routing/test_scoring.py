@@ -82,7 +82,7 @@ def test_a_decider_over_three_points_may_pass_one_over(trained):
     )
     from allophone.routing.audio_features import AudioView
 
-    views = [AudioView(np.zeros(4, np.float32), None, 0.0)]
+    views = [AudioView(np.zeros(4, np.float32), None)]
     # The first step saves nothing, the second six: at any price below 3 the best is the last point.
     scorer = Scorer(policy, [constant(4, 0.0), constant(4, 6.0)])
     scores = scorer.score_audio(views, np.array([5.0]))

@@ -9,7 +9,7 @@ import typer
 from allophone.cli.cost_reproduction import plain_table, reproduction
 
 if TYPE_CHECKING:
-    from allophone.costs import EmotionCost, MoonshineCost, WhisperCost
+    from allophone.costs import EmotionCost, RecognitionCost
     from allophone.dimensions import SpeechEncoderDimensions
     from allophone.moonshine_dimensions import RecognitionDimensions
     from allophone.report.tables import Table
@@ -118,7 +118,7 @@ def _costs(model: str, knobs: dict[str, Any], given: set[str], convention: str) 
         raise UsageError(f"{flags}: no such knob in {task} with {model}")
     asked = cast("Literal['executed', 'published']", convention)
     record: dict[str, Any] = {"model": model, "task": "emotion" if emotion else "recognition"}
-    costed: EmotionCost | WhisperCost | MoonshineCost
+    costed: EmotionCost | RecognitionCost
     if emotion:
         assert not isinstance(dims, MoonshineDimensions)
         used = {name: knobs[name] for name in _EMOTION}
@@ -139,7 +139,7 @@ def _costs(model: str, knobs: dict[str, Any], given: set[str], convention: str) 
     return record, [plain_table(f"{model}, {convention}", ("quantity", "value", ""), _lines(record))]
 
 
-def _bound(dims: RecognitionDimensions, knobs: dict[str, Any], costed: WhisperCost | MoonshineCost) -> float:
+def _bound(dims: RecognitionDimensions, knobs: dict[str, Any], costed: RecognitionCost) -> float:
     from allophone.costs import WhisperCost, device, recognition_roofline_latency_s
 
     return recognition_roofline_latency_s(

@@ -15,11 +15,11 @@ from allophone.costs.executed import WhisperFlops, WhisperFlopsArrays, whisper_f
 from allophone.costs.memory import kv_cache_bytes, speech_peak_activation_bytes, whisper_peak_activation_bytes
 from allophone.costs.moonshine import moonshine_flops, moonshine_parameters, moonshine_weight_bytes
 from allophone.costs.parameters import model_parameters, whisper_encoder_parameters
-from allophone.costs.published import published_ser_flops, published_whisper_flops
-from allophone.costs.recognition import MoonshineCost, moonshine_cost, published_recognition_flops, recognition_flops
+from allophone.costs.published import published_recognition_flops, published_ser_flops, published_whisper_flops
+from allophone.costs.recognition import moonshine_cost, recognition_flops
 from allophone.costs.reproduction import PAPER, Reproduction, reproduce
 from allophone.costs.selection import SELECTION_PAPER, SHARES, Selection, select_between
-from allophone.costs.setting import WhisperCost, plan_window_frames, whisper_cost
+from allophone.costs.setting import RecognitionCost, WhisperCost, plan_window_frames, whisper_cost
 from allophone.costs.speech import SpeechFlops, speech_flops, speech_tokens, whisper_pooled_flops
 from allophone.costs.weights import packed_vocabulary_bytes, weight_bytes
 
@@ -31,7 +31,7 @@ __all__ = [
     "Adaptation",
     "Device",
     "EmotionCost",
-    "MoonshineCost",
+    "RecognitionCost",
     "Reproduction",
     "RoutingCost",
     "Selection",

@@ -10,14 +10,15 @@ Symbols: ``d`` width, ``n`` encoder layers, ``T`` audio tokens, ``s`` token stri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from allophone.costs.formulas import FLOPS_PER_MAC
+from allophone.costs.formulas import FLOPS_PER_MAC, audio_tokens
 from allophone.costs.limits import check_stride
-from allophone.moonshine_dimensions import RecognitionDimensions
+from allophone.moonshine_dimensions import MoonshineDimensions, RecognitionDimensions
 
-__all__ = ["PublishedFlops", "published_ser_flops", "published_whisper_flops"]
+__all__ = ["PublishedFlops", "published_recognition_flops", "published_ser_flops", "published_whisper_flops"]
 
 TOKENS_PER_S = 50  # audio tokens a second
 
@@ -60,6 +61,32 @@ def published_whisper_flops(
     n, d = dims.n_audio_layer, dims.n_audio_state
     encoder = n * (2 * audio_tokens * d * (4 * d + audio_tokens) + 16 * audio_tokens * d * d)
     decoder = n * (2 * Fraction(audio_tokens, token_stride) * d * d + 10 * d * d) * text_tokens
+    return PublishedFlops(encoder, decoder)
+
+
+def published_recognition_flops(
+    dims: RecognitionDimensions, *, window_frames: Sequence[int], window_tokens: Sequence[int], token_stride: int = 1
+) -> PublishedFlops:
+    """Sum the published formula over windows.
+
+    arXiv 2606.22790 has no Moonshine. Its formula needs only layers, width and audio tokens, so Moonshine is billed by
+    it with its own; both models of a comparison are then counted alike.
+
+    Args:
+        dims: The model.
+        window_frames: 10 ms frames that the encoder ran on, one a window.
+        window_tokens: Text tokens generated, one a window.
+        token_stride: Every n-th audio token reaches the decoder.
+
+    Raises:
+        SpaceError: A stride below 1.
+    """
+    encoder, decoder = 0, Fraction(0)
+    for frames, text_tokens in zip(window_frames, window_tokens, strict=True):
+        tokens = dims.audio_tokens(frames) if isinstance(dims, MoonshineDimensions) else audio_tokens(frames)
+        flops = published_whisper_flops(dims, audio_tokens=tokens, text_tokens=text_tokens, token_stride=token_stride)
+        encoder += flops.encoder
+        decoder += flops.decoder
     return PublishedFlops(encoder, decoder)
 
 

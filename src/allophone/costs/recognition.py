@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 
 from allophone.costs.executed import WhisperFlops, whisper_flops
-from allophone.costs.formulas import FLOPS_PER_MAC, audio_tokens
 from allophone.costs.moonshine import (
     PROMPT_TOKENS,
     moonshine_flops,
@@ -15,19 +12,17 @@ from allophone.costs.moonshine import (
     moonshine_parameters,
     moonshine_weight_bytes,
 )
-from allophone.costs.published import PublishedFlops, published_whisper_flops
-from allophone.costs.setting import Convention, check_convention, plan_window_frames, whisper_cost
+from allophone.costs.published import published_recognition_flops
+from allophone.costs.setting import Convention, RecognitionCost, check_convention, plan_window_frames, whisper_cost
 from allophone.dimensions import TRAINED_CONTEXT_S
 from allophone.errors import SpaceError
 from allophone.moonshine_dimensions import MoonshineDimensions, RecognitionDimensions
 from allophone.records import OperatingPoint
 
 __all__ = [
-    "MoonshineCost",
     "moonshine_cost",
     "point_flops",
     "prompt_length",
-    "published_recognition_flops",
     "recognition_flops",
 ]
 
@@ -80,32 +75,6 @@ def recognition_flops(
     )
 
 
-def published_recognition_flops(
-    dims: RecognitionDimensions, *, window_frames: Sequence[int], window_tokens: Sequence[int], token_stride: int = 1
-) -> PublishedFlops:
-    """Sum the published formula over windows.
-
-    arXiv 2606.22790 has no Moonshine. Its formula needs only layers, width and audio tokens, so Moonshine is billed by
-    it with its own; both models of a comparison are then counted alike.
-
-    Args:
-        dims: The model.
-        window_frames: 10 ms frames that the encoder ran on, one a window.
-        window_tokens: Text tokens generated, one a window.
-        token_stride: Every n-th audio token reaches the decoder.
-
-    Raises:
-        SpaceError: A stride below 1.
-    """
-    encoder, decoder = 0, Fraction(0)
-    for frames, text_tokens in zip(window_frames, window_tokens, strict=True):
-        tokens = dims.audio_tokens(frames) if isinstance(dims, MoonshineDimensions) else audio_tokens(frames)
-        flops = published_whisper_flops(dims, audio_tokens=tokens, text_tokens=text_tokens, token_stride=token_stride)
-        encoder += flops.encoder
-        decoder += flops.decoder
-    return PublishedFlops(encoder, decoder)
-
-
 def prompt_length(dims: RecognitionDimensions) -> int:
     """Return the prompt's tokens: 1 for Moonshine, 2 for English-only and 4 for multilingual Whisper."""
     if isinstance(dims, MoonshineDimensions):
@@ -132,33 +101,6 @@ def point_flops(dims: RecognitionDimensions, point: OperatingPoint, *, audio_s: 
     return whisper_cost(dims, audio_s=audio_s, text_tokens=text_tokens, **knobs).flops_total
 
 
-@dataclass(frozen=True, slots=True)
-class MoonshineCost:
-    """What transcribing one recording costs at one setting; fields as in ``WhisperCost``."""
-
-    convention: Convention
-    window_frames: tuple[int, ...]
-    window_tokens: tuple[int, ...]
-    flops_stem: int
-    flops_encoder: int
-    flops_cross_kv: int
-    flops_decoder: int
-    flops_head: int
-    params: int
-    weight_bytes: int
-    kv_cache_bytes: int
-
-    @property
-    def flops_total(self) -> int:
-        """All parts together."""
-        return self.flops_stem + self.flops_encoder + self.flops_cross_kv + self.flops_decoder + self.flops_head
-
-    @property
-    def macs_total(self) -> int:
-        """Multiply-accumulates: half the FLOPs."""
-        return self.flops_total // FLOPS_PER_MAC
-
-
 def moonshine_cost(
     dims: MoonshineDimensions,
     *,
@@ -169,7 +111,7 @@ def moonshine_cost(
     beam_size: int = 1,
     text_tokens: int = 20,
     convention: Convention = "executed",
-) -> MoonshineCost:
+) -> RecognitionCost:
     """Return what transcribing one recording costs; the context is the audio itself, the number format int8.
 
     Args:
@@ -204,6 +146,6 @@ def moonshine_cost(
         if frames
         else 0
     )
-    return MoonshineCost(
+    return RecognitionCost(
         convention, frames, tokens, *parts, moonshine_parameters(dims), moonshine_weight_bytes(dims), cache
     )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
 from allophone.audio.mel import window_frames
 from allophone.audio.tail import tail_positions
 from allophone.costs.executed import whisper_flops
-from allophone.costs.formulas import FLOPS_PER_MAC, audio_tokens
+from allophone.costs.formulas import FLOPS_PER_MAC
 from allophone.costs.limits import check_audio, check_context, check_speed, check_tail_rule
 from allophone.costs.memory import kv_cache_bytes, whisper_peak_activation_bytes
 from allophone.costs.parameters import whisper_parameters
-from allophone.costs.published import published_whisper_flops
+from allophone.costs.published import published_recognition_flops
 from allophone.costs.weights import weight_bytes
 from allophone.dimensions import (
     FRAMES_PER_AUDIO_TOKEN,
@@ -29,20 +28,27 @@ from allophone.moonshine_dimensions import RecognitionDimensions
 if TYPE_CHECKING:
     from allophone.records import ComputeType, Context
 
-__all__ = ["Convention", "WhisperCost", "check_convention", "plan_window_frames", "whisper_cost", "window_tails"]
+__all__ = [
+    "Convention",
+    "RecognitionCost",
+    "WhisperCost",
+    "check_convention",
+    "plan_window_frames",
+    "whisper_cost",
+    "window_tails",
+]
 
 Convention = Literal["executed", "published"]
 SAMPLES_PER_TOKEN = HOP_SAMPLES * FRAMES_PER_AUDIO_TOKEN  # 320
 
 
 @dataclass(frozen=True, slots=True)
-class WhisperCost:
+class RecognitionCost:
     """What transcribing one recording costs at one setting. FLOPs are counts, sizes are bytes.
 
     Args:
         convention: How FLOPs are counted; parameters and bytes are the same under both.
-        window_frames: Log-mel frames that the encoder runs on, one a window.
-        window_tail: Silent audio tokens appended for the decoder, one a window.
+        window_frames: Frames of 10 ms that the encoder runs on, one a window.
         window_tokens: Text tokens generated, one a window.
         flops_stem: Convolutions before the encoder; 0 under ``published``, which leaves them out.
         flops_encoder: Encoder layers.
@@ -52,12 +58,10 @@ class WhisperCost:
         params: Parameters of the model.
         weight_bytes: Weights in memory, one copy.
         kv_cache_bytes: Keys and values at the last step of the largest window.
-        peak_activation_bytes: Most intermediate tensors at one moment of the largest window.
     """
 
     convention: Convention
     window_frames: tuple[int, ...]
-    window_tail: tuple[int, ...]
     window_tokens: tuple[int, ...]
     flops_stem: int
     flops_encoder: int
@@ -67,7 +71,6 @@ class WhisperCost:
     params: int
     weight_bytes: int
     kv_cache_bytes: int
-    peak_activation_bytes: int
 
     @property
     def flops_total(self) -> int:
@@ -78,6 +81,19 @@ class WhisperCost:
     def macs_total(self) -> int:
         """Multiply-accumulates: half the FLOPs."""
         return self.flops_total // FLOPS_PER_MAC
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperCost(RecognitionCost):
+    """What it costs in Whisper, which can append a silence tail.
+
+    Args:
+        window_tail: Silent audio tokens appended for the decoder, one a window.
+        peak_activation_bytes: Most intermediate tensors at one moment of the largest window.
+    """
+
+    window_tail: tuple[int, ...]
+    peak_activation_bytes: int
 
 
 def check_convention(convention: str) -> None:
@@ -184,7 +200,10 @@ def whisper_cost(
     )
     parts = (executed.stem, executed.encoder, executed.cross_kv, executed.decoder, executed.head)
     if convention == "published":
-        parts = _published(dims, frames, text_tokens, token_stride)
+        billed = published_recognition_flops(
+            dims, window_frames=frames, window_tokens=tokens, token_stride=token_stride
+        )
+        parts = (0, billed.encoder, 0, round(billed.decoder), 0)
     largest = max(frames, default=0)
     cache = peak = 0
     if largest:
@@ -202,24 +221,11 @@ def whisper_cost(
     return WhisperCost(
         convention,
         frames,
-        tails,
         tokens,
         *parts,
         whisper_parameters(dims),
         weight_bytes(dims, compute_type),
         cache,
+        tails,
         peak,
     )
-
-
-def _published(
-    dims: WhisperDimensions, frames: tuple[int, ...], text_tokens: int, token_stride: int
-) -> tuple[int, int, int, int, int]:
-    encoder, decoder = 0, Fraction(0)
-    for window in frames:
-        flops = published_whisper_flops(
-            dims, audio_tokens=audio_tokens(window), text_tokens=text_tokens, token_stride=token_stride
-        )
-        encoder += flops.encoder
-        decoder += flops.decoder
-    return 0, encoder, 0, round(decoder), 0

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
 
-from allophone.errors import SpaceError
 from allophone.frontier.axes import AXES
 from allophone.frontier.axis_verdict import AxisDiagnosis
 from allophone.frontier.elasticity import Move
-from allophone.frontier.examination import BaseSource, examine, find_base
-from allophone.frontier.objectives import Objective, find_cost
-from allophone.frontier.pareto import Frontier, FrontierPoint
-from allophone.frontier.purchases import Answer, Binding, NextStep, answer_questions, choose_step
+from allophone.frontier.examination import MARGIN, Examination, examine
+from allophone.frontier.purchases import Answer, answer_questions
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
 from allophone.ledger.readers import connect
 from allophone.measure.anatomy import Anatomy, ErrorKind, UtteranceAnatomy, dissect, sum_anatomies
 from allophone.measure.wer import Normalizer
 
-__all__ = ["MARGIN", "Contrast", "Diagnosis", "diagnose"]
+__all__ = ["Contrast", "Diagnosis", "diagnose"]
 
-MARGIN = 0.005  # half a point of error rate: what counts as no gain or no loss
 _TEXTS = """
 SELECT point, utterance_id, reference, hypothesis, compression_ratio, truncated_windows, speaker, snr_db
 FROM measurements WHERE error IS NULL AND list_contains(?, point) ORDER BY utterance_index
@@ -44,42 +39,20 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """Everything about one operating point of a run.
+class Diagnosis(Examination):
+    """Everything about one operating point of a run; the margin is a fraction of the reference words.
 
     Args:
-        run: The summarised run.
-        base: The point diagnosed.
-        base_source: Why this one: asked for, recommended in ``decision.json``, or the centre of the plan.
-        cost: What is spent.
-        confidence: Probability from which something is sure.
-        margin: What counts as no gain or no loss, as a fraction of the reference words.
-        axes: One per axis.
-        binding: The binding axis, or None where no purchase surely pays.
-        wasted: Names of the wasted axes.
-        next_step: What to do next.
         answers: To the operator's five questions, in order.
-        standing: The base point's place relative to the frontier.
         anatomy: Errors of the base point and of its neighbours on every axis, by point name.
         contrasts: One or two neighbours of every measured axis, their errors compared with the base point's.
-        warnings: What a reader must know.
     """
 
     run: RunSummary
     base: PointSummary
-    base_source: BaseSource
-    cost: Objective
-    confidence: float
-    margin: float
-    axes: tuple[AxisDiagnosis, ...]
-    binding: Binding | None
-    wasted: tuple[str, ...]
-    next_step: NextStep
     answers: tuple[Answer, ...]
-    standing: FrontierPoint
     anatomy: dict[str, Anatomy]
     contrasts: tuple[Contrast, ...]
-    warnings: tuple[str, ...]
 
     @property
     def faultless(self) -> bool:
@@ -109,33 +82,16 @@ def diagnose(
         UsageError: ``decision.json`` is damaged.
         SpaceError: Unknown point or cost, a cost that was not measured, an impossible confidence or margin.
     """
-    folder, objective = Path(folder), find_cost(cost)
-    if not (isfinite(margin) and margin > 0):
-        raise SpaceError(f"the margin is {margin}; it must be a positive number.")
+    folder = Path(folder)
     run = summarise_run(folder)
-    frontier = Frontier.from_summary(run, cost, confidence)
-    base, source = find_base(folder, run, point)
-    if not isfinite(getattr(run.points[base], cost)):
-        raise SpaceError(f"{cost} was not measured at {run.points[base].name}; choose another --cost.")
-    found = examine(run, frontier, base, cost, margin, AXES)
-    axes, standing = found.axes, found.standing
-    anatomy = _anatomies(folder, run, [standing.name, *(move.target for axis in axes for move in axis.moves)])
+    found = examine(folder, run, point, cost, confidence, margin, AXES)
+    neighbours = [move.target for axis in found.axes for move in axis.moves]
+    anatomy = _anatomies(folder, run, [found.standing.name, *neighbours])
     return Diagnosis(
-        run=run,
-        base=run.points[base],
-        base_source=source,
-        cost=objective,
-        confidence=confidence,
-        margin=margin,
-        axes=axes,
-        binding=found.binding,
-        wasted=found.wasted,
-        next_step=choose_step(axes, found.binding),
-        answers=answer_questions(axes, found.status),
-        standing=standing,
+        **{field.name: getattr(found, field.name) for field in fields(found)},
+        answers=answer_questions(found.axes, found.status),
         anatomy=anatomy,
-        contrasts=tuple(_contrasts(axes, anatomy, standing.name)),
-        warnings=frontier.warnings,
+        contrasts=tuple(_contrasts(found.axes, anatomy, found.standing.name)),
     )
 
 

@@ -14,6 +14,7 @@ from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError
 from allophone.frontier.emotion_samples import EmotionSamples, TrainingCosts, read_emotion_samples, share_rows
 from allophone.frontier.objectives import Task
+from allophone.frontier.run_state import ask_points, load_numbers, progress_notices
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
 from allophone.ledger.race_record import Elimination, read_race
 from allophone.ledger.readers import connect, failed_utterances
@@ -115,18 +116,8 @@ def summarise_emotion(folder: Path) -> EmotionRunSummary:
     by_name = {point.name: point for point in run.points if point.name not in given_up}
     units = read_units(folder)
     with connect(folder) as connection:
-        # Journals of a run in progress are JSON: a query for every point would parse all of them again.
-        connection.execute("CREATE TEMP TABLE numbers AS SELECT * EXCLUDE (posterior) FROM measurements")
-        connection.execute("CREATE OR REPLACE VIEW measurements AS SELECT * FROM numbers")
-        connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(by_name)])
-        counted = connection.execute(
-            "SELECT point, count(*) FROM measurements WHERE point IN (SELECT name FROM asked) GROUP BY point"
-        ).fetchall()
-        trained = {unit.point for unit in units.values()}
-        started = {str(name): int(count) for name, count in counted if name in trained}
-        if not started:
-            raise LedgerError(f"{folder}: no point of this run is measured yet. Run its sweep.")
-        connection.execute("DELETE FROM asked WHERE NOT list_contains(?, name)", [list(started)])
+        load_numbers(connection)
+        started = ask_points(connection, folder, list(by_name), {unit.point for unit in units.values()})
         share_rows(connection, len(started))
         names = tuple(name for name in by_name if name in started)
         shared = _count(connection, "SELECT count(DISTINCT utterance_index) FROM shared")
@@ -191,15 +182,13 @@ def _notices(
     ]
     if gone:
         notices.append(f"The race gave {gone} of {n_points + gone} points up after a fold.")
-    have, wanted = sum(started.values()), n_points * run.n_rows
-    if have < wanted:
-        notices.append(f"The run is in progress: {have} of {wanted} rows are measured.")
-    if missing := n_points - len(started):
-        notices.append(f"{missing} of {n_points} points have no measurement yet and are left out.")
-    if failed:
-        notices.append(f"{failed} recordings could not be used and are left out.")
-    if shared < run.n_tested - failed:
-        notices.append(f"Points are compared on the {shared} of {run.n_tested} utterances that all of them have.")
+    notices += progress_notices(
+        rows=(sum(started.values()), n_points * run.n_rows),
+        points=(len(started), n_points),
+        shared=(shared, run.n_tested),
+        failed=failed,
+        done_with="used",
+    )
     if seeds < len(run.seeds):
         notices.append(f"Points are compared on the {seeds} of {len(run.seeds)} seeds that all of them have.")
     return tuple(notices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -11,82 +12,117 @@ from allophone.errors import SpaceError
 from allophone.frontier.axes import Axis
 from allophone.frontier.axis_verdict import AxisDiagnosis, judge_axis
 from allophone.frontier.elasticity import FEW_UTTERANCES, Changes
-from allophone.frontier.emotion_summary import AnySummary
+from allophone.frontier.emotion_summary import AnyPoint, AnySummary
+from allophone.frontier.objectives import Objective, find_cost
 from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
-from allophone.frontier.purchases import Binding, find_binding
+from allophone.frontier.purchases import Binding, NextStep, choose_step, find_binding
 from allophone.frontier.uncertainty import Status
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.point_file import DECISION_FILE, read_decision
 
-__all__ = ["BaseSource", "Examined", "examine", "find_base"]
+__all__ = ["MARGIN", "BaseSource", "Examination", "examine"]
 
+MARGIN = 0.005  # half a point of error rate: what counts as no gain or no loss
 _NAMED_POINTS = 24
 
 BaseSource = Literal["asked", "recommended", "centre"]
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """What is asked of a point whatever its task.
+class Examination:
+    """What a diagnosis says about a point, whatever the task.
 
     Args:
+        run: The summarised run.
+        base: The point diagnosed.
+        base_source: Why this one: asked for, recommended in ``decision.json``, or the centre of the plan.
+        cost: What is spent.
+        confidence: Probability from which something is sure.
+        margin: What counts as no gain or no loss, as a fraction.
         axes: One per axis.
-        binding: The binding axis, or None.
+        binding: The binding axis, or None where no purchase surely pays.
         wasted: Names of the wasted axes.
-        standing: The point's place relative to the frontier.
+        next_step: What to do next.
+        standing: The base point's place relative to the frontier.
         status: That place's verdict; ``tied`` where there is too little to say.
+        warnings: What a reader must know.
         resample: The draws that everything was judged on.
     """
 
+    run: AnySummary
+    base: AnyPoint
+    base_source: BaseSource
+    cost: Objective
+    confidence: float
+    margin: float
     axes: tuple[AxisDiagnosis, ...]
     binding: Binding | None
     wasted: tuple[str, ...]
+    next_step: NextStep
     standing: FrontierPoint
     status: Status
+    warnings: tuple[str, ...]
     resample: Resample
 
 
 def examine(
-    run: AnySummary, frontier: Frontier, base: int, cost: str, margin: float, names: Sequence[Axis]
-) -> Examined:
+    folder: Path,
+    run: AnySummary,
+    point: str | None,
+    cost: str,
+    confidence: float,
+    margin: float,
+    names: Sequence[Axis],
+) -> Examination:
     """Judge every axis round a point, speakers resampled as blocks and all points paired.
-
-    Args:
-        run: The summarised run.
-        frontier: Its frontier, of that cost; its confidence counts.
-        base: Number of the point among the run's.
-        cost: Name of what is spent.
-        margin: What counts as no gain or no loss, as a fraction.
-        names: The axes.
-    """
-    resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
-    changes = Changes(run.samples, cost, resample, frontier.confidence, margin)
-    enough = len(run.samples.utterances) >= FEW_UTTERANCES and resample.n_blocks > 1
-    points = [summary.point for summary in run.points]
-    axes = tuple(judge_axis(axis, points, base, changes, enough=enough) for axis in names)
-    standing = next(item for item in frontier.points if item.name == run.points[base].name)
-    return Examined(
-        axes=axes,
-        binding=find_binding(axes, [summary.name for summary in run.points], base, changes),
-        wasted=tuple(axis.axis for axis in axes if axis.status == "wasted"),
-        standing=standing,
-        status=standing.status if enough else "tied",
-        resample=resample,
-    )
-
-
-def find_base(folder: Path, run: AnySummary, asked: str | None) -> tuple[int, BaseSource]:
-    """Find the point to diagnose: the one asked for, the recommended one, or the first of the plan.
 
     Args:
         folder: The run folder.
         run: The same, summarised.
-        asked: Name of a measured point, or None.
+        point: Name of a measured point, or None.
+        cost: Name of what is spent.
+        confidence: Probability from which something is sure, above 0.5; also the level of the intervals.
+        margin: What counts as no gain or no loss, as a fraction.
+        names: The axes.
 
     Raises:
-        SpaceError: The point asked for is not measured.
+        SpaceError: Unknown point or cost, a cost that was not measured, an impossible confidence or margin.
         UsageError: ``decision.json`` is damaged.
     """
+    objective = find_cost(cost, run.task)
+    if not (isfinite(margin) and margin > 0):
+        raise SpaceError(f"the margin is {margin}; it must be a positive number.")
+    frontier = Frontier.from_summary(run, cost, confidence)
+    base, source = _find_base(folder, run, point)
+    if not isfinite(getattr(run.points[base], cost)):
+        raise SpaceError(f"{cost} was not measured at {run.points[base].name}; choose another --cost.")
+    resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
+    changes = Changes(run.samples, cost, resample, confidence, margin)
+    enough = len(run.samples.utterances) >= FEW_UTTERANCES and resample.n_blocks > 1
+    points = [summary.point for summary in run.points]
+    axes = tuple(judge_axis(axis, points, base, changes, enough=enough) for axis in names)
+    binding = find_binding(axes, [summary.name for summary in run.points], base, changes)
+    standing = next(item for item in frontier.points if item.name == run.points[base].name)
+    return Examination(
+        run=run,
+        base=run.points[base],
+        base_source=source,
+        cost=objective,
+        confidence=confidence,
+        margin=margin,
+        axes=axes,
+        binding=binding,
+        wasted=tuple(axis.axis for axis in axes if axis.status == "wasted"),
+        next_step=choose_step(axes, binding),
+        standing=standing,
+        status=standing.status if enough else "tied",
+        warnings=frontier.warnings,
+        resample=resample,
+    )
+
+
+def _find_base(folder: Path, run: AnySummary, asked: str | None) -> tuple[int, BaseSource]:
+    """Return the place of the point asked for, of the recommended one, or of the first of the plan, and why it."""
     names = [point.name for point in run.points]
     if asked is not None:
         if asked in names:

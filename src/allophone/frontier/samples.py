@@ -12,7 +12,6 @@ from allophone.errors import SpaceError
 from allophone.frontier.emotion_samples import EmotionSamples, resample_emotion
 from allophone.frontier.objectives import Task
 from allophone.frontier.throughput import resample_throughput
-from allophone.ledger.readers import columns
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates, resample_mean, resample_ratio
 from allophone.measure.quantiles import resample_quantile
@@ -20,7 +19,7 @@ from allophone.measure.quantiles import resample_quantile
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["AnySamples", "RunSamples", "load_numbers", "read_samples", "resample_objective", "share_utterances"]
+__all__ = ["AnySamples", "RunSamples", "read_samples", "resample_objective", "share_utterances"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -85,16 +84,6 @@ CREATE TEMP TABLE shared AS
 SELECT utterance_index FROM measurements WHERE point IN (SELECT name FROM asked)
 GROUP BY utterance_index HAVING count(*) = ? AND count(error) = 0
 """
-
-
-def load_numbers(connection: duckdb.DuckDBPyConnection) -> None:
-    """Read the view ``measurements`` once, texts and lists left out, into a table that stands in for it.
-
-    Journals of a run in progress are JSON: a query for every point would parse all of them again.
-    """
-    wide = [name for name, kind in columns().items() if kind.endswith("[]")] + ["reference", "hypothesis"]
-    connection.execute(f"CREATE TEMP TABLE numbers AS SELECT * EXCLUDE ({', '.join(wide)}) FROM measurements")
-    connection.execute("CREATE OR REPLACE VIEW measurements AS SELECT * FROM numbers")
 
 
 def share_utterances(connection: duckdb.DuckDBPyConnection, n_points: int) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 
 from allophone.errors import LedgerError
 from allophone.frontier.objectives import Task
-from allophone.frontier.samples import RunSamples, load_numbers, read_samples, share_utterances
+from allophone.frontier.run_state import ask_points, load_numbers, progress_notices
+from allophone.frontier.samples import RunSamples, read_samples, share_utterances
 from allophone.frontier.throughput import read_rounds, throughput_notice
 from allophone.ledger.race_record import Elimination, race_ended, read_race
 from allophone.ledger.readers import connect, failed_utterances
@@ -116,14 +117,7 @@ def summarise_run(folder: Path) -> RunSummary:
     by_name = {point.name: point for point in run.points if point.name not in given_up}
     with connect(folder) as connection:
         load_numbers(connection)
-        connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(by_name)])
-        counted = connection.execute(
-            "SELECT point, count(*) FROM measurements WHERE point IN (SELECT name FROM asked) GROUP BY point"
-        ).fetchall()
-        started = dict(counted)
-        if not started:
-            raise LedgerError(f"{folder}: no point of this run is measured yet. Run its sweep.")
-        connection.execute("DELETE FROM asked WHERE name NOT IN (SELECT DISTINCT point FROM measurements)")
+        started = ask_points(connection, folder, list(by_name))
         share_utterances(connection, len(started))
         rows = {str(row[0]): row for row in connection.execute(_SUMMARY).fetchall()}
         names = tuple(name for name in by_name if name in rows)
@@ -195,14 +189,11 @@ def _notices(
             f"The race ended when its time was spent: survivors have {shared} of {run.n_utterances} utterances."
         )
         return tuple(notices)
-    wanted = n_points * run.n_utterances
-    have = sum(started.values())
-    if have < wanted:
-        notices.append(f"The run is in progress: {have} of {wanted} rows are measured.")
-    if missing := n_points - len(started):
-        notices.append(f"{missing} of {n_points} points have no measurement yet and are left out.")
-    if failed:
-        notices.append(f"{failed} recordings could not be read and are left out.")
-    if shared < run.n_utterances - failed:
-        notices.append(f"Points are compared on the {shared} of {run.n_utterances} utterances that all of them have.")
+    notices += progress_notices(
+        rows=(sum(started.values()), n_points * run.n_utterances),
+        points=(len(started), n_points),
+        shared=(shared, run.n_utterances),
+        failed=failed,
+        done_with="read",
+    )
     return tuple(notices)

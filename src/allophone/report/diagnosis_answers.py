@@ -6,9 +6,20 @@ from math import isfinite, isnan
 
 from allophone.frontier.diagnosis import Diagnosis
 from allophone.frontier.elasticity import Move
+from allophone.frontier.pareto import FrontierPoint
 from allophone.frontier.purchases import Answer, Topic
 
-__all__ = ["answer_lines", "answer_pairs", "cost_words", "move_words", "percent", "points", "probability", "signed"]
+__all__ = [
+    "answer_lines",
+    "answer_pairs",
+    "cost_words",
+    "dominated_words",
+    "move_words",
+    "percent",
+    "points",
+    "probability",
+    "signed",
+]
 
 _QUESTIONS: dict[Topic, str] = {
     "capacity": "Capacity: would a bigger model pay?",
@@ -74,7 +85,7 @@ def probability(p: float) -> str:
 
 def _answer(answer: Answer, diagnosis: Diagnosis) -> str:
     if answer.topic == "dominated":
-        return _dominated(answer, diagnosis)
+        return dominated_words(answer, diagnosis.standing)
     if answer.topic == "adaptation":
         return "Not measured: a recognition run holds no trained variants."
     move = answer.move
@@ -117,8 +128,8 @@ def _capacity(answer: Answer, move: Move, diagnosis: Diagnosis) -> str:
     )
 
 
-def _dominated(answer: Answer, diagnosis: Diagnosis) -> str:
-    standing = diagnosis.standing
+def dominated_words(answer: Answer, standing: FrontierPoint) -> str:
+    """Say whether another point beats this one, and how sure that is."""
     if answer.verdict == "yes":
         return f"Yes, by {standing.dominated_by} (p {probability(standing.p_dominated)})."
     if answer.verdict == "no":

@@ -11,7 +11,7 @@ from allophone.frontier.emotion_diagnosis import EmotionDiagnosis
 from allophone.frontier.emotion_questions import DepthPair, DurationAnswer
 from allophone.frontier.purchases import Answer
 from allophone.measure.bootstrap import Interval
-from allophone.report.diagnosis_answers import move_words, percent, probability, signed
+from allophone.report.diagnosis_answers import dominated_words, move_words, percent, probability, signed
 from allophone.report.diagnosis_text import SOURCES, axis_row, verdict_lines
 from allophone.report.tables import Table
 
@@ -61,7 +61,7 @@ def emotion_answer_pairs(diagnosis: EmotionDiagnosis) -> list[tuple[str, str]]:
         ("Duration: is there a best one?", _duration(shown.duration, shown)),
         ("Adaptation: would training more of the encoder pay?", _adaptation(adaptation, shown)),
         ("Depth or rank: which is better at equal trained parameters?", _depth(shown.depth, shown)),
-        ("Dominated: does another point beat this one?", _dominated(dominated, shown)),
+        ("Dominated: does another point beat this one?", dominated_words(dominated, shown.standing)),
     ]
 
 
@@ -133,15 +133,6 @@ def _depth(pairs: tuple[DepthPair, ...], shown: EmotionDiagnosis) -> str:
     if all(pair.p_depth <= 1 - sure for pair in pairs):
         return f"Rank. {told}."
     return f"Undecided. {told}."
-
-
-def _dominated(answer: Answer, shown: EmotionDiagnosis) -> str:
-    standing = shown.standing
-    if answer.verdict == "yes":
-        return f"Yes, by {standing.dominated_by} (p {probability(standing.p_dominated)})."
-    if answer.verdict == "no":
-        return f"No (p {probability(standing.p_on_frontier)} that none does)."
-    return f"Undecided: p {probability(standing.p_on_frontier)} that no point does."
 
 
 def _interval(interval: Interval) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "audio_features",
     "encode_audio",
     "encoder_statistics",
+    "level_range_db",
     "mel_channels",
     "mel_statistics",
 ]
@@ -33,6 +34,7 @@ _MEL_CHANNELS = 80
 _BANDS = 20  # groups of neighbouring mel channels
 _LOG10_PER_UNIT = 4.0  # Whisper's log-mel is (log10 power + 4) / 4
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_LEVEL_RANGE = 2 + len(_LEVELS) + 2  # its place in what mel_statistics returns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +44,15 @@ class AudioView:
     Args:
         mel: Duration, level and spectrum, shape (n_mel_features,), float32.
         encoder: Mean and deviation over time of every channel, shape (2 x n_audio_state,); None where not run.
-        snr_db: Loud over quiet frames, 95th over 5th percentile of their power, in decibels.
     """
 
     mel: NDArray[np.float32]
     encoder: NDArray[np.float32] | None
-    snr_db: float
+
+    @property
+    def level_range_db(self) -> float:
+        """Loud over quiet frames in decibels, as among the statistics."""
+        return float(self.mel[_LEVEL_RANGE])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def encode_audio(
             silence = engine.prepare(np.zeros(0, np.float32), FRAMES_PER_AUDIO_TOKEN)
             states = [engine.features(engine.encode(silence))]
         pooled = encoder_statistics(np.concatenate(states))
-    view = AudioView(mel_statistics(joined, samples.size / SAMPLE_RATE), pooled, snr_db(joined))
+    view = AudioView(mel_statistics(joined, samples.size / SAMPLE_RATE), pooled)
     return EncodedAudio(view, recording, frames, prepare_s, encode_s, perf_counter() - encoded)
 
 
@@ -158,14 +163,14 @@ def mel_statistics(mel: NDArray[np.float32], duration_s: float) -> NDArray[np.fl
         [
             [duration_s, np.log(max(duration_s, 0.1))],
             quantiles,
-            [quiet, change, snr_db(mel)],
+            [quiet, change, level_range_db(mel)],
             bands.mean(axis=1),
             bands.std(axis=1),
         ]
     ).astype(np.float32)
 
 
-def snr_db(mel: NDArray[np.float32]) -> float:
+def level_range_db(mel: NDArray[np.float32]) -> float:
     """Return the 95th over the 5th percentile of the frames' mean log power, in decibels."""
     low, high = np.quantile(mel.mean(axis=0), (_LEVELS[0], _LEVELS[-1]))
     return float(10 * _LOG10_PER_UNIT * (high - low))

@@ -96,7 +96,7 @@ def evaluate_policy(
     """
     router, samples, left_out = policy_samples(folder, runs)
     threshold = router.policy.threshold if threshold is None else threshold
-    snr_db = router.snr_db if router.snr_db is not None else snr_values(samples)
+    snr_db = snr_values(samples)
     results = [evaluate_routers(samples, router, threshold, snr_db=snr_db, n_replicates=n_replicates)]
     if len(samples.runs) > 1:
         for domain, run in enumerate(samples.runs):

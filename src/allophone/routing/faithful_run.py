@@ -18,7 +18,7 @@ from allophone.models.ctranslate2_arrays import storage_view
 from allophone.models.passes import EncodedWindows
 from allophone.models.transcribe import EncodedRecording, cut_windows
 from allophone.records import OperatingPoint
-from allophone.routing.audio_features import mel_channels, snr_db
+from allophone.routing.audio_features import mel_channels
 from allophone.routing.feature_store import read_recordings
 from allophone.routing.policy_file import PolicyFile
 from allophone.routing.routers import Order, Overhead, last_kept
@@ -75,7 +75,6 @@ class Looked:
         frames: Log-mel frames of each window.
         prepare_s: Seconds of cutting windows and log-mel.
         encode_s: Seconds in the graph.
-        snr_db: Loud over quiet frames in decibels.
     """
 
     probability: float
@@ -83,7 +82,6 @@ class Looked:
     frames: tuple[int, ...]
     prepare_s: float
     encode_s: float
-    snr_db: float
 
 
 class FaithfulDecider:
@@ -128,14 +126,12 @@ class FaithfulDecider:
         counts = tuple(passed.frames for passed in passes)
         reads_encoder = any(passed.output is not None for passed in passes)
         mean = float(np.average(logits, weights=counts)) if logits else -np.inf
-        sound = [passed.mels[0] for passed in passes] or [np.zeros((self._channels, 1), np.float32)]
         return Looked(
             probability=float((1 + np.tanh(mean / 2)) / 2),
             recording=EncodedRecording(windows, passes, cut_s) if reads_encoder or not windows else None,
             frames=counts,
             prepare_s=cut_s + sum(passed.prepare_s for passed in passes),
             encode_s=sum(passed.encode_s for passed in passes),
-            snr_db=snr_db(np.concatenate(sound, axis=1)),
         )
 
 
@@ -146,12 +142,10 @@ class FaithfulPolicy:
     Args:
         policy: The card.
         probabilities: That the first point makes more errors, shape (n_utterances,).
-        snr_db: Loud over quiet frames in decibels, shape (n_utterances,).
     """
 
     policy: PolicyFile
     probabilities: FloatArray
-    snr_db: FloatArray
 
     @property
     def name(self) -> str:
@@ -173,7 +167,7 @@ class FaithfulPolicy:
 
     def on(self, places: IntArray) -> FaithfulPolicy:
         """Return the same policy for some of the utterances only."""
-        return FaithfulPolicy(self.policy, self.probabilities[places], self.snr_db[places])
+        return FaithfulPolicy(self.policy, self.probabilities[places])
 
     def scores(self, samples: RouteSamples) -> FloatArray:
         """The probabilities, one step."""
@@ -201,11 +195,9 @@ def replayed_faithful(
         AudioError: A recording cannot be read.
     """
     decider = FaithfulDecider(policy, folder)
-    name = f"decider-{file_sha256(decider.path)[:16]}.npz"
+    name = f"faithful-{file_sha256(decider.path)[:16]}.npz"
 
-    def look(recording: NDArray[np.float32]) -> tuple[float, ...]:
-        looked = decider.look(recording)
-        return looked.probability, looked.snr_db
+    def look(recording: NDArray[np.float32]) -> tuple[float]:
+        return (decider.look(recording).probability,)
 
-    values = read_recordings(samples, name, look, progress)
-    return FaithfulPolicy(policy, values[:, 0], values[:, 1])
+    return FaithfulPolicy(policy, read_recordings(samples, name, look, progress)[:, 0])

@@ -19,7 +19,7 @@ from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run
 from allophone.models.engine import load_engine
 from allophone.records import OperatingPoint
-from allophone.routing.audio_features import AudioView, encode_audio, snr_db
+from allophone.routing.audio_features import AudioView, encode_audio, level_range_db
 from allophone.routing.samples import FloatArray, RouteSamples
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def snr_values(samples: RouteSamples) -> FloatArray | None:
 
     def look(recording: NDArray[np.float32]) -> tuple[float]:
         frames = max(1, -(-recording.size // HOP_SAMPLES))
-        return (snr_db(log_mel(recording, frames, _MEL_CHANNELS)),)
+        return (level_range_db(log_mel(recording, frames, _MEL_CHANNELS)),)
 
     try:
         return read_recordings(samples, "snr.npz", look)[:, 0]
@@ -181,8 +181,8 @@ def _load(path: Path) -> dict[str, AudioView]:
     if not path.is_file():
         return {}
     with np.load(path) as saved:
-        names, mel, encoder, snr = (saved[name] for name in ("utterances", "mel", "encoder", "snr_db"))
-    return {str(name): AudioView(mel[place], encoder[place], float(snr[place])) for place, name in enumerate(names)}
+        names, mel, encoder = (saved[name] for name in ("utterances", "mel", "encoder"))
+    return {str(name): AudioView(mel[place], encoder[place]) for place, name in enumerate(names)}
 
 
 def _save(path: Path, known: dict[str, AudioView]) -> None:
@@ -192,5 +192,4 @@ def _save(path: Path, known: dict[str, AudioView]) -> None:
             utterances=np.array(list(known)),
             mel=np.stack([view.mel for view in known.values()]),
             encoder=np.stack([np.asarray(view.encoder) for view in known.values()]),
-            snr_db=np.array([view.snr_db for view in known.values()]),
         )

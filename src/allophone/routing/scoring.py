@@ -137,11 +137,6 @@ class ReplayedPolicy(Router, Protocol):
         """Its card."""
         ...
 
-    @property
-    def snr_db(self) -> FloatArray | None:
-        """Loud over quiet frames of every utterance in decibels, where it looked at the audio."""
-        ...
-
     def on(self, places: IntArray) -> ReplayedPolicy:
         """Return the same policy for some of the utterances only."""
         ...
@@ -171,11 +166,6 @@ class PolicyRouter:
             policy.overhead_s_per_audio_s,
             reads_last=bool(scorer.choices),
         )
-
-    @property
-    def snr_db(self) -> FloatArray | None:
-        """Loud over quiet frames of every utterance in decibels, where it looked at the audio."""
-        return np.array([view.snr_db for view in self._views]) if self._views else None
 
     def on(self, places: IntArray) -> PolicyRouter:
         """Return the same policy for some of the utterances only."""

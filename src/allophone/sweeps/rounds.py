@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from allophone.errors import SpaceError
-from allophone.frontier.samples import RunSamples, load_numbers, read_samples, share_utterances
+from allophone.frontier.run_state import load_numbers
+from allophone.frontier.samples import RunSamples, read_samples, share_utterances
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
 from allophone.ledger.readers import connect

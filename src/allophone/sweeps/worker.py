@@ -12,7 +12,7 @@ from typing import Any
 
 from allophone.audio.decode import load_audio
 from allophone.audio.snr import estimate_snr_db
-from allophone.costs.recognition import published_recognition_flops
+from allophone.costs.published import published_recognition_flops
 from allophone.costs.transcript import transcript_flops
 from allophone.errors import AllophoneError, AudioError
 from allophone.measure.device import MeasuredDevice

@@ -1,0 +1,76 @@
+"""How far a run of either task is: which points have rows, and what a reader of their comparison must know."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from allophone.errors import LedgerError
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["ask_points", "load_numbers", "progress_notices"]
+
+_TEXTS = ("reference", "hypothesis")
+
+
+def load_numbers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Read the view ``measurements`` once, texts and lists left out, into a table that stands in for it.
+
+    Journals of a run in progress are JSON: a query for every point would parse all of them again.
+    """
+    described = connection.execute("DESCRIBE measurements").fetchall()
+    wide = [name for name, kind, *_ in described if kind.endswith("[]") or name in _TEXTS]
+    connection.execute(f"CREATE TEMP TABLE numbers AS SELECT * EXCLUDE ({', '.join(wide)}) FROM measurements")
+    connection.execute("CREATE OR REPLACE VIEW measurements AS SELECT * FROM numbers")
+
+
+def ask_points(
+    connection: duckdb.DuckDBPyConnection, folder: Path, names: Sequence[str], among: Collection[str] | None = None
+) -> dict[str, int]:
+    """Make the table ``asked`` of those points that have rows, and return how many each has.
+
+    Args:
+        connection: It holds the view ``measurements``.
+        folder: The run folder.
+        names: The points of the run that nothing gave up.
+        among: The only points that count; None: all.
+
+    Raises:
+        LedgerError: None of them has a row.
+    """
+    connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(names)])
+    counted = connection.execute(
+        "SELECT point, count(*) FROM measurements WHERE point IN (SELECT name FROM asked) GROUP BY point"
+    ).fetchall()
+    started = {str(name): int(count) for name, count in counted if among is None or name in among}
+    if not started:
+        raise LedgerError(f"{folder}: no point of this run is measured yet. Run its sweep.")
+    connection.execute("DELETE FROM asked WHERE NOT list_contains(?, name)", [list(started)])
+    return started
+
+
+def progress_notices(
+    *, rows: tuple[int, int], points: tuple[int, int], shared: tuple[int, int], failed: int, done_with: str
+) -> list[str]:
+    """Say what of a run is not measured yet, what failed, and how many utterances its points are compared on.
+
+    Args:
+        rows: Rows that are there, and rows of a finished run.
+        points: Points that have rows, and points of the run that nothing gave up.
+        shared: Utterances that all points with rows have, and utterances that they could have.
+        failed: Recordings left out.
+        done_with: What could not be done with those: ``read``, ``used``.
+    """
+    notices = []
+    if rows[0] < rows[1]:
+        notices.append(f"The run is in progress: {rows[0]} of {rows[1]} rows are measured.")
+    if missing := points[1] - points[0]:
+        notices.append(f"{missing} of {points[1]} points have no measurement yet and are left out.")
+    if failed:
+        notices.append(f"{failed} recordings could not be {done_with} and are left out.")
+    if shared[0] < shared[1] - failed:
+        notices.append(f"Points are compared on the {shared[0]} of {shared[1]} utterances that all of them have.")
+    return notices
