@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import AudioError
-from allophone.models.encoder_stages import n_layers, run_front, run_layers, width
+from allophone.models.encoder_stages import encoder_layers, n_layers, run_front, run_layers, width
 from emotion_builders import FAMILIES, tiny_encoder
 
 torch = pytest.importorskip("torch")
@@ -82,3 +82,26 @@ def test_layers_can_be_run_in_stretches(name):
 def test_a_clip_without_an_audio_token_is_refused():
     with pytest.raises(AudioError, match="100 samples is too short"):
         run_front(tiny_encoder("wav2vec2"), clip(100))
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if "wavlm" not in name])
+def test_plain_attention_gives_the_gradients_of_the_fused_kernel(name, monkeypatch):
+    from allophone.models import encoder_stages
+
+    encoder = tiny_encoder(name)
+    inside = torch.arange(20) < torch.tensor([20, 13])[:, None]
+    used = set()
+
+    def gradient(limit):
+        monkeypatch.setattr(encoder_stages, "_PLAIN_ATTENTION_TOKENS", limit)
+        hidden = torch.randn(2, 20, width(encoder), generator=torch.Generator().manual_seed(0)).requires_grad_()
+        watch = encoder_layers(encoder)[0].register_forward_pre_hook(
+            lambda *_: used.add(encoder.module.config._attn_implementation)
+        )
+        run_layers(encoder, hidden, inside)[-1][inside].square().sum().backward()
+        watch.remove()
+        return hidden.grad
+
+    torch.testing.assert_close(gradient(20), gradient(0), atol=1e-5, rtol=1e-5)
+    assert used == {"eager", "sdpa"}
+    assert encoder.module.config._attn_implementation == "sdpa"

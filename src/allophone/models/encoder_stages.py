@@ -9,6 +9,8 @@ leak between the clips of a batch, and attention is masked.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import log_mel, window_frames
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["encoder_layers", "n_layers", "run_front", "run_layers", "width"]
 
 _VARIANCE_FLOOR = 1e-7  # as Wav2Vec2FeatureExtractor
+_PLAIN_ATTENTION_TOKENS = 192  # beyond, moving the stored scores costs what the kernel loses
 
 
 def n_layers(encoder: SpeechEncoder) -> int:
@@ -98,9 +101,9 @@ def run_layers(encoder: SpeechEncoder, hidden: Any, inside: Any, first: int = 0,
     if encoder.family == "wavlm":
         arguments = _wavlm_arguments(layers[0].attention, hidden, inside)
     else:
-        arguments = {"attention_mask": None if inside is None else inside[:, None, None, :]}
+        arguments = {"attention_mask": None if inside is None else _additive(inside)}
     states = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _attention(encoder, hidden):
         warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)  # WavLM's own mix
         for number in range(first, last):
             result = layers[number](hidden, **arguments)
@@ -109,6 +112,31 @@ def run_layers(encoder: SpeechEncoder, hidden: Any, inside: Any, first: int = 0,
     if last == len(layers) and states:
         states[-1] = _last_norm(encoder, states[-1])
     return states
+
+
+@contextmanager
+def _attention(encoder: SpeechEncoder, hidden: Any) -> Iterator[None]:
+    # On a CPU the fused kernel is quick forward but several times slower backward than the plain products.
+    import torch
+
+    plain = torch.is_grad_enabled() and hidden.device.type == "cpu" and hidden.shape[1] <= _PLAIN_ATTENTION_TOKENS
+    if not plain or encoder.family == "wavlm":
+        yield
+        return
+    config = encoder.module.config
+    usual, config._attn_implementation = config._attn_implementation, "eager"
+    try:
+        yield
+    finally:
+        config._attn_implementation = usual
+
+
+def _additive(inside: Any) -> Any:
+    # Plain attention adds its mask to the scores, where the fused kernel takes either kind.
+    import torch
+
+    scores = torch.zeros(inside.shape, device=inside.device)
+    return scores.masked_fill_(~inside, torch.finfo(scores.dtype).min)[:, None, None, :]
 
 
 def _wavlm_arguments(attention: Any, hidden: Any, inside: Any) -> dict[str, Any]:
