@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from allophone.dimensions import SAMPLE_RATE, SpeechEncoderDimensions, WhisperDimensions
 from builders import write_wav
@@ -78,6 +81,16 @@ def write_emotions(
     manifest = folder / "manifest.jsonl"
     manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return manifest
+
+
+@contextmanager
+def emotion_place(folder: Path, encoder: str, *, n_speakers: int) -> Iterator[Path]:
+    """Yield a folder with a corpus in ``c``, an encoder in ``base``, and the cache in ``cache`` while it is open."""
+    write_emotions(folder / "c", n_speakers=n_speakers)
+    save_encoder(folder / "base", encoder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLOPHONE_CACHE", str(folder / "cache"))
+        yield folder
 
 
 def tiny_model(name: str = "whisper", *, rank: int = 0, unfrozen: int | str = 0, classes: int = 2, **knobs: Any) -> Any:
@@ -184,4 +197,34 @@ def write_emotion_run(folder: Path, rows: dict[Any, Any], *, units: Any = None, 
             ledger.append([emotion_row(setting, index, **change) for index, change in enumerate(changed)])
             for unit in (units or {}).get(setting, [{}]):
                 add_unit(folder, trained_unit(setting.name, **unit))
+    return folder
+
+
+def write_cascade_run(folder: Path, small: Any, big: Any, *, telling: bool = True, n: int = 400) -> Path:
+    """A run whose big point is always right; the small one misses every fourth, and its posterior shows that or not."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(n):
+        right = index % 8 not in (1, 6)
+        top = (0.55 if not right else 0.95) if telling else float(rng.uniform(0.5, 1))
+        first = (index % 2 == 0) == right  # whether the label 'high' is the more probable one
+        rows.append({"correct": right, "posterior": [top, 1 - top] if first else [1 - top, top]})
+    dear = [{"executed_flops": 20_000_000_000, "latency_s": 0.5}] * n
+    return write_emotion_run(folder, {small: rows, big: dear})
+
+
+def save_recogniser(folder: Path, setting: Any, *, labels: tuple[str, ...] = ("high", "low"), seed: int = 0) -> Path:
+    """A recogniser whose every trained number is random, as ``adapt emotion`` saves one."""
+    import torch
+
+    from allophone.adapt.emotion_model import EmotionModel
+    from allophone.adapt.emotion_store import save_emotion_model
+    from allophone.models.speech_encoders import load_speech_encoder
+
+    model = EmotionModel(load_speech_encoder(setting.model), setting, len(labels), precision="float32")
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.trained().values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.2)
+    save_emotion_model(folder, model, labels, 1.0)
     return folder

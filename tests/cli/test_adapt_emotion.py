@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from allophone.adapt import emotion_train
 from allophone.cli import app
 from allophone.errors import CorpusError, MissingExtraError, SpaceError, UsageError
-from emotion_builders import save_encoder, write_emotions
+from emotion_builders import emotion_place, write_emotions
 
 pytest.importorskip("torch")
 
@@ -17,15 +17,8 @@ runner = CliRunner()
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    write_emotions(folder / "c", n_speakers=5)
-    save_encoder(folder / "base", "wav2vec2")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def cache(place, monkeypatch):
-    monkeypatch.setenv("ALLOPHONE_CACHE", str(place / "cache"))
+    with emotion_place(tmp_path_factory.mktemp("cli"), "wav2vec2", n_speakers=5) as folder:
+        yield folder
 
 
 def adapt(place, out, *options):
@@ -35,10 +28,8 @@ def adapt(place, out, *options):
 
 @pytest.fixture(scope="module")
 def trained(place):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALLOPHONE_CACHE", str(place / "cache"))
-        options = ["--lora-rank", 2, "--unfrozen-layers", 1, "--epochs", 3, "--head-lr", 0.01, "--precision", "float32"]
-        return adapt(place, place / "m", *options, "--merged", place / "merged")
+    options = ["--lora-rank", 2, "--unfrozen-layers", 1, "--epochs", 3, "--head-lr", 0.01, "--precision", "float32"]
+    return adapt(place, place / "m", *options, "--merged", place / "merged")
 
 
 def test_a_training_reports_rates_costs_and_times(place, trained):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from allophone.cli import app
 from allophone.errors import InfeasibleError, LedgerError, SpaceError, UsageError
 from builders import write_tones
-from emotion_builders import save_encoder, write_emotions
+from emotion_builders import emotion_place
 
 pytest.importorskip("torch")
 
@@ -20,15 +20,12 @@ QUICK = (*AXES, "--epochs", "2", "--precision", "float32", "--folds", "2")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    write_emotions(folder / "c", n_speakers=6)
-    save_encoder(folder / "base", "wav2vec2")
-    return folder
+    with emotion_place(tmp_path_factory.mktemp("cli"), "wav2vec2", n_speakers=6) as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)
-def cache(place, monkeypatch):
-    monkeypatch.setenv("ALLOPHONE_CACHE", str(place / "cache"))
+def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "240")
 
 
@@ -43,9 +40,7 @@ def sweep(place, out, *options):
 
 @pytest.fixture(scope="module")
 def measured(place):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALLOPHONE_CACHE", str(place / "cache"))
-        return sweep(place, place / "r", *QUICK)
+    return sweep(place, place / "r", *QUICK)
 
 
 def test_a_dry_run_prints_points_and_trains_nothing(place, tmp_path):

@@ -5,15 +5,13 @@ pytest.importorskip("torch")
 from allophone.errors import SpaceError, UsageError
 from allophone.sweeps.emotion_plan import plan_emotion
 from allophone.sweeps.emotion_space import EmotionSpace
-from emotion_builders import save_encoder, write_emotions
+from emotion_builders import emotion_place, write_emotions
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plan")
-    write_emotions(folder / "c", n_speakers=6)
-    save_encoder(folder / "base", "whisper")
-    return folder
+    with emotion_place(tmp_path_factory.mktemp("plan"), "whisper", n_speakers=6) as folder:
+        yield folder
 
 
 def planned(place, tmp_path, **options):

@@ -24,21 +24,14 @@ from allophone.sweeps import emotion_run
 from allophone.sweeps.emotion_run import sweep_emotion
 from allophone.sweeps.emotion_space import EmotionSpace
 from builders import write_wav
-from emotion_builders import save_encoder, write_emotions
+from emotion_builders import emotion_place
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sweep")
-    write_emotions(folder / "c", n_speakers=5)
-    write_wav(folder / "c/audio/4-low-1.wav", np.zeros(4000))
-    save_encoder(folder / "base", "wav2vec2")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def cache(place, monkeypatch):
-    monkeypatch.setenv("ALLOPHONE_CACHE", str(place / "cache"))
+    with emotion_place(tmp_path_factory.mktemp("sweep"), "wav2vec2", n_speakers=5) as folder:
+        write_wav(folder / "c/audio/4-low-1.wav", np.zeros(4000))
+        yield folder
 
 
 def space(place, **axes):
@@ -60,10 +53,8 @@ def rows_of(out, order="point, seed, utterance_index"):
 
 @pytest.fixture(scope="module")
 def measured(place):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALLOPHONE_CACHE", str(place / "cache"))
-        said = []
-        return run(place, place / "r", folds=5, progress=said.append), said
+    said = []
+    return run(place, place / "r", folds=5, progress=said.append), said
 
 
 def test_every_utterance_has_one_row_a_point_by_a_recogniser_that_never_heard_its_speaker(place, measured):

@@ -28,35 +28,30 @@ def context(
     """Teach an encoder, without transcripts, to do with the audio and a margin instead of 30 s."""
     from allophone.adapt.context import AdaptProgress, adapt_context
     from allophone.cli.show import show_progress
+    from allophone.cli.stopping import stoppable
     from allophone.sweeps.run import Progress
 
-    try:
-        with show_progress() as show:
+    with stoppable(out, "all but the last minute is kept"), show_progress() as show:
 
-            def advance(now: AdaptProgress) -> None:
-                show(Progress("adapting", now.done, now.total, now.remaining_s))
+        def advance(now: AdaptProgress) -> None:
+            show(Progress("adapting", now.done, now.total, now.remaining_s))
 
-            card = adapt_context(
-                corpus,
-                out=out,
-                model=model,
-                margin_s=margin_s,
-                tail=tail,
-                steps=steps,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                seed=seed,
-                held_out=held_out,
-                language=language,
-                device=device,
-                threads=threads,
-                progress=advance,
-            )
-    except KeyboardInterrupt:
-        typer.echo(
-            f"allophone: stopped; all but the last minute is kept in {out}. The same command continues.", err=True
+        card = adapt_context(
+            corpus,
+            out=out,
+            model=model,
+            margin_s=margin_s,
+            tail=tail,
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            held_out=held_out,
+            language=language,
+            device=device,
+            threads=threads,
+            progress=advance,
         )
-        raise typer.Exit(130) from None
     first, last = card.validations[0], card.validations[-1]
     typer.echo(
         f"Held-out speakers {', '.join(card.held_out_speakers)}: KL {first.kl:.4f} before, {last.kl:.4f} after "

@@ -52,6 +52,7 @@ def emotion(
     from allophone.adapt.emotion_store import export_merged
     from allophone.adapt.emotion_summary import summarise_rows
     from allophone.audio.corpus import open_corpus
+    from allophone.cli.stopping import stoppable
     from allophone.errors import UsageError
     from allophone.files import write_whole
 
@@ -86,7 +87,7 @@ def emotion(
         line = f"epoch {epoch.number}: loss {epoch.loss:.3f}, validation UAR {100 * epoch.validation_uar:.1f} %"
         typer.echo(f"{line}, {epoch.train_s:.1f} s", err=True)
 
-    try:
+    with stoppable(out, "finished epochs are kept"):
         run = run_setting(
             setting,
             opened,
@@ -101,9 +102,6 @@ def emotion(
             threads=threads,
             on_epoch=show,
         )
-    except KeyboardInterrupt:
-        typer.echo(f"allophone: stopped; finished epochs are kept in {out}. The same command continues.", err=True)
-        raise typer.Exit(130) from None
     summary = summarise_rows(run.rows, splits.labels)
     write_whole(out / "summary.json", summary.model_dump_json(indent=1) + "\n")
     if merged is not None:

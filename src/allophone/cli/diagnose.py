@@ -28,28 +28,23 @@ def diagnose(
 ) -> None:
     """Say which knob binds at an operating point, which is wasted, and what to buy next."""
     from allophone.cli.show import print_table
-    from allophone.frontier.diagnosis import diagnose as find
-    from allophone.frontier.emotion_diagnosis import diagnose_emotion
+    from allophone.frontier.diagnosis import diagnose as diagnose_speech
+    from allophone.frontier.emotion_diagnosis import EmotionDiagnosis, diagnose_emotion
     from allophone.ledger.run_record import EmotionRunRecord, read_any_run
     from allophone.report.diagnosis_json import diagnosis_json
-    from allophone.report.diagnosis_text import diagnosis_lines, diagnosis_table
+    from allophone.report.diagnosis_text import AnyDiagnosis, diagnosis_lines, diagnosis_table
     from allophone.report.emotion_diagnosis_text import emotion_lines, emotion_table
 
-    if isinstance(read_any_run(run), EmotionRunRecord):
-        felt = diagnose_emotion(run, point, cost, confidence, margin / 100)
-        if as_json:
-            typer.echo(diagnosis_json(felt))
-            return
-        print_table(emotion_table(felt))
-        typer.echo()
-        for line in emotion_lines(felt):
-            typer.echo(line)
-        return
-    found = find(run, point, cost, confidence, margin / 100)
+    emotion = isinstance(read_any_run(run), EmotionRunRecord)
+    found: AnyDiagnosis = (diagnose_emotion if emotion else diagnose_speech)(run, point, cost, confidence, margin / 100)
     if as_json:
         typer.echo(diagnosis_json(found))
         return
-    print_table(diagnosis_table(found))
+    if isinstance(found, EmotionDiagnosis):
+        table, lines = emotion_table(found), emotion_lines(found)
+    else:
+        table, lines = diagnosis_table(found), diagnosis_lines(found)
+    print_table(table)
     typer.echo()
-    for line in diagnosis_lines(found):
+    for line in lines:
         typer.echo(line)

@@ -98,6 +98,7 @@ def sweep(
 ) -> None:
     """Measure operating points on your audio, into a run folder."""
     from allophone.cli.show import show_progress
+    from allophone.cli.stopping import stoppable
     from allophone.errors import UsageError
     from allophone.sweeps.run import sweep as run_sweep
     from allophone.sweeps.space import parse_axes, parse_numbers, read_space
@@ -137,33 +138,29 @@ def sweep(
     if dry_run:
         _print_plan(corpus, search_space, plan, budgets_gflops, language, device, threads)
         return
-    try:
-        with show_progress() as progress:
-            result = run_sweep(
-                corpus,
-                out=out,
-                space=search_space,
-                plan=plan,
-                budgets_gflops=budgets_gflops,
-                cost=cost,
-                trials=trials,
-                storage=storage,
-                limits=limits,
-                normalizer=normalizer,  # type: ignore[arg-type]
-                language=language,
-                reference_model=reference_model,
-                device=device,
-                threads=threads,
-                workers=workers,
-                strict=strict,
-                extend=extend,
-                seed=seed,
-                spend=spend,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        typer.echo(f"allophone: stopped; what is measured is kept in {out}. The same command continues.", err=True)
-        raise typer.Exit(130) from None
+    with stoppable(out, "what is measured is kept"), show_progress() as progress:
+        result = run_sweep(
+            corpus,
+            out=out,
+            space=search_space,
+            plan=plan,
+            budgets_gflops=budgets_gflops,
+            cost=cost,
+            trials=trials,
+            storage=storage,
+            limits=limits,
+            normalizer=normalizer,  # type: ignore[arg-type]
+            language=language,
+            reference_model=reference_model,
+            device=device,
+            threads=threads,
+            workers=workers,
+            strict=strict,
+            extend=extend,
+            seed=seed,
+            spend=spend,
+            progress=progress,
+        )
     for name, reason in result.failures:
         typer.echo(f"skipped '{name}': {reason}", err=True)
     typer.echo(f"{result.points} points, {result.rows} rows in {out} ({result.wall_s:.0f} s this time).")
@@ -172,7 +169,7 @@ def sweep(
             f"{len(result.failures)} recordings could not be read and were skipped; --strict stops at the first."
         )
     if throughput:
-        try:
+        with stoppable(out, "what is measured is kept"):
             run_throughput(
                 corpus,
                 out,
@@ -181,9 +178,6 @@ def sweep(
                 minutes=throughput_minutes,
                 rounds=throughput_rounds,
             )
-        except KeyboardInterrupt:
-            typer.echo(f"allophone: stopped; what is measured is kept in {out}. The same command continues.", err=True)
-            raise typer.Exit(130) from None
     typer.echo(f"Next: allophone frontier {out}{' --cost rtf_throughput' if throughput else ''}")
 
 

@@ -62,6 +62,7 @@ def run_emotion(
     """
     from allophone.audio.splits import read_splits
     from allophone.cli.show import show_progress
+    from allophone.cli.stopping import stoppable
     from allophone.sweeps.emotion_plan import SPLIT_FILE, plan_emotion
     from allophone.sweeps.emotion_run import check_emotion_options, sweep_emotion
     from allophone.sweeps.emotion_space import read_emotion_space
@@ -73,12 +74,8 @@ def run_emotion(
         planned = {name: value for name, value in options.items() if name not in unused}
         _print_plan(plan_emotion(corpus, out=out, space=space, **planned), options["plan"])
         return
-    try:
-        with show_progress() as progress:
-            result = sweep_emotion(corpus, out=out, space=space, progress=progress, **options)
-    except KeyboardInterrupt:
-        typer.echo(f"allophone: stopped; finished epochs are kept in {out}. The same command continues.", err=True)
-        raise typer.Exit(130) from None
+    with stoppable(out, "finished epochs are kept"), show_progress() as progress:
+        result = sweep_emotion(corpus, out=out, space=space, progress=progress, **options)
     for warning in read_splits(out / SPLIT_FILE).warnings:
         typer.echo(f"allophone: {warning}", err=True)
     for name, reason in result.failures:

@@ -1,4 +1,4 @@
-"""Arrays to and from CTranslate2, and what is read off its logits."""
+"""Arrays to and from CTranslate2."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["every_nth", "host_array", "read_step", "storage_view"]
+__all__ = ["every_nth", "host_array", "storage_view"]
 
 
 def every_nth(encoded: Any, token_stride: int) -> Any:
@@ -34,16 +34,3 @@ def storage_view(array: NDArray[np.float32]) -> Any:
 
     # from_array shares the array's memory; the copy owns its own.
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(array)).to_device(ctranslate2.Device.cpu)
-
-
-def read_step(logits: Any, token: int) -> tuple[float, float]:
-    """Return the token's log-probability, and the entropy of its distribution in nats."""
-    import numpy as np
-
-    row = np.asarray(logits, np.float32).ravel()
-    row = row - row.max()
-    shares = np.exp(row)
-    total = float(shares.sum())
-    # -sum p log p, with p = e / total and log p = row - log total; a suppressed token's -inf has no share.
-    mean = float(np.dot(shares, np.maximum(row, -1e4))) / total
-    return float(row[token]) - float(np.log(total)), float(np.log(total)) - mean

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
 from allophone.errors import SpaceError, UsageError, WeightsError
-from allophone.models.ctranslate2_arrays import every_nth, host_array, read_step, storage_view
+from allophone.models.ctranslate2_arrays import every_nth, host_array, storage_view
+from allophone.models.decoding_steps import read_steps
 from allophone.models.engine import Decoded, Engine
 from allophone.models.threads import choose_replicas, choose_threads
 from allophone.models.weights import Weights
@@ -179,8 +180,7 @@ class CTranslate2Engine(Engine):
         # CTranslate2's score is the mean over the text tokens; Whisper's average counts end-of-text too.
         log_probability = result.scores[0] * len(tokens)
         started = perf_counter()
-        generated = zip(result.logits[0], [*tokens, self._end_of_text], strict=False) if read else ()
-        steps = [read_step(row, token) for row, token in generated]
+        logprobs, entropies = read_steps(result.logits[0] if read else (), [*tokens, self._end_of_text])
         return Decoded(
             text=self._tokenizer.decode(list(tokens)).strip(),
             tokens=tokens,
@@ -188,8 +188,8 @@ class CTranslate2Engine(Engine):
             avg_logprob=log_probability / (len(tokens) + 1),
             no_speech_prob=float(result.no_speech_prob),
             truncated=truncated,
-            token_logprobs=tuple(step[0] for step in steps),
-            token_entropies=tuple(step[1] for step in steps),
+            token_logprobs=logprobs,
+            token_entropies=entropies,
             confidence_s=perf_counter() - started,
         )
 

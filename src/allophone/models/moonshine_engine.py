@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from allophone.dimensions import HOP_SAMPLES
 from allophone.errors import SpaceError, UsageError, WeightsError
-from allophone.models.ctranslate2_arrays import read_step
+from allophone.models.decoding_steps import read_steps
 from allophone.models.engine import Decoded, Engine
 from allophone.models.moonshine_weights import MoonshineWeights, read_vocabulary
 from allophone.models.threads import choose_replicas, choose_threads
@@ -155,8 +155,7 @@ class MoonshineEngine(Engine):
         found = search(OnnxDecoder(self._decoder, self._dimensions, states), beam_size, max_tokens)
         text = b"".join(self._vocabulary[token] for token in found.tokens).decode(errors="replace").strip()
         started = perf_counter()
-        generated = zip(found.rows, [*found.tokens, END_OF_TEXT], strict=False) if read else ()
-        steps = [read_step(row, token) for row, token in generated]
+        logprobs, entropies = read_steps(found.rows if read else (), [*found.tokens, END_OF_TEXT])
         return Decoded(
             text=text,
             tokens=found.tokens,
@@ -164,8 +163,8 @@ class MoonshineEngine(Engine):
             avg_logprob=found.mean_log_probability,
             no_speech_prob=0.0,
             truncated=not found.ended,
-            token_logprobs=tuple(step[0] for step in steps),
-            token_entropies=tuple(step[1] for step in steps),
+            token_logprobs=logprobs,
+            token_entropies=entropies,
             confidence_s=perf_counter() - started,
         )
 

@@ -7,14 +7,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
-
 from allophone.costs.adaptation import setting_adaptation
 from allophone.costs.speech import layer_stack
 from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import SpaceError
-from allophone.sweeps.space import fill_space, some_and_distinct
+from allophone.sweeps.space import AxisSpace, fill_space
 
 __all__ = ["EMOTION_AXES", "EMOTION_PLANS", "EmotionSpace", "plan_settings", "read_emotion_space"]
 
@@ -22,24 +20,13 @@ EMOTION_PLANS = ("star", "grid", "race")
 _CLASSES = 2  # the least there can be: how many there are does not matter to what an encoder can take
 
 
-class EmotionSpace(BaseModel):
+class EmotionSpace(AxisSpace):
     """Values of every axis of emotion recognition, the first of each being the centre of a star."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: tuple[str, ...] = ("tiny.en", "base")
     duration_s: tuple[float, ...] = (3.0, 1.0, 2.0, 4.0, 6.0)
     lora_rank: tuple[int, ...] = (0, 8)
     unfrozen_layers: tuple[int | Literal["all"], ...] = (0, 2)
-
-    @field_validator("*")
-    @classmethod
-    def _some_and_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        return some_and_distinct(values)
-
-    def axes(self) -> dict[str, list[Any]]:
-        """Return the axes as plain lists, in the order of the vocabulary."""
-        return {name: list(values) for name, values in self.model_dump().items()}
 
 
 EMOTION_AXES: tuple[str, ...] = tuple(EmotionSpace.model_fields)
@@ -48,16 +35,16 @@ EMOTION_AXES: tuple[str, ...] = tuple(EmotionSpace.model_fields)
 def read_emotion_space(
     path: Path | None = None, models: Sequence[str] | None = None, axes: Mapping[str, Sequence[Any]] | None = None
 ) -> EmotionSpace:
-    """Build a space from a TOML file and from values that take precedence over it, as :func:`read_space` does.
+    """Build a space from a TOML file and from values that take precedence over it, as ``read_space`` does.
 
     Args:
         path: A TOML file with one key an axis, e.g. ``unfrozen_layers = [0, 2, "all"]``.
-        models: Values of the axis ``model``.
-        axes: Values of other axes, as strings or numbers.
+        models: As in :func:`allophone.sweeps.space.read_space`, as what follows.
+        axes: Values of other axes.
 
     Raises:
-        UsageError: The file cannot be read or is not TOML.
-        SpaceError: An axis is unknown, a value is impossible, or the same axis is given twice.
+        UsageError: As that.
+        SpaceError: Likewise.
     """
 
     def make_point(name: str, value: Any) -> None:

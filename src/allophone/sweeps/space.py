@@ -18,19 +18,34 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["AXES", "SearchSpace", "fill_space", "parse_axes", "parse_numbers", "read_space", "some_and_distinct"]
-
-Space = TypeVar("Space", bound=BaseModel)
+__all__ = ["AXES", "AxisSpace", "SearchSpace", "fill_space", "parse_axes", "parse_numbers", "read_space"]
 
 
-class SearchSpace(BaseModel):
+class AxisSpace(BaseModel):
+    """Values of axes, the fields of a subclass: of each one at least and none twice, the first the centre of a star."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _some_and_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not values:
+            raise ValueError("an axis needs at least one value")
+        if len(set(values)) < len(values):
+            raise ValueError("a value occurs twice")
+        return values
+
+    def axes(self) -> dict[str, list[Any]]:
+        """Return the axes as plain lists, in the order of the vocabulary."""
+        return {name: list(values) for name, values in self.model_dump().items()}
+
+
+class SearchSpace(AxisSpace):
     """Values of every axis, the first of each being the centre of a star.
 
     ``margin_s``, ``floor_s``, ``tail`` and ``guard`` belong to ``context=fit``; a space that names them and no context
     means both contexts. The centre by default is the cheapest context without measured loss (docs/context.md).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: tuple[str, ...] = ("tiny.en", "base")
     window_s: tuple[float, ...] = (TRAINED_CONTEXT_S,)
@@ -44,30 +59,9 @@ class SearchSpace(BaseModel):
     compute_type: tuple[ComputeType, ...] = ("int8",)
     beam_size: tuple[int, ...] = Field(default=(1, 5))
 
-    @field_validator("*")
-    @classmethod
-    def _some_and_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        return some_and_distinct(values)
 
-    def axes(self) -> dict[str, list[Any]]:
-        """Return the axes as plain lists, in the order of the vocabulary."""
-        return {name: list(values) for name, values in self.model_dump().items()}
-
-
+Space = TypeVar("Space", bound=AxisSpace)
 AXES: tuple[str, ...] = tuple(SearchSpace.model_fields)
-
-
-def some_and_distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return an axis's values, of which there is one at least and none twice.
-
-    Raises:
-        ValueError: Otherwise.
-    """
-    if not values:
-        raise ValueError("an axis needs at least one value")
-    if len(set(values)) < len(values):
-        raise ValueError("a value occurs twice")
-    return values
 
 
 def read_space(
