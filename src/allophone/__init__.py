@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from allophone.version import __version__
 
 if TYPE_CHECKING:
+    from allophone.adapt.emotion_classify import EmotionClassifier
+    from allophone.adapt.emotion_routed import EmotionPolicyClassifier, load_emotion_policy
     from allophone.errors import AllophoneError
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.recommend import Recommendation, recommend
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AllophoneError",
+    "EmotionClassifier",
+    "EmotionPolicyClassifier",
     "EmotionSpace",
     "Frontier",
     "OperatingPoint",
@@ -40,6 +44,7 @@ __all__ = [
     "Utterance",
     "Word",
     "__version__",
+    "load_emotion_policy",
     "load_point",
     "load_policy",
     "recommend",
@@ -50,6 +55,8 @@ __all__ = [
 
 _HOMES = {
     "AllophoneError": "errors",
+    "EmotionClassifier": "adapt.emotion_classify",
+    "EmotionPolicyClassifier": "adapt.emotion_routed",
     "EmotionSpace": "sweeps.emotion_space",
     "Frontier": "frontier.pareto",
     "OperatingPoint": "records",
@@ -63,6 +70,7 @@ _HOMES = {
     "Transcript": "records",
     "Utterance": "records",
     "Word": "records",
+    "load_emotion_policy": "adapt.emotion_routed",
     "load_point": "models.transcriber",
     "load_policy": "routing.transcriber",
     "recommend": "frontier.recommend",

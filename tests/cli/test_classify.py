@@ -1,8 +1,14 @@
+import json
+
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from allophone.cli import app
+from allophone.emotion_records import EmotionSetting
 from allophone.errors import UsageError
+from builders import write_wav
+from emotion_builders import save_encoder, save_recogniser, write_cascade_run
 
 runner = CliRunner()
 
@@ -12,6 +18,11 @@ runner = CliRunner()
     [
         (["--model", "none", "--format", "srt"], "write one of text, json"),
         (["--model", "none"], "'allophone adapt emotion' wrote"),
+        ([], "give one of --model (a recogniser) and --policy"),
+        (["--model", "none", "--policy", "none"], "give one of --model (a recogniser) and --policy"),
+        (["--model", "none", "--threshold", "0.5"], "only a policy has one"),
+        (["--policy", "none", "--base", "b"], "a policy has several base models"),
+        (["--policy", "none"], "'allophone route emotion"),
     ],
 )
 def test_mistakes(options, message):
@@ -20,5 +31,25 @@ def test_mistakes(options, message):
     assert message in str(done.exception)
 
 
-def test_the_model_must_be_named():
-    assert runner.invoke(app, ["classify", "a.wav"]).exit_code == 2
+def test_a_cascade_from_run_to_answer(tmp_path):
+    pytest.importorskip("torch")
+    base = save_encoder(tmp_path / "base", "wav2vec2")
+    short, long = (EmotionSetting(model=base, duration_s=seconds) for seconds in (0.2, 0.4))
+    run = write_cascade_run(tmp_path / "run", short, long)
+    models = ",".join(str(save_recogniser(tmp_path / item.name, item)) for item in (short, long))
+    policy = str(tmp_path / "policy")
+    options = ["--points", f"{short.name},{long.name}", "--models", models, "--out", policy]
+    made = runner.invoke(app, ["route", "emotion", str(run), *options])
+    assert made.exit_code == 0, made.output
+    assert f"allophone classify a.wav --policy {policy}" in made.stdout
+    audio = str(write_wav(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(4800)))
+    command = ["classify", audio, "--policy", policy, "--format", "json"]
+    lazy, thorough = (
+        json.loads(runner.invoke(app, [*command, "--threshold", threshold]).stdout) for threshold in ("1", "0")
+    )
+    assert lazy["ran"] == [short.name]
+    assert thorough["ran"] == [short.name, long.name]
+    assert thorough["executed_flops"] > 1.5 * lazy["executed_flops"]
+    assert set(thorough["posterior"]) == {"high", "low"}
+    shown = runner.invoke(app, ["classify", audio, "--policy", policy, "--threshold", "0"]).stdout
+    assert shown.rstrip().endswith(f"[{short.name}, then {long.name}]")

@@ -1,6 +1,5 @@
 import json
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -10,7 +9,7 @@ from allophone.errors import InfeasibleError, UsageError
 from allophone.routing.calibration import Wish
 from allophone.routing.emotion_cascade import read_candidates
 from allophone.routing.emotion_routing import route_emotion
-from emotion_builders import write_emotion_run
+from emotion_builders import write_cascade_run
 
 SMALL = EmotionSetting(model="tiny.en", duration_s=2.0)
 BIG = EmotionSetting(model="base", duration_s=2.0)
@@ -18,16 +17,7 @@ N = 400
 
 
 def write(folder, telling, n=N):
-    """The big point is always right; the small one misses every fourth, and its posterior shows that or does not."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for index in range(n):
-        right = index % 8 not in (1, 6)
-        top = (0.55 if not right else 0.95) if telling else float(rng.uniform(0.5, 1))
-        first = (index % 2 == 0) == right  # whether the label 'high' is the more probable one
-        rows.append({"correct": right, "posterior": [top, 1 - top] if first else [1 - top, top]})
-    dear = [{"executed_flops": 20_000_000_000, "latency_s": 0.5}] * n
-    return write_emotion_run(folder / "r", {SMALL: rows, BIG: dear})
+    return write_cascade_run(folder / "r", SMALL, BIG, telling=telling, n=n)
 
 
 def routed(folder, telling, wish):
@@ -83,5 +73,7 @@ def test_the_verb(tmp_path):
     assert fields["fixed"][1] == {"name": BIG.name, "uar": 1.0, "gflops": 20.0, "seconds": 0.5, "recognised": N}
     both = runner.invoke(app, [*command, "--big-share", "0.2", "--budget-gflops", "9"])
     assert "give one of --big-share and --budget-gflops" in str(both.exception)
+    half = runner.invoke(app, [*command, "--out", str(tmp_path / "p")])
+    assert "--out writes a cascade of --models: give both" in str(half.exception)
     wrong = runner.invoke(app, [*command, "--big-share", "2"])
     assert "a share is at most 1" in str(wrong.exception)

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from allophone.adapt.emotion_clips import check_audible
+from allophone.adapt.emotion_flops import inference_flops
 from allophone.adapt.emotion_store import load_emotion_model
 from allophone.audio.decode import load_audio
 from allophone.dimensions import SAMPLE_RATE
@@ -43,6 +44,7 @@ class Classification:
         windows: What each window says; silent ones are left out.
         duration_s: Length of the recording in seconds.
         latency_s: Seconds from samples in memory to the posterior.
+        executed_flops: Of all windows, front end included, adapters merged.
     """
 
     label: str
@@ -51,6 +53,7 @@ class Classification:
     windows: tuple[WindowPosterior, ...]
     duration_s: float
     latency_s: float
+    executed_flops: int
 
 
 class EmotionClassifier:
@@ -105,7 +108,8 @@ class EmotionClassifier:
         started = perf_counter()
         count = ceil(samples.size / round(self.card.setting.duration_s * SAMPLE_RATE))
         edges = [samples.size * window // count for window in range(count + 1)]
-        windows = []
+        windows, flops = [], 0
+        dims, classes = self._model.encoder.dimensions, len(self.card.labels)
         for start, end in pairwise(edges):
             try:
                 check_audible(samples[start:end], name)
@@ -114,6 +118,7 @@ class EmotionClassifier:
             logits = self._model.clip_logits(samples[start:end]).cpu().numpy()
             probabilities = posteriors(logits, self.card.temperature).tolist()
             posterior = dict(zip(self.card.labels, probabilities, strict=True))
+            flops += inference_flops(dims, classes, samples=end - start)
             windows.append(WindowPosterior(start / SAMPLE_RATE, end / SAMPLE_RATE, posterior))
         mean = {name: sum(w.posterior[name] for w in windows) / len(windows) for name in self.card.labels}
         label = max(mean, key=mean.__getitem__)
@@ -124,4 +129,5 @@ class EmotionClassifier:
             windows=tuple(windows),
             duration_s=samples.size / SAMPLE_RATE,
             latency_s=perf_counter() - started,
+            executed_flops=flops,
         )

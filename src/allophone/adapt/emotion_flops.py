@@ -6,6 +6,7 @@ parameters. Their layers below the first need no gradient before the feed-forwar
 
 from __future__ import annotations
 
+from allophone.audio.mel import window_frames
 from allophone.costs.adaptation import (
     Adaptation,
     backward_layer_flops,
@@ -21,11 +22,7 @@ from allophone.costs.speech import (
     speech_flops,
     whisper_pooled_flops,
 )
-from allophone.dimensions import (
-    FRAMES_PER_AUDIO_TOKEN,
-    SpeechEncoderDimensions,
-    WhisperDimensions,
-)
+from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
 
 __all__ = ["frozen_flops", "inference_flops", "trained_parameters", "training_step_flops"]
 
@@ -46,17 +43,17 @@ def trained_parameters(dims: Dimensions, adaptation: Adaptation) -> int:
     return others + stack.layers * 2 * adaptation.lora_rank * (stack.width + stack.hidden)
 
 
-def inference_flops(dims: Dimensions, classes: int, *, tokens: int, samples: int) -> int:
+def inference_flops(dims: Dimensions, classes: int, *, samples: int) -> int:
     """Executed FLOPs of one clip from samples to logits, adapters merged, front end included.
 
     Args:
         dims: The encoder.
         classes: Classes of the head.
-        tokens: Audio tokens of the clip.
-        samples: Its samples; they matter to encoders on raw samples.
+        samples: Samples of the clip, 16 kHz.
     """
     if isinstance(dims, WhisperDimensions):
-        return whisper_pooled_flops(dims, frames=FRAMES_PER_AUDIO_TOKEN * tokens, classes=classes).total
+        frames = window_frames(samples, context="fit", margin_s=0.0, floor_s=0.0)
+        return whisper_pooled_flops(dims, frames=frames, classes=classes).total
     return speech_flops(dims, samples=samples, classes=classes).total
 
 

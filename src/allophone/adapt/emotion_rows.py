@@ -145,4 +145,4 @@ def mean_inference_flops(model: EmotionModel, source: StateSource, rows: Sequenc
 
 def _flops(model: EmotionModel, source: StateSource, row: int) -> int:
     dims, classes = model.encoder.dimensions, model.adaptation.classes
-    return inference_flops(dims, classes, tokens=source.tokens(row), samples=source.samples(row))
+    return inference_flops(dims, classes, samples=source.samples(row))

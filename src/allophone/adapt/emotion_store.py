@@ -14,6 +14,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile, copytree
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -25,7 +26,15 @@ from allophone.files import read_record, write_whole
 from allophone.models.encoder_config import quiet_transformers
 from allophone.models.speech_encoders import load_speech_encoder
 
-__all__ = ["EmotionCard", "SavedEmotion", "export_merged", "load_emotion_model", "save_emotion_model"]
+__all__ = [
+    "EmotionCard",
+    "SavedEmotion",
+    "copy_emotion_model",
+    "export_merged",
+    "load_emotion_model",
+    "read_emotion_card",
+    "save_emotion_model",
+]
 
 SCHEMA_VERSION = 1
 CARD, HEAD, UNFROZEN, ADAPTER = "emotion.json", "head.safetensors", "unfrozen.safetensors", "adapter"
@@ -107,7 +116,7 @@ def load_emotion_model(folder: Path, *, base: str | None = None) -> SavedEmotion
         UsageError: It holds no recogniser.
         WeightsError: The base model has other weights than the one that was adapted.
     """
-    card = _read_card(folder)
+    card = read_emotion_card(folder)
     encoder = load_speech_encoder(base or card.setting.model)
     if encoder.weights_sha256 != card.base_weights_sha256:
         raise WeightsError(
@@ -166,6 +175,25 @@ def export_merged(folder: Path, out: Path, *, base: str | None = None) -> None:
         raise LedgerError(f"{out}: cannot be written: {error.strerror}. Free or choose another folder.") from None
 
 
+def copy_emotion_model(folder: Path, out: Path) -> None:
+    """Copy a saved recogniser without whatever else lies in its folder, such as a training's checkpoints.
+
+    Raises:
+        LedgerError: It is not whole, or ``out`` cannot be written.
+    """
+    card = read_emotion_card(folder)
+    names = [HEAD]
+    names += [UNFROZEN] if card.setting.unfrozen_layers else []
+    names += [ADAPTER] if card.setting.lora_rank else []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in [*names, CARD]:
+            copy = copytree if name == ADAPTER else copyfile
+            copy(folder / name, out / name)
+    except OSError as error:
+        raise LedgerError(f"{folder}: cannot be copied to {out}: {error.strerror or error}.") from None
+
+
 def _load_adapter(model: EmotionModel, state: dict[str, Any]) -> None:
     from peft import set_peft_model_state_dict
 
@@ -177,7 +205,13 @@ def _load_adapter(model: EmotionModel, state: dict[str, Any]) -> None:
         raise KeyError(f"adapter tensors {strangers}")
 
 
-def _read_card(folder: Path) -> EmotionCard:
+def read_emotion_card(folder: Path) -> EmotionCard:
+    """Read what a saved recogniser says of itself.
+
+    Raises:
+        LedgerError: A field is wrong.
+        UsageError: No recogniser lies there.
+    """
     remedy = "Give a folder that 'allophone adapt emotion' wrote, or train the model again."
     return read_record(folder / CARD, EmotionCard, SCHEMA_VERSION, remedy, error=LedgerError)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+
+if TYPE_CHECKING:
+    from allophone.adapt.emotion_classify import Classification, EmotionClassifier
+    from allophone.adapt.emotion_routed import EmotionPolicyClassifier, RoutedClassification
 
 __all__ = ["classify"]
 
@@ -16,19 +20,28 @@ _FORMATS = ("text", "json")
 
 def classify(
     audio: Annotated[list[Path], typer.Argument(help="Recordings, in any format that FFmpeg reads.")],
-    model: Annotated[Path, typer.Option(help="What 'allophone adapt emotion --out' wrote.")],
+    model: Annotated[Path | None, typer.Option(help="What 'allophone adapt emotion --out' wrote.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="What 'allophone route emotion --out' wrote.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="With --policy: climb above this doubt instead of the policy's own.")
+    ] = None,
     style: Annotated[str, typer.Option("--format", help="text, or json: one object a line.")] = "text",
     base: Annotated[str | None, typer.Option(help="The base model, if it lies elsewhere now.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes the default.")] = 0,
 ) -> None:
-    """Classify recordings, long ones in windows; one that cannot be read is reported and passed over."""
-    from allophone.adapt.emotion_classify import EmotionClassifier
+    """Classify recordings by a recogniser or a cascade of them, long ones in windows; unreadable ones are reported."""
     from allophone.errors import AudioError, UsageError
 
     if style not in _FORMATS:
         raise UsageError(f"--format '{style}': write one of {', '.join(_FORMATS)}.")
-    classifier = EmotionClassifier(model, base=base, device=device, threads=threads)
+    if (model is None) == (policy is None):
+        raise UsageError("give one of --model (a recogniser) and --policy (a cascade of recognisers).")
+    if model is not None and threshold is not None:
+        raise UsageError("--threshold: only a policy has one. Give --policy.")
+    if policy is not None and base is not None:
+        raise UsageError("--base: a policy has several base models. Give --model, or put them where their names say.")
+    classifier = _load(model, policy, base, threshold, device, threads)
     failed = 0
     for path in audio:
         try:
@@ -38,11 +51,35 @@ def classify(
             failed += 1
             continue
         if style == "json":
-            typer.echo(json.dumps({"audio": str(path), **asdict(found)}, ensure_ascii=False))
-            continue
-        others = sorted(found.posterior.items(), key=lambda item: -item[1])[1:]
-        rest = ", ".join(f"{label} {100 * share:.0f} %" for label, share in others)
-        typer.echo(f"{path}: {found.label} {100 * found.confidence:.0f} % ({rest})")
+            typer.echo(json.dumps({"audio": str(path), **_fields(found)}, ensure_ascii=False))
+        else:
+            typer.echo(f"{path}: {_line(found)}")
     if failed:
         typer.echo(f"allophone: {failed} of {len(audio)} recordings could not be classified.", err=True)
         raise typer.Exit(1)
+
+
+def _load(
+    model: Path | None, policy: Path | None, base: str | None, threshold: float | None, device: str, threads: int
+) -> EmotionClassifier | EmotionPolicyClassifier:
+    if policy is not None:
+        from allophone.adapt.emotion_routed import load_emotion_policy
+
+        return load_emotion_policy(policy, threshold=threshold, device=device, threads=threads)
+    from allophone.adapt.emotion_classify import EmotionClassifier
+
+    return EmotionClassifier(cast("Path", model), base=base, device=device, threads=threads)
+
+
+def _fields(found: Classification | RoutedClassification) -> dict[str, Any]:
+    """A cascade's fields stand beside those of the posterior it kept, and count all that ran."""
+    fields = asdict(found)
+    return {**fields.pop("classification", {}), **fields}
+
+
+def _line(found: Classification | RoutedClassification) -> str:
+    kept = found.classification if hasattr(found, "classification") else found
+    others = sorted(kept.posterior.items(), key=lambda item: -item[1])[1:]
+    rest = ", ".join(f"{label} {100 * share:.0f} %" for label, share in others)
+    path = f" [{', then '.join(found.ran)}]" if hasattr(found, "ran") else ""
+    return f"{kept.label} {100 * kept.confidence:.0f} % ({rest}){path}"

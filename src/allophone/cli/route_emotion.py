@@ -18,6 +18,13 @@ def route_emotion(
     ] = None,
     budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs an utterance to keep to.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds of speakers.")] = 0,
+    models: Annotated[
+        str | None,
+        typer.Option(help="With --out: folders that 'allophone adapt emotion' wrote, one a point, comma-separated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the cascade as a policy for 'allophone classify --policy'.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, GFLOPs, seconds.")] = False,
 ) -> None:
     """Replay a cascade on the cheap point's posterior, chosen and judged on different speakers."""
@@ -35,9 +42,23 @@ def route_emotion(
         if budget_gflops is not None
         else Wish("big_share", 0.3 if big_share is None else big_share)
     )
+    if (models is None) != (out is None):
+        raise UsageError("--out writes a cascade of --models: give both, or neither to judge only.")
     names = [name.strip() for name in points.split(",") if name.strip()]
-    found = judge(read_candidates(run, names), wish, seed=seed)
+    candidates = read_candidates(run, names)
+    found = judge(candidates, wish, seed=seed)
     if as_json:
         typer.echo(cascade_json(found))
+    else:
+        print_table(cascade_table(found))
+    if models is None or out is None:
         return
-    print_table(cascade_table(found))
+    from allophone.adapt.emotion_policy import write_emotion_policy
+
+    folders = [Path(name.strip()) for name in models.split(",") if name.strip()]
+    policy = write_emotion_policy(out, run, candidates, found, folders)
+    typer.echo(
+        f"{out}: climbs where {policy.signal.replace('_', ' ')} is in doubt by more than {policy.threshold:.3f}. "
+        f"Run it: allophone classify a.wav --policy {out}",
+        err=as_json,
+    )

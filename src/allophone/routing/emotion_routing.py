@@ -25,11 +25,19 @@ from allophone.routing.regression import speaker_folds
 from allophone.routing.routers import OracleRouter, RandomRouter, Router
 from allophone.routing.samples import FloatArray, RouteSamples
 
-__all__ = ["CascadeResult", "route_emotion"]
+__all__ = ["CascadeChoice", "CascadeResult", "choose_cascade", "route_emotion"]
 
 FOLDS = 5
 _REPLICATES = 2000
 _CHOOSING = 200  # replicates where only the estimate is read
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeChoice:
+    """When to climb: where the sign of doubt is above the threshold."""
+
+    signal: Signal
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,16 @@ def route_emotion(
     )
 
 
+def choose_cascade(candidates: EmotionCandidates, wish: Wish) -> CascadeChoice:
+    """Choose the sign of doubt that recovers most of the oracle's gain, and the threshold that meets the wish.
+
+    Raises:
+        InfeasibleError: The wish is out of reach.
+    """
+    router = PosteriorRouter(signal := _best_signal(candidates), candidates.posteriors)
+    return CascadeChoice(signal, choose_threshold(candidates.samples, router, wish)[0])
+
+
 def _cross_fitted(candidates: EmotionCandidates, wish: Wish, seed: int) -> tuple[Outcome, dict[str, int]]:
     n = len(candidates.samples)
     reached, kept = np.zeros(n, np.intp), np.zeros(n, np.intp)
@@ -141,13 +159,12 @@ def _cross_fitted(candidates: EmotionCandidates, wish: Wish, seed: int) -> tuple
     signals: Counter[str] = Counter()
     for held_out in speaker_folds(candidates.samples.speakers, FOLDS, seed):
         others = candidates.take(np.setdiff1d(np.arange(n), held_out))
-        router = PosteriorRouter(signal := _best_signal(others), others.posteriors)
-        threshold = choose_threshold(others.samples, router, wish)[0]
+        choice = choose_cascade(others, wish)
         part = candidates.take(held_out)
-        found = replay(part.samples, PosteriorRouter(signal, part.posteriors), threshold)
+        found = replay(part.samples, PosteriorRouter(choice.signal, part.posteriors), choice.threshold)
         reached[held_out], kept[held_out], errors[held_out] = found.reached, found.kept, found.errors
         flops[held_out], seconds[held_out] = found.flops, found.seconds
-        signals[signal] += 1
+        signals[choice.signal] += 1
     return Outcome(reached, kept, errors, flops, seconds), dict(signals)
 
 

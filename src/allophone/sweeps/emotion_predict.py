@@ -127,7 +127,7 @@ def forecast_unit(
     first = 0 if adaptation.lora_rank else stack.layers - adaptation.unfrozen_layers
     probe = first == stack.layers
     above = frozen_flops(dims, tokens=tokens, layers=stack.layers - first)
-    inference = inference_flops(dims, classes, tokens=tokens, samples=round(heard_s * SAMPLE_RATE))
+    inference = inference_flops(dims, classes, samples=round(heard_s * SAMPLE_RATE))
     step_tokens = 0 if probe else tokens
     training = float(recipe.epochs * clips["train"] * training_step_flops(dims, adaptation, tokens=step_tokens))
     other = float(above * (clips["validation"] * (recipe.epochs + 1) + clips["test"]) + inference * clips["test"])

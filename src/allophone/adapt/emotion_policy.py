@@ -1,0 +1,144 @@
+"""A cascade of saved recognisers as a folder that needs nothing but the base models.
+
+emotion_policy.json   points cheap to dear, sign of doubt and threshold, and what judged them
+0/, 1/, ...           a recogniser for every point, as :mod:`allophone.adapt.emotion_store` writes it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from allophone.adapt.emotion_setting import EmotionSetting
+from allophone.adapt.emotion_store import EmotionCard, copy_emotion_model, read_emotion_card
+from allophone.errors import UsageError
+from allophone.files import read_record, write_whole
+from allophone.ledger.run_record import read_emotion_run
+from allophone.measure.bootstrap import Interval
+from allophone.routing.calibration import Target
+from allophone.routing.emotion_cascade import EmotionCandidates, Signal
+from allophone.routing.emotion_routing import CascadeResult, choose_cascade
+
+__all__ = ["EMOTION_POLICY_FILE", "EmotionPolicy", "JudgedCascade", "read_emotion_policy", "write_emotion_policy"]
+
+EMOTION_POLICY_FILE = "emotion_policy.json"
+_SCHEMA_VERSION = 1
+
+
+class JudgedCascade(BaseModel):
+    """What the run says of the cascade: each speaker routed by what others chose, with 95 % intervals.
+
+    ``uar`` and its differences are fractions; GFLOPs and seconds are means an utterance; ``climbed`` is the share that
+    reached the last point.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_rows: int
+    n_speakers: int
+    uar: tuple[float, float, float]
+    over_chance: tuple[float, float, float]
+    over_last: tuple[float, float, float]
+    gflops: float
+    seconds: float
+    climbed: float
+    warning: str | None
+
+
+class EmotionPolicy(BaseModel):
+    """The contents of ``emotion_policy.json``.
+
+    A recording climbs to the next point while the sign of doubt of the last posterior is above ``threshold``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = _SCHEMA_VERSION
+    points: tuple[EmotionSetting, ...] = Field(min_length=2)
+    labels: tuple[str, ...]
+    signal: Signal
+    threshold: float = Field(allow_inf_nan=False)
+    target: Target
+    value: float
+    run: str
+    fingerprint: str
+    judged: JudgedCascade
+
+
+def write_emotion_policy(
+    folder: Path, run: Path, candidates: EmotionCandidates, found: CascadeResult, models: Sequence[Path]
+) -> EmotionPolicy:
+    """Choose sign and threshold on all rows of a run, and write them beside copies of the recognisers.
+
+    Args:
+        folder: Made where it is missing; its card is written last, so a folder that has it is whole.
+        run: The run.
+        candidates: Its points.
+        found: What judged the cascade, on speakers that chose nothing.
+        models: A recogniser for every point, in their order.
+
+    Raises:
+        LedgerError: A recogniser is damaged, or the folder cannot be written.
+        UsageError: The folder holds another policy, or a recogniser is none or not of its point.
+    """
+    record = read_emotion_run(run)
+    settings = tuple(EmotionSetting.model_validate(point.model_dump()) for point in candidates.samples.points)
+    if (folder / EMOTION_POLICY_FILE).exists():
+        raise UsageError(f"{folder}: holds a policy already. Choose another --out.")
+    if len(models) != len(settings):
+        raise UsageError(f"--models names {len(models)} for {len(settings)} points: name one for each, cheap to dear.")
+    for path, setting in zip(models, settings, strict=True):
+        _check_model(path, read_emotion_card(path), setting, record.labels)
+    choice = choose_cascade(candidates, found.wish)
+    for place, path in enumerate(models):
+        copy_emotion_model(path, folder / str(place))
+    policy = EmotionPolicy(
+        points=settings,
+        labels=record.labels,
+        signal=choice.signal,
+        threshold=choice.threshold,
+        target=found.wish.target,
+        value=found.wish.value,
+        run=str(run),
+        fingerprint=record.fingerprint,
+        judged=JudgedCascade(
+            n_rows=found.n_rows,
+            n_speakers=found.n_speakers,
+            uar=_triple(found.uar),
+            over_chance=_triple(found.over_chance),
+            over_last=_triple(found.over_last),
+            gflops=found.gflops,
+            seconds=found.seconds,
+            climbed=found.climbed,
+            warning=found.warning,
+        ),
+    )
+    write_whole(folder / EMOTION_POLICY_FILE, policy.model_dump_json(indent=1) + "\n")
+    return policy
+
+
+def read_emotion_policy(folder: Path) -> EmotionPolicy:
+    """Read a cascade's card.
+
+    Raises:
+        UsageError: No whole cascade lies there, or a field is wrong; the message names file, field and remedy.
+    """
+    remedy = "'allophone route emotion RUN --points A,B --models FOLDER,FOLDER --out POLICY' makes one."
+    policy = read_record(folder / EMOTION_POLICY_FILE, EmotionPolicy, _SCHEMA_VERSION, remedy)
+    for place, setting in enumerate(policy.points):
+        _check_model(folder / str(place), read_emotion_card(folder / str(place)), setting, policy.labels)
+    return policy
+
+
+def _check_model(path: Path, card: EmotionCard, setting: EmotionSetting, labels: tuple[str, ...]) -> None:
+    remedy = f"'allophone adapt emotion' trains {setting.name}; 'allophone recommend RUN' prints such a command."
+    if card.setting != setting:
+        raise UsageError(f"{path}: field 'setting': it is {card.setting.name}, not {setting.name}. {remedy}")
+    if card.labels != labels:
+        raise UsageError(f"{path}: field 'labels': {', '.join(card.labels)}; not those of the run. {remedy}")
+
+
+def _triple(interval: Interval) -> tuple[float, float, float]:
+    return interval.estimate, interval.low, interval.high

@@ -1,0 +1,91 @@
+"""A cascade as a folder: chosen on a run, beside the recognisers of its points."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from allophone.emotion_records import EmotionSetting
+from allophone.errors import UsageError
+from allophone.routing.calibration import Wish
+from allophone.routing.emotion_cascade import read_candidates
+from allophone.routing.emotion_routing import choose_cascade, route_emotion
+from emotion_builders import save_encoder, save_recogniser, write_cascade_run
+
+pytest.importorskip("torch")
+
+from allophone.adapt.emotion_policy import EMOTION_POLICY_FILE, read_emotion_policy, write_emotion_policy
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cascade")
+    base = save_encoder(folder / "base", "wav2vec2")
+    settings = [EmotionSetting(model=base, duration_s=seconds) for seconds in (0.2, 0.4)]
+    run = write_cascade_run(folder / "run", *settings)
+    candidates = read_candidates(run, [setting.name for setting in settings])
+    found = route_emotion(candidates, Wish("big_share", 0.3), n_replicates=200)
+    models = [save_recogniser(folder / str(place), setting) for place, setting in enumerate(settings)]
+    return run, candidates, found, models
+
+
+def write(folder, judged, **changes):
+    run, candidates, found, models = judged
+    return write_emotion_policy(folder, run, candidates, found, changes.get("models", models))
+
+
+def test_a_policy_comes_back_whole(judged, tmp_path):
+    policy = write(tmp_path / "p", judged)
+    assert read_emotion_policy(tmp_path / "p") == policy
+    assert policy.points == judged[1].samples.points
+    choice = choose_cascade(judged[1], Wish("big_share", 0.3))
+    assert (policy.signal, policy.threshold) == (choice.signal, choice.threshold)
+    assert policy.judged.uar[0] == judged[2].uar.estimate
+    assert policy.judged.climbed == judged[2].climbed
+
+
+def test_it_needs_nothing_of_the_folders_it_was_made_from(judged, tmp_path):
+    models = [tmp_path / "a", tmp_path / "b"]
+    for path, kept in zip(models, judged[3], strict=True):
+        kept_files = [file for file in kept.iterdir() if file.is_file()]
+        path.mkdir()
+        for file in kept_files:
+            (path / file.name).write_bytes(file.read_bytes())
+        (path / "training.pt").write_bytes(b"a checkpoint is left behind")
+    write(tmp_path / "p", judged, models=models)
+    for path in models:
+        for file in path.iterdir():
+            file.unlink()
+    assert read_emotion_policy(tmp_path / "p").points == judged[1].samples.points
+    assert sorted(path.name for path in (tmp_path / "p/0").iterdir()) == ["emotion.json", "head.safetensors"]
+
+
+def test_recognisers_of_other_points_are_refused(judged, tmp_path):
+    models = judged[3]
+    with pytest.raises(UsageError, match=r"field 'setting': it is base@\w+-0\.4s-frozen, not base@\w+-0\.2s-frozen"):
+        write(tmp_path / "p", judged, models=models[::-1])
+    with pytest.raises(UsageError, match="names 1 for 2 points"):
+        write(tmp_path / "p", judged, models=models[:1])
+    other = save_recogniser(tmp_path / "other", judged[1].samples.points[0], labels=("a", "b"))
+    with pytest.raises(UsageError, match="field 'labels': a, b; not those of the run"):
+        write(tmp_path / "p", judged, models=[other, models[1]])
+    with pytest.raises(UsageError, match="'allophone adapt emotion' wrote"):
+        write(tmp_path / "p", judged, models=[Path("none"), models[1]])
+    assert not (tmp_path / "p").exists()
+
+
+def test_another_policy_is_not_overwritten(judged, tmp_path):
+    write(tmp_path / "p", judged)
+    with pytest.raises(UsageError, match="holds a policy already"):
+        write(tmp_path / "p", judged)
+
+
+def test_a_damaged_card_is_named(judged, tmp_path):
+    write(tmp_path / "p", judged)
+    card = tmp_path / "p" / EMOTION_POLICY_FILE
+    fields = json.loads(card.read_text())
+    card.write_text(json.dumps({**fields, "signal": "mood"}))
+    with pytest.raises(UsageError, match=r"emotion_policy\.json: field 'signal'.*route emotion"):
+        read_emotion_policy(tmp_path / "p")
+    with pytest.raises(UsageError, match=r"cannot be read.*route emotion"):
+        read_emotion_policy(tmp_path)

@@ -1,0 +1,78 @@
+"""A cascade, running: what climbs, what is charged."""
+
+import numpy as np
+import pytest
+
+from allophone.emotion_records import EmotionSetting
+from allophone.errors import AudioError, UsageError
+from allophone.routing.calibration import Wish
+from allophone.routing.emotion_cascade import doubt, read_candidates
+from allophone.routing.emotion_routing import route_emotion
+from builders import write_wav
+from emotion_builders import save_encoder, save_recogniser, write_cascade_run
+
+pytest.importorskip("torch")
+
+from allophone.adapt.emotion_classify import EmotionClassifier
+from allophone.adapt.emotion_policy import write_emotion_policy
+from allophone.adapt.emotion_routed import load_emotion_policy
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cascade")
+    base = save_encoder(folder / "base", "wav2vec2")
+    settings = [EmotionSetting(model=base, duration_s=seconds) for seconds in (0.2, 0.4)]
+    run = write_cascade_run(folder / "run", *settings)
+    models = [save_recogniser(folder / str(place), setting) for place, setting in enumerate(settings)]
+    candidates = read_candidates(run, [setting.name for setting in settings])
+    found = route_emotion(candidates, Wish("big_share", 0.3), n_replicates=200)
+    policy = write_emotion_policy(folder / "policy", run, candidates, found, models)
+    return folder / "policy", models, policy
+
+
+def noise(seconds, seed=0):
+    return (0.1 * np.random.default_rng(seed).standard_normal(round(16_000 * seconds))).astype(np.float32)
+
+
+def test_what_is_sure_stays_at_the_first_point(place):
+    folder, models, policy = place
+    samples = noise(0.3)
+    found = load_emotion_policy(folder, threshold=1.0).classify_samples(samples)
+    alone = EmotionClassifier(models[0]).classify_samples(samples)
+    assert found.ran == (policy.points[0].name,)
+    assert found.classification.posterior == alone.posterior
+    assert found.executed_flops == alone.executed_flops
+    assert found.doubts == (float(doubt(np.array(list(alone.posterior.values())), policy.signal)),)
+
+
+def test_what_is_in_doubt_climbs_and_is_charged_for_both(place):
+    folder, models, policy = place
+    samples = noise(0.3)
+    found = load_emotion_policy(folder, threshold=0.0).classify_samples(samples)
+    first, second = (EmotionClassifier(model).classify_samples(samples) for model in models)
+    assert found.ran == tuple(point.name for point in policy.points)
+    assert found.classification.posterior == second.posterior
+    assert len(first.windows) == 2
+    assert len(second.windows) == 1
+    assert found.executed_flops == first.executed_flops + second.executed_flops
+    assert found.latency_s > found.classification.latency_s
+
+
+def test_the_cards_threshold_decides(place):
+    folder, _, policy = place
+    loaded = load_emotion_policy(folder)
+    assert loaded.threshold == policy.threshold
+    for seed in range(6):
+        found = loaded.classify_samples(noise(0.3, seed))
+        assert (len(found.ran) == 2) == (found.doubts[0] > policy.threshold)
+
+
+def test_mistakes(place, tmp_path):
+    folder = place[0]
+    with pytest.raises(UsageError, match="threshold nan"):
+        load_emotion_policy(folder, threshold=float("nan"))
+    with pytest.raises(UsageError, match=r"emotion_policy\.json: cannot be read"):
+        load_emotion_policy(tmp_path)
+    with pytest.raises(AudioError, match=r"s\.wav: silent throughout"):
+        load_emotion_policy(folder).classify(write_wav(tmp_path / "s.wav", np.zeros(8000)))
