@@ -2,27 +2,28 @@
 
 A cache belongs to one encoder's weights, one corpus, one duration and one precision. Its folder holds one flat file a
 hidden state, shared by all depths that need it, and the moments that a probe needs instead. Files are read through the
-page cache of the operating system, so what fits in memory stays there.
+page cache of the operating system, so what fits in memory stays there. What was not used for longest makes way for new
+states (:mod:`allophone.adapt.emotion_cache_room`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from allophone.adapt.emotion_cache_room import make_room, mark_used
 from allophone.adapt.emotion_clips import load_clip
 from allophone.adapt.emotion_flops import frozen_flops
 from allophone.adapt.emotion_head import state_moments
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_states import pad_clips
 from allophone.audio.cache import cache_folder
-from allophone.errors import AudioError, CorpusError, SpaceError, UsageError
+from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.files import write_whole
 from allophone.models.encoder_stages import n_layers, width
 from allophone.records import Utterance
@@ -52,7 +53,7 @@ class CachedStates:
     Raises:
         CorpusError: No recording can be used.
         SpaceError: Values that half precision cannot hold.
-        UsageError: The disk has no room.
+        UsageError: The disk has no room, or the limit in the environment is no number.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class CachedStates:
         self._report = progress or (lambda share: None)
         self._index(utterances, duration_s)
         self._fill()
+        mark_used(self.folder)
         self.filled_s = perf_counter() - started
 
     def tokens(self, row: int) -> int:
@@ -165,7 +167,7 @@ class CachedStates:
             self.folder / f"{name}.f16": shape for name, shape in self._moment_shapes().items() if name in moments
         }
         shapes |= {self._path(number): (self.total_tokens, self._width) for number in states}
-        self._check_room(sum(_HALF_BYTES * _product(shape) for shape in shapes.values()))
+        make_room(self.folder, sum(_HALF_BYTES * _product(shape) for shape in shapes.values()))
         partial = {path: path.with_name(f"{path.name}.{os.getpid()}") for path in shapes}
         files = {path: self._open(partial[path], shape, "w+") for path, shape in shapes.items()}
         first = self._open(self._path(0), (self.total_tokens, self._width), "r")
@@ -202,14 +204,6 @@ class CachedStates:
         import numpy as np
 
         return np.memmap(path, np.float16, mode, shape=shape)
-
-    def _check_room(self, n_bytes: int) -> None:
-        free = shutil.disk_usage(self.folder).free
-        if n_bytes > free:
-            raise UsageError(
-                f"{self.folder}: cached states need {n_bytes / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. Set "
-                "ALLOPHONE_CACHE to a folder with room, or train without the cache."
-            )
 
 
 def _stamps(utterances: Sequence[Utterance]) -> str:

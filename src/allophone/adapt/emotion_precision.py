@@ -1,4 +1,4 @@
-"""Whether bfloat16 is faster here: one layer, timed once in both number formats."""
+"""Whether bfloat16 is faster here: one layer, timed in both number formats."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def faster_precision(encoder: SpeechEncoder) -> Precision:
     device = next(encoder.module.parameters()).device
     hidden = torch.randn(_BATCH, _TOKENS, width(encoder), generator=torch.Generator().manual_seed(0)).to(device)
 
-    def layer_s(enabled: bool) -> float:
-        def layer() -> None:
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
-                run_layers(encoder, hidden, None, 0, 1)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
+    def layer(halved: bool) -> None:
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=halved):
+            run_layers(encoder, hidden, None, 0, 1)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
-        return _median_s(layer)
-
-    return "bfloat16" if layer_s(False) >= _WORTHWHILE * layer_s(True) else "float32"
+    full_s, half_s = _median_s(lambda: layer(False), lambda: layer(True))
+    return "bfloat16" if full_s >= _WORTHWHILE * half_s else "float32"
 
 
-def _median_s(work: Callable[[], None]) -> float:
-    work()
-    taken = []
-    for _ in range(_REPEATS):
-        started = perf_counter()
-        work()
-        taken.append(perf_counter() - started)
-    return median(taken)
+def _median_s(*works: Callable[[], None]) -> list[float]:
+    # In turns: whatever else the machine does then slows both.
+    taken: list[list[float]] = [[] for _ in works]
+    for turn in range(_REPEATS + 1):
+        for place, work in enumerate(works):
+            started = perf_counter()
+            work()
+            if turn:
+                taken[place].append(perf_counter() - started)
+    return [median(times) for times in taken]
