@@ -122,7 +122,8 @@ def page(runs: list[Run], settings: dict[str, Any]) -> str:
         for run in runs
     ]
     lines = ["# Long audio", "", "LibriSpeech train-clean-5, utterances of one speaker after another, joined with"]
-    lines += [f"{PAUSE_S} s of silence, against the same utterances alone. Point: `{settings['point']}`."]
+    knobs = ", ".join(f"{name} {value}" for name, value in settings["point"].items())
+    lines += [f"{PAUSE_S} s of silence, against the same utterances alone. Knobs: {knobs}."]
     return "\n".join([*lines, "", markdown_table(columns, rows), "", stamp_line(), "", "Script: `long_audio.py`."])
 
 
