@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/, or check that they are up to date."""
+"""Write the generated pages of docs/ and README's table of results, or check that they are up to date."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+from headlines import with_headlines
 
 from allophone.cli import app
 
@@ -52,7 +53,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is out of date")
     check = parser.parse_args().check
     stale = 0
-    for path, text in {ROOT / "docs" / "commands.md": commands_page()}.items():
+    readme = ROOT / "README.md"
+    pages = {
+        ROOT / "docs" / "commands.md": commands_page(),
+        readme: with_headlines(readme.read_text(encoding="utf-8"), ROOT / "docs" / "results"),
+    }
+    for path, text in pages.items():
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if check:
