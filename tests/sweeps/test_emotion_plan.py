@@ -57,5 +57,25 @@ def test_quick_points_come_first_and_the_forecast_adds_up(place, tmp_path):
 
 def test_plans(place, tmp_path):
     assert len(planned(place, tmp_path, plan="race").points) == 4
-    with pytest.raises(SpaceError, match="'isoflop' is not for emotion recognition"):
+    with pytest.raises(SpaceError, match="'joint' is not for emotion recognition"):
+        planned(place, tmp_path, plan="joint")
+
+
+def test_isoflop_takes_what_meets_a_budget_of_inference_or_of_training(place, tmp_path):
+    grid = planned(place, tmp_path, plan="grid")
+    costs = {setting: grid.forecasts[setting.name] for setting in grid.points}
+    heard = costs[grid.points[0]].inference_gflops
+    found = planned(place, tmp_path, plan="isoflop", budgets_gflops=[heard])
+    assert {point.duration_s for point in found.points} == {0.2}  # rank costs nothing at inference
+    assert {point.lora_rank for point in found.points} == {0, 2}
+    assert set(found.forecasts) == set(found.recipes) == {point.name for point in found.points}
+    dearest = max(grid.points, key=lambda setting: costs[setting].training_flops)
+    budget = costs[dearest].training_flops / 1e9
+    found = planned(place, tmp_path, plan="isoflop", budgets_gflops=[budget], cost="training_gflops")
+    assert found.points == (dearest,)
+    with pytest.raises(SpaceError, match=r"needs budgets: .* an inference"):
         planned(place, tmp_path, plan="isoflop")
+    with pytest.raises(SpaceError, match=r"GFLOPs a training, above 0"):
+        planned(place, tmp_path, plan="isoflop", budgets_gflops=[-1], cost="training_gflops")
+    with pytest.raises(SpaceError, match="not to grid"):
+        planned(place, tmp_path, plan="grid", budgets_gflops=[1])

@@ -35,7 +35,11 @@ def sweep(
         ),
     ] = "star",
     budgets: Annotated[
-        str | None, typer.Option(help="For isoflop: executed GFLOPs an utterance, comma-separated.")
+        str | None,
+        typer.Option(
+            help="For isoflop: executed GFLOPs an utterance (for emotion of one inference, or with --cost "
+            "training_gflops of one training), comma-separated."
+        ),
     ] = None,
     axis: Annotated[
         list[str] | None, typer.Option(help="Values of an axis, e.g. token_stride=1,2,4; may be repeated.")
@@ -114,6 +118,7 @@ def sweep(
             space,
             dry_run=dry_run,
             plan=plan,
+            budgets_gflops=parse_numbers("--budgets", budgets),
             split=split,
             folds=folds,
             seeds=seeds,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ASR_OPTIONS", "EMOTION_OPTIONS", "refuse_options", "run_emotion"]
 
 ASR_OPTIONS = (
-    *("budgets", "trials", "storage", "max_rtf", "max_gflops", "spend"),
+    *("trials", "storage", "max_rtf", "max_gflops", "spend"),
     *("normalizer", "language", "reference_model", "workers", "strict", "throughput", *THROUGHPUT_OPTIONS),
 )
 EMOTION_OPTIONS = ("split", "folds", "seeds", "epochs", "precision")
@@ -70,7 +70,7 @@ def run_emotion(
     space = read_emotion_space(space_file, models, axes)
     if dry_run:
         check_emotion_options(options["cost"], options["precision"])
-        unused = ("cost", "precision", "extend")
+        unused = ("precision", "extend")
         planned = {name: value for name, value in options.items() if name not in unused}
         _print_plan(plan_emotion(corpus, out=out, space=space, **planned), options["plan"])
         return

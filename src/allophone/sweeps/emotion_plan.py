@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError
 from allophone.records import Utterance
 from allophone.sweeps.emotion_predict import UnitForecast, forecast_unit, look_at_encoder, order_settings
 from allophone.sweeps.emotion_space import EmotionSpace, plan_settings
+from allophone.sweeps.isoflop import meet_budgets
 
 __all__ = ["SPLIT_FILE", "EmotionPlan", "plan_emotion"]
 
@@ -70,6 +71,8 @@ def plan_emotion(
     out: str | Path,
     space: EmotionSpace | None = None,
     plan: str = "star",
+    budgets_gflops: Sequence[float] = (),
+    cost: str = "rtf",
     split: Path | None = None,
     folds: int | None = None,
     seeds: int = 1,
@@ -83,6 +86,8 @@ def plan_emotion(
     Raises:
         AllophoneError: As :func:`sweep_emotion`.
     """
+    if budgets_gflops and plan != "isoflop":
+        raise SpaceError(f"budgets belong to plan isoflop, not to {plan}.")
     space = space or EmotionSpace()
     opened = open_corpus(corpus)
     splits, measured = _choose_folds(opened, Path(out) / SPLIT_FILE, split, folds, seed)
@@ -98,6 +103,9 @@ def plan_emotion(
         )
         for setting in settings
     }
+    if plan == "isoflop":
+        settings = _meet_budgets(settings, forecasts, budgets_gflops, training=cost == "training_gflops")
+    kept = {setting.name for setting in settings}
     return EmotionPlan(
         corpus=opened,
         utterances=utterances,
@@ -107,9 +115,23 @@ def plan_emotion(
         seeds=tuple(range(seed, seed + seeds)),
         points=tuple(settings),
         settings=tuple(order_settings(settings, forecasts)),
-        recipes=recipes,
-        forecasts=forecasts,
+        recipes={name: recipe for name, recipe in recipes.items() if name in kept},
+        forecasts={name: forecast for name, forecast in forecasts.items() if name in kept},
     )
+
+
+def _meet_budgets(
+    settings: Sequence[EmotionSetting],
+    forecasts: Mapping[str, UnitForecast],
+    budgets_gflops: Sequence[float],
+    *,
+    training: bool,
+) -> list[EmotionSetting]:
+    if training:
+        trained = {setting: forecasts[setting.name].training_flops / 1e9 for setting in settings}
+        return meet_budgets(trained, budgets_gflops, "a training")
+    heard = {setting: forecasts[setting.name].inference_gflops for setting in settings}
+    return meet_budgets(heard, budgets_gflops, "an inference")
 
 
 def _choose_folds(

@@ -40,6 +40,7 @@ def sweep_emotion(
     out: str | Path,
     space: EmotionSpace | None = None,
     plan: str = "star",
+    budgets_gflops: Sequence[float] = (),
     split: Path | None = None,
     folds: int | None = None,
     seeds: int = 1,
@@ -58,7 +59,10 @@ def sweep_emotion(
         corpus: A JSONL manifest or a folder, with a label and a speaker for every utterance.
         out: The run folder.
         space: The axes; the default space of :class:`EmotionSpace` where None.
-        plan: ``star``, ``grid``, or ``race``: ``grid`` that gives points up after a fold.
+        plan: ``star``, ``grid``, ``race``: ``grid`` that gives points up after a fold, or ``isoflop``: of ``grid`` what
+            meets a budget.
+        budgets_gflops: For ``isoflop``: predicted executed GFLOPs of one inference, or of one training where ``cost``
+            is ``training_gflops``.
         split: A split file; where None, five folds of the speakers are made (fewer speakers: as many folds).
         folds: How many of its splits are measured, the first ones; where None three, or all of ``split``.
         seeds: Trainings of each point and fold, from other initial weights and in another order.
@@ -85,6 +89,8 @@ def sweep_emotion(
         out=out,
         space=space,
         plan=plan,
+        budgets_gflops=budgets_gflops,
+        cost=cost,
         split=split,
         folds=folds,
         seeds=seeds,

@@ -16,7 +16,7 @@ from allophone.sweeps.space import AxisSpace, fill_space
 
 __all__ = ["EMOTION_AXES", "EMOTION_PLANS", "EmotionSpace", "plan_settings", "read_emotion_space"]
 
-EMOTION_PLANS = ("star", "grid", "race")
+EMOTION_PLANS = ("star", "grid", "isoflop", "race")
 _CLASSES = 2  # the least there can be: how many there are does not matter to what an encoder can take
 
 
@@ -59,7 +59,8 @@ def plan_settings(
     """Return the settings of a plan, each once, models outermost.
 
     ``star`` varies one axis at a time round the centre, for every model; ``grid`` is every combination; ``race`` is
-    every combination too, but gives up points after a fold. Two settings that train the same parameters, such as four
+    every combination too, but gives up points after a fold, and ``isoflop`` takes of them those that meet a budget
+    (:func:`allophone.sweeps.emotion_plan.plan_emotion`). Two settings that train the same parameters, such as four
     layers of an encoder of four and ``all``, are one: the first stays.
 
     Args:

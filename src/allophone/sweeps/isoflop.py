@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import ceil
+from typing import TypeVar
 
 from allophone.costs.recognition import prompt_length, recognition_flops
 from allophone.costs.setting import plan_window_frames, window_tails
+from allophone.emotion_records import EmotionSetting
 from allophone.errors import SpaceError
 from allophone.models.engine import text_token_cap
 from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import OperatingPoint
 
-__all__ = ["TOLERANCE", "isoflop_points", "mean_gflops", "predicted_flops"]
+__all__ = ["TOLERANCE", "isoflop_points", "mean_gflops", "meet_budgets", "predicted_flops"]
 
+Point = TypeVar("Point", OperatingPoint, EmotionSetting)
 TOLERANCE = 0.1  # a composition meets a budget when its mean compute is within this share of it
 _TOKENS_PER_SECOND = 3.4  # English at about 2.6 words a second and 1.3 tokens a word
 
@@ -35,19 +38,32 @@ def isoflop_points(
     Raises:
         SpaceError: There is no budget, one is not positive, or no point meets it; the message names the nearest cost.
     """
+    return meet_budgets(mean_gflops(points, durations_s, dimensions), budgets_gflops, "an utterance")
+
+
+def meet_budgets(costs: Mapping[Point, float], budgets_gflops: Sequence[float], what: str) -> list[Point]:
+    """Return the points whose predicted compute is within a tenth of a budget, budgets in order.
+
+    Args:
+        costs: GFLOPs of every point of a space.
+        budgets_gflops: The budgets.
+        what: What the GFLOPs are counted for, as ``an utterance``.
+
+    Raises:
+        SpaceError: As :func:`isoflop_points`.
+    """
     if not budgets_gflops:
-        raise SpaceError("plan isoflop needs budgets: --budgets 20,40,80 (executed GFLOPs an utterance).")
-    means = mean_gflops(points, durations_s, dimensions)
-    chosen: list[OperatingPoint] = []
+        raise SpaceError(f"plan isoflop needs budgets: --budgets 20,40,80 (executed GFLOPs {what}).")
+    chosen: list[Point] = []
     for budget in budgets_gflops:
         if not budget > 0:
-            raise SpaceError(f"budget {budget:g}: give GFLOPs an utterance, above 0.")
-        met = [point for point in points if abs(means[point] - budget) <= TOLERANCE * budget]
+            raise SpaceError(f"budget {budget:g}: give GFLOPs {what}, above 0.")
+        met = [point for point, cost in costs.items() if abs(cost - budget) <= TOLERANCE * budget]
         if not met:
-            nearest = min(means, key=lambda point: abs(means[point] - budget))
+            nearest = min(costs, key=lambda point: abs(costs[point] - budget))
             raise SpaceError(
                 f"budget {budget:g}: no point of the space costs that within {TOLERANCE:.0%}; the nearest is "
-                f"{nearest.name} with {means[nearest]:.1f} GFLOPs. Widen the space or move the budget."
+                f"{nearest.name} with {costs[nearest]:.1f} GFLOPs. Widen the space or move the budget."
             )
         chosen += met
     return list(dict.fromkeys(chosen))
