@@ -1,9 +1,12 @@
 import json
 
+from allophone.adapt.emotion_setting import default_recipe
+from allophone.emotion_records import EmotionSetting
 from allophone.point_file import read_point
 from allophone.records import OperatingPoint
 from allophone.report.decision import decide, save_decision
 from builders import write_run
+from emotion_builders import write_emotion_run
 
 TINY = OperatingPoint(model="tiny.en")
 
@@ -44,3 +47,20 @@ def test_the_probability_is_saved_with_the_point(tmp_path):
 def test_a_point_saved_without_a_probability_is_still_read(tmp_path):
     (tmp_path / "point.json").write_text(json.dumps({"schema_version": 1, "point": TINY.model_dump()}))
     assert read_point(tmp_path / "point.json").probability is None
+
+
+def test_an_emotion_point_is_trained_as_the_run_trained_it(tmp_path):
+    deep = EmotionSetting(model="tiny.en", duration_s=2.0, unfrozen_layers=2)
+    recipe = default_recipe(deep).model_dump(exclude={"seed"})
+    run = write_emotion_run(
+        tmp_path / "r",
+        {deep: [{}] * 8},
+        recipes={deep.name: {**recipe, "epochs": 1, "encoder_lr": 3e-5, "lora_lr": 0.1}},
+        precision="bfloat16",
+    )
+    assert decide(run, {}).command == (
+        "allophone adapt emotion corpus --model tiny.en --duration-s 2 --lora-rank 0 --unfrozen-layers 2 --epochs 1 "
+        "--encoder-lr 3e-05 --precision bfloat16 --out models/tiny.en-2s-top2"
+    )
+    plain = write_emotion_run(tmp_path / "s", {deep: [{}] * 8}, recipes={deep.name: recipe}, precision="auto")
+    assert "--epochs" not in decide(plain, {}).command

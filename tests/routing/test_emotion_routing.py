@@ -76,4 +76,4 @@ def test_the_verb(tmp_path):
     half = runner.invoke(app, [*command, "--out", str(tmp_path / "p")])
     assert "--out writes a cascade of --models: give both" in str(half.exception)
     wrong = runner.invoke(app, [*command, "--big-share", "2"])
-    assert "a share is at most 1" in str(wrong.exception)
+    assert "a share of 2: give a number above 0 and at most 1" in str(wrong.exception)

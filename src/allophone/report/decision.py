@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from allophone.adapt.emotion_setting import default_recipe
 from allophone.audio.splits import read_splits
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import CorpusError, UsageError
@@ -84,10 +85,19 @@ def _told(summary: AnySummary, answer: Recommendation) -> dict[str, Any]:
 
 
 def _training(point: EmotionSetting, run: EmotionRunRecord, folder: Path | None) -> str:
-    """Return the command that trains a setting on all speakers but one to test on, and a fifth to stop on."""
+    """Return the command that trains a setting as the run did, on all speakers but one to test and some to stop on."""
     parts = ["allophone", "adapt", "emotion", run.corpus, "--model", point.model, "--duration-s"]
     parts += [f"{point.duration_s:g}", "--lora-rank", str(point.lora_rank)]
     parts += ["--unfrozen-layers", str(point.unfrozen_layers)]
+    recipe, standard = run.recipes[point.name], default_recipe(point).model_dump()
+    options = ["epochs", "patience", "batch_size", "head_lr"]
+    options += ["encoder_lr"] if point.unfrozen_layers else []
+    options += ["lora_lr"] if point.lora_rank else []
+    for name in options:
+        if (value := recipe.get(name, standard[name])) != standard[name]:
+            parts += [f"--{name.replace('_', '-')}", f"{value:g}"]
+    if run.precision != "auto":
+        parts += ["--precision", run.precision]
     if (speaker := _first_tested(folder)) is not None:
         parts += ["--test-speakers", speaker]
     return shlex.join([*parts, "--out", f"models/{point.name}"])

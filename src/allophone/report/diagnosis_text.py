@@ -44,7 +44,7 @@ _KINDS: dict[ErrorKind, str] = {
 }
 SOURCES = {
     "asked": "as asked",
-    "recommended": "the point recommended in decision.json",
+    "recommended": "the recommended point",
     "centre": "the centre of the plan",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def _emotion(frontier: Frontier, decision: PointFile | EmotionPointFile) -> dict
 def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
     """What the template shows of a diagnosis, or None where the point's cost was not measured."""
     if isinstance(read_any_run(folder), EmotionRunRecord):
-        felt = diagnose_emotion(folder, point, cost)
+        felt = replace(diagnose_emotion(folder, point, cost), base_source="recommended")
         return {
             "table": emotion_table(felt),
             "verdicts": [line.partition(": ")[::2] for line in emotion_verdict_lines(felt)],
@@ -123,7 +124,7 @@ def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
             "anatomy": [],
         }
     try:
-        found: Diagnosis = diagnose(folder, point, cost)
+        found: Diagnosis = replace(diagnose(folder, point, cost), base_source="recommended")
     except SpaceError:
         return None
     return {

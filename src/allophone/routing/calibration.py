@@ -26,6 +26,7 @@ __all__ = ["Target", "Wish", "calibrate_policy", "choose_threshold", "policy_sam
 Target = Literal["wer", "gflops", "big_share"]
 _REPLICATES = 1000
 _LEVEL = 0.95
+_TITLES = {"wer": "a word error rate of", "gflops": "a mean cost of", "big_share": "a share of"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,10 @@ class Wish:
         Raises:
             UsageError: Not a positive number, or a share above 1.
         """
-        if not 0 < self.value < float("inf") or (self.target == "big_share" and self.value > 1):
-            raise UsageError(f"{self.target} {self.value:g}: give a positive number; a share is at most 1.")
+        share = self.target == "big_share"
+        if not 0 < self.value < float("inf") or (share and self.value > 1):
+            wanted = "a number above 0 and at most 1" if share else "a positive number"
+            raise UsageError(f"{_TITLES[self.target]} {self.value:g}: give {wanted}.")
 
 
 def unseen_speakers(samples: RouteSamples, policy: PolicyFile, folder: Path) -> tuple[RouteSamples, int]:
@@ -162,16 +165,13 @@ def choose_threshold(samples: RouteSamples, router: Router, wish: Wish) -> tuple
         unit = "%" if wish.target != "gflops" else "GFLOPs"
         scale = 1.0 if wish.target == "gflops" else 100.0
         raise InfeasibleError(
-            f"{_TITLES[wish.target]} {scale * wish.value:g} {unit} is out of reach: on {len(samples)} utterances of "
-            f"{samples.n_speakers} unseen speakers this policy comes to {scale * reached[0][nearest]:.2f} {unit} at "
-            f"the least, at {costs[0][nearest] / 1e9:.1f} GFLOPs an utterance. Ask for less, or add a point."
+            f"{_TITLES[wish.target]} {scale * wish.value:g} {unit} is out of reach: on {len(samples)} decisions about "
+            f"{samples.n_speakers} unseen speakers it comes to {scale * reached[0][nearest]:.2f} {unit} at "
+            f"the least, at {costs[0][nearest] / 1e9:.1f} GFLOPs an utterance. Ask for that, or add a point."
         )
     drawn = np.array([falling[place] for place in places if place is not None])
     low, high = np.quantile(drawn, ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2)).tolist()
     return float(falling[places[0]]), (low, high), outcomes[places[0]]
-
-
-_TITLES = {"wer": "a word error rate of", "gflops": "a mean cost of", "big_share": "a share of"}
 
 
 def _place(reached: FloatArray, costs: FloatArray, falling: FloatArray, wish: Wish, *, strict: bool) -> int | None:
