@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from allophone.errors import AudioError
+from allophone.errors import AudioError, UsageError
 from builders import write_wav
-from emotion_builders import save_encoder
+from emotion_builders import save_encoder, save_recogniser
 
 pytest.importorskip("torch")
 
@@ -67,3 +67,20 @@ def test_silent_windows_are_left_out_and_silence_is_refused(saved, tmp_path):
         classifier.classify(write_wav(tmp_path / "s.wav", np.zeros(8000)))
     with pytest.raises(AudioError, match="too short"):
         classifier.classify_samples(noise(0.003, 1))
+
+
+@pytest.mark.parametrize("family", ["whisper", "wav2vec2"])
+def test_a_few_samples_are_refused_and_short_windows_heard(family, tmp_path):
+    base = save_encoder(tmp_path / "base", family)
+    folder = save_recogniser(tmp_path / "m", EmotionSetting(model=base, duration_s=0.08))
+    classifier = EmotionClassifier(folder)
+    with pytest.raises(AudioError, match=r"audio: too short \(0\.6 ms\)"):
+        classifier.classify_samples(noise(10 / 16_000, 1))
+    found = classifier.classify_samples(noise(0.1, 1))
+    assert [(window.start_s, window.end_s) for window in found.windows] == [(0.0, 0.05), (0.05, 0.1)]
+
+
+def test_a_device_that_is_not_there(saved):
+    for device in ("tpu", "cuda:99"):
+        with pytest.raises(UsageError, match=f"--device '{device}'"):
+            EmotionClassifier(saved[0], device=device)

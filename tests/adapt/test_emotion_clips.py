@@ -30,6 +30,17 @@ def test_zero_length_is_refused(tmp_path):
         check_audible(np.zeros(0, np.float32), "x")
 
 
+@pytest.mark.parametrize(("n_samples", "audible"), [(10, False), (1599, False), (1600, True)])
+def test_a_tenth_of_a_second_is_the_least(tmp_path, n_samples, audible):
+    path = write_wav(tmp_path / "a.wav", np.full(n_samples, 0.5))
+    if audible:
+        assert load_clip(path, 0.05).size == 800  # of the recording, not of what is heard of it
+        return
+    duration = rf"{n_samples / 16:.1f} ms"
+    with pytest.raises(AudioError, match=rf"a\.wav: too short \({duration}\): an emotion needs at least 0\.1 s"):
+        load_clip(path, 1.0)
+
+
 def test_a_quiet_beginning_is_no_silence(tmp_path):
     samples = np.concatenate([np.zeros(16_000), 0.5 * np.ones(1600)])
     assert abs(load_clip(write_wav(tmp_path / "a.wav", samples), 1.0)).max() == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from allophone.emotion_records import EmotionSetting
-from allophone.errors import UsageError
+from allophone.errors import LedgerError, UsageError
 from allophone.routing.calibration import Wish
 from allophone.routing.emotion_cascade import read_candidates
 from allophone.routing.emotion_routing import choose_cascade, route_emotion
@@ -89,3 +89,33 @@ def test_a_damaged_card_is_named(judged, tmp_path):
         read_emotion_policy(tmp_path / "p")
     with pytest.raises(UsageError, match=r"cannot be read.*route emotion"):
         read_emotion_policy(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["emotion.json", "run.json"])
+def test_a_recogniser_or_a_run_is_not_spoilt(judged, tmp_path, name):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / name).write_text("kept")
+    with pytest.raises(UsageError, match=rf"holds a (recogniser|run) already \({name}\)"):
+        write(tmp_path / "p", judged)
+    assert [path.name for path in (tmp_path / "p").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("place", ["0", "1"])
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_recogniser_that_is_not_whole_is_found_when_the_card_is_read(judged, tmp_path, place, cut):
+    write(tmp_path / "p", judged)
+    head = tmp_path / "p" / place / "head.safetensors"
+    if cut:
+        head.write_bytes(head.read_bytes()[:-1])
+    else:
+        head.unlink()
+    with pytest.raises(LedgerError, match=rf"p/{place}/head\.safetensors: "):
+        read_emotion_policy(tmp_path / "p")
+
+
+def test_a_recogniser_that_is_not_whole_makes_no_policy(judged, tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/emotion.json").write_bytes((judged[3][0] / "emotion.json").read_bytes())
+    with pytest.raises(LedgerError, match=r"m/head\.safetensors: cannot be read"):
+        write(tmp_path / "p", judged, models=[tmp_path / "m", judged[3][1]])
+    assert not (tmp_path / "p").exists()

@@ -1,10 +1,12 @@
 """A cascade, running: what climbs, what is charged."""
 
+from shutil import copytree
+
 import numpy as np
 import pytest
 
 from allophone.emotion_records import EmotionSetting
-from allophone.errors import AudioError, UsageError
+from allophone.errors import AudioError, LedgerError, UsageError
 from allophone.routing.calibration import Wish
 from allophone.routing.emotion_cascade import doubt, read_candidates
 from allophone.routing.emotion_routing import route_emotion
@@ -76,3 +78,13 @@ def test_mistakes(place, tmp_path):
         load_emotion_policy(tmp_path)
     with pytest.raises(AudioError, match=r"s\.wav: silent throughout"):
         load_emotion_policy(folder).classify(write_wav(tmp_path / "s.wav", np.zeros(8000)))
+    for device in ("tpu", "cuda:99"):
+        with pytest.raises(UsageError, match=f"--device '{device}'"):
+            load_emotion_policy(folder, device=device)
+
+
+def test_a_missing_file_of_the_last_point_is_found_before_the_first_recording(place, tmp_path):
+    copytree(place[0], tmp_path / "p")
+    (tmp_path / "p/1/head.safetensors").unlink()
+    with pytest.raises(LedgerError, match=r"p/1/head\.safetensors: cannot be read"):
+        load_emotion_policy(tmp_path / "p", threshold=1.0)

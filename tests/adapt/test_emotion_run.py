@@ -135,3 +135,17 @@ def test_a_record_says_on_what_machine(corpus, splits, base, place):
     fields = json.loads(run(corpus, splits, base, place, timed_rows=0).record.model_dump_json())
     assert fields["machine"]["cores"] >= 1
     assert fields["threads"] >= 1
+
+
+@pytest.mark.parametrize("name", ["run.json", "emotion_policy.json", "emotion.json"])
+def test_a_folder_of_something_else_is_refused_before_training(corpus, splits, base, place, tmp_path, name):
+    (tmp_path / name).write_text("kept")
+    with pytest.raises(UsageError, match=rf"holds a (run|policy|model) \({name}\)"):
+        run(corpus, splits, base, place, out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_device_that_is_not_there(corpus, splits, base, place, tmp_path):
+    with pytest.raises(UsageError, match="--device 'tpu'"):
+        run(corpus, splits, base, place, out=tmp_path / "m", device="tpu")
+    assert not (tmp_path / "m").exists()

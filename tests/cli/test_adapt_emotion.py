@@ -7,8 +7,9 @@ from typer.testing import CliRunner
 
 from allophone.adapt import emotion_train
 from allophone.cli import app
+from allophone.emotion_records import EmotionSetting
 from allophone.errors import CorpusError, MissingExtraError, SpaceError, UsageError
-from emotion_builders import emotion_place, write_emotions
+from emotion_builders import emotion_place, save_recogniser, write_emotions
 
 pytest.importorskip("torch")
 
@@ -26,10 +27,12 @@ def adapt(place, out, *options):
     return runner.invoke(app, [str(part) for part in (*command, "--out", out, *options)])
 
 
+DEEP = ["--lora-rank", 2, "--unfrozen-layers", 1, "--epochs", 3, "--head-lr", 0.01, "--precision", "float32"]
+
+
 @pytest.fixture(scope="module")
 def trained(place):
-    options = ["--lora-rank", 2, "--unfrozen-layers", 1, "--epochs", 3, "--head-lr", 0.01, "--precision", "float32"]
-    return adapt(place, place / "m", *options, "--merged", place / "merged")
+    return adapt(place, place / "m", *DEEP, "--merged", place / "merged")
 
 
 def test_a_training_reports_rates_costs_and_times(place, trained):
@@ -45,8 +48,7 @@ def test_a_training_reports_rates_costs_and_times(place, trained):
 
 
 def test_the_same_command_is_done_at_once(place, trained):
-    options = ["--lora-rank", 2, "--unfrozen-layers", 1, "--epochs", 3, "--head-lr", 0.01, "--precision", "float32"]
-    again = adapt(place, place / "m", *options, "--json")
+    again = adapt(place, place / "m", *DEEP, "--merged", place / "merged", "--json")
     assert again.exit_code == 0, again.output
     assert "epoch" not in again.stderr
     fields = json.loads(again.stdout)
@@ -84,16 +86,38 @@ def test_a_bad_recording_is_passed_over(place, trained, tmp_path):
         (["--duration-s", "99"], UsageError, "--duration-s 99.0"),
         (["--unfrozen-layers", "half"], UsageError, "--unfrozen-layers half"),
         (["--head-lr", "-1"], UsageError, "--head-lr -1.0"),
-        (["--unfrozen-layers", "9"], SpaceError, "the encoder has 3 layers"),
-        (["--lora-rank", "17"], SpaceError, "width, 16"),
-        (["--fold", "fold-9"], UsageError, "unknown split 'fold-9'"),
+        (["--unfrozen-layers", "9"], SpaceError, "--unfrozen-layers 9; the encoder has 3 layers"),
+        (["--lora-rank", "17"], SpaceError, "--lora-rank 17; it goes from 0 (none) to the encoder's width, 16"),
+        (["--fold", "fold-9"], UsageError, "m/split.json has fold-0, fold-1"),
         (["--folds", "6"], UsageError, "6 folds of 5 speakers"),
+        (["--device", "tpu"], UsageError, "--device 'tpu'"),
+        (["--device", "cuda:99"], UsageError, "--device 'cuda:99'"),
     ],
 )
 def test_mistakes(place, tmp_path, options, kind, message):
     done = adapt(place, tmp_path / "m", *options)
     assert isinstance(done.exception, kind), done.output
     assert message in str(done.exception)
+
+
+def test_other_folders_are_not_trained_into(place, trained, tmp_path):
+    other = save_recogniser(tmp_path / "other", EmotionSetting(model=str(place / "base"), duration_s=0.3), seed=1)
+    kept = {path: path.read_bytes() for path in other.iterdir()}
+    for folder, options, message in (
+        ("m", ["--merged", other], "--merged"),
+        ("m", ["--merged", tmp_path / "m"], "the folder of the recogniser itself"),
+        ("m", ["--merged", place / "merged"], "holds another model"),
+        ("other", [], "holds a model (emotion.json)"),
+    ):
+        done = adapt(place, tmp_path / folder, *options)
+        assert isinstance(done.exception, UsageError)
+        assert message in str(done.exception)
+    for name in ("run.json", "emotion_policy.json"):
+        (tmp_path / name).write_text("kept")
+        assert f"({name})" in str(adapt(place, tmp_path).exception)
+        (tmp_path / name).unlink()
+    assert {path: path.read_bytes() for path in other.iterdir()} == kept
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
 def test_a_training_that_breaks_keeps_its_last_good_epoch_and_fails(place, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from allophone.cli import app
 from allophone.emotion_records import EmotionSetting
-from allophone.errors import UsageError
+from allophone.errors import LedgerError, UsageError
 from builders import write_wav
 from emotion_builders import save_encoder, save_recogniser, write_cascade_run
 
@@ -23,6 +23,10 @@ runner = CliRunner()
         (["--model", "none", "--threshold", "0.5"], "only a policy has one"),
         (["--policy", "none", "--base", "b"], "a policy has several base models"),
         (["--policy", "none"], "'allophone route emotion"),
+        (
+            ["--model", "none", "--device", "tpu"],
+            "--device 'tpu': emotion recognition runs and trains on cpu, or on cuda",
+        ),
     ],
 )
 def test_mistakes(options, message):
@@ -53,3 +57,24 @@ def test_a_cascade_from_run_to_answer(tmp_path):
     assert set(thorough["posterior"]) == {"high", "low"}
     shown = runner.invoke(app, ["classify", audio, "--policy", policy, "--threshold", "0"]).stdout
     assert shown.rstrip().endswith(f"[{short.name}, then {long.name}]")
+    wrong = runner.invoke(app, [*command, "--device", "cuda:99"])
+    assert isinstance(wrong.exception, UsageError)
+    assert "--device 'cuda:99'" in str(wrong.exception)
+    (tmp_path / "policy/1/head.safetensors").unlink()
+    spoilt = runner.invoke(app, [*command, "--threshold", "1"])
+    assert isinstance(spoilt.exception, LedgerError)
+    assert "policy/1/head.safetensors: cannot be read" in str(spoilt.exception)
+    assert not spoilt.stdout
+
+
+def test_a_recogniser_of_another_point_is_refused_before_anything_is_judged(tmp_path):
+    pytest.importorskip("torch")
+    base = save_encoder(tmp_path / "base", "wav2vec2")
+    short, long = (EmotionSetting(model=base, duration_s=seconds) for seconds in (0.2, 0.4))
+    run = write_cascade_run(tmp_path / "run", short, long)
+    model = save_recogniser(tmp_path / "model", short)
+    options = ["--points", f"{short.name},{long.name}", "--models", f"{model},{model}", "--out", str(tmp_path / "p")]
+    done = runner.invoke(app, ["route", "emotion", str(run), *options])
+    assert isinstance(done.exception, UsageError)
+    assert "field 'setting'" in str(done.exception)
+    assert "A cascade over" not in done.stdout

@@ -9,13 +9,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from allophone.adapt.emotion_clips import check_audible
+from allophone.adapt.emotion_clips import check_audible, is_silent
 from allophone.adapt.emotion_flops import inference_flops
 from allophone.adapt.emotion_store import load_emotion_model
 from allophone.audio.decode import load_audio
 from allophone.dimensions import SAMPLE_RATE
-from allophone.errors import AudioError
 from allophone.measure.temperature import posteriors
+from allophone.models.torch_device import check_torch_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,13 +66,14 @@ class EmotionClassifier:
         threads: CPU threads; 0 leaves torch's own choice.
 
     Raises:
-        LedgerError: The folder is incomplete or damaged.
+        LedgerError: A file is missing, damaged or another recogniser's; the message names it.
         MissingExtraError: The extra ``torch`` is not installed.
-        UsageError: It holds no recogniser.
+        UsageError: It holds no recogniser, or torch has no such device.
         WeightsError: The base model has other weights than the one that was adapted.
     """
 
     def __init__(self, folder: Path, *, base: str | None = None, device: str = "cpu", threads: int = 0) -> None:
+        check_torch_device(device)
         saved = load_emotion_model(folder, base=base)
         if threads:
             import torch
@@ -90,7 +91,7 @@ class EmotionClassifier:
         One longer than the trained duration is cut into equal windows of at most that length.
 
         Raises:
-            AudioError: It cannot be decoded, is silent throughout, or too short for one audio token.
+            AudioError: It cannot be decoded, is silent throughout, shorter than 0.1 s, or than one audio token.
         """
         return self.classify_samples(load_audio(path), name=str(path))
 
@@ -111,9 +112,7 @@ class EmotionClassifier:
         windows, flops = [], 0
         dims, classes = self._model.encoder.dimensions, len(self.card.labels)
         for start, end in pairwise(edges):
-            try:
-                check_audible(samples[start:end], name)
-            except AudioError:
+            if is_silent(samples[start:end]):
                 continue
             logits = self._model.clip_logits(samples[start:end]).cpu().numpy()
             probabilities = posteriors(logits, self.card.temperature).tolist()

@@ -13,23 +13,34 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["check_audible", "load_clip"]
+__all__ = ["check_audible", "is_silent", "load_clip"]
 
+LEAST_S = 0.1  # of a recording; less is no sound that a voice gives a feeling to
 _SILENCE = 2**-13  # four steps of 16 bits: below -78 dB of full scale
 
 
+def is_silent(samples: NDArray[np.float32]) -> bool:
+    """Whether no sample of shape ``(n_samples,)`` is louder than four steps of 16 bits; so where there is none."""
+    return samples.size == 0 or float(abs(samples).max()) < _SILENCE
+
+
 def check_audible(samples: NDArray[np.float32], name: str) -> None:
-    """Refuse samples that are silent throughout.
+    """Refuse a recording that is silent throughout, or too short to be heard as speech.
 
     Args:
-        samples: Shape ``(n_samples,)``, in [-1, 1).
-        name: What to call them in the error.
+        samples: Shape ``(n_samples,)``, 16 kHz, in [-1, 1); the whole recording, not a window of it.
+        name: What to call it in the error.
 
     Raises:
-        AudioError: No sample, or none louder than four steps of 16 bits.
+        AudioError: No sample, none louder than four steps of 16 bits, or less than 0.1 s of them.
     """
-    if samples.size == 0 or float(abs(samples).max()) < _SILENCE:
+    if is_silent(samples):
         raise AudioError(f"{name}: silent throughout, so no emotion can be heard. Leave it out or record it again.")
+    if samples.size < round(LEAST_S * SAMPLE_RATE):
+        raise AudioError(
+            f"{name}: too short ({1000 * samples.size / SAMPLE_RATE:.1f} ms): an emotion needs at least {LEAST_S:g} s "
+            "to be heard. Leave it out or record it again."
+        )
 
 
 def load_clip(path: Path, duration_s: float) -> NDArray[np.float32]:
@@ -43,7 +54,7 @@ def load_clip(path: Path, duration_s: float) -> NDArray[np.float32]:
         Samples of shape ``(n_samples,)``, 16 kHz.
 
     Raises:
-        AudioError: It cannot be decoded, holds no sample, or is silent throughout.
+        AudioError: It cannot be decoded, holds no sample, is silent throughout or shorter than 0.1 s.
     """
     samples = load_audio(path)
     check_audible(samples, str(path))

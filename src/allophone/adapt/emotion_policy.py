@@ -11,8 +11,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from allophone.adapt.emotion_card import check_tensor_files, read_emotion_card
+from allophone.adapt.emotion_folders import EMOTION_POLICY_FILE, check_policy_folder
 from allophone.adapt.emotion_setting import EmotionSetting
-from allophone.adapt.emotion_store import EmotionCard, copy_emotion_model, read_emotion_card
+from allophone.adapt.emotion_store import copy_emotion_model
 from allophone.errors import UsageError
 from allophone.files import read_record, write_whole
 from allophone.ledger.run_record import read_emotion_run
@@ -21,9 +23,15 @@ from allophone.routing.calibration import Target
 from allophone.routing.emotion_cascade import EmotionCandidates, Signal
 from allophone.routing.emotion_routing import CascadeResult, choose_cascade
 
-__all__ = ["EMOTION_POLICY_FILE", "EmotionPolicy", "JudgedCascade", "read_emotion_policy", "write_emotion_policy"]
+__all__ = [
+    "EMOTION_POLICY_FILE",
+    "EmotionPolicy",
+    "JudgedCascade",
+    "check_cascade",
+    "read_emotion_policy",
+    "write_emotion_policy",
+]
 
-EMOTION_POLICY_FILE = "emotion_policy.json"
 _SCHEMA_VERSION = 1
 
 
@@ -81,16 +89,10 @@ def write_emotion_policy(
 
     Raises:
         LedgerError: A recogniser is damaged, or the folder cannot be written.
-        UsageError: The folder holds another policy, or a recogniser is none or not of its point.
+        UsageError: The folder holds a policy, a recogniser or a run, or a recogniser is none or not of its point.
     """
-    record = read_emotion_run(run)
-    settings = tuple(EmotionSetting.model_validate(point.model_dump()) for point in candidates.samples.points)
-    if (folder / EMOTION_POLICY_FILE).exists():
-        raise UsageError(f"{folder}: holds a policy already. Choose another --out.")
-    if len(models) != len(settings):
-        raise UsageError(f"--models names {len(models)} for {len(settings)} points: name one for each, cheap to dear.")
-    for path, setting in zip(models, settings, strict=True):
-        _check_model(path, read_emotion_card(path), setting, record.labels)
+    check_cascade(folder, run, candidates, models)
+    record, settings = read_emotion_run(run), _settings(candidates)
     choice = choose_cascade(candidates, found.wish)
     for place, path in enumerate(models):
         copy_emotion_model(path, folder / str(place))
@@ -119,25 +121,47 @@ def write_emotion_policy(
     return policy
 
 
-def read_emotion_policy(folder: Path) -> EmotionPolicy:
-    """Read a cascade's card.
+def check_cascade(folder: Path, run: Path, candidates: EmotionCandidates, models: Sequence[Path]) -> None:
+    """Refuse what :func:`write_emotion_policy` would refuse, before anything is judged.
 
     Raises:
+        LedgerError: As that.
+        UsageError: Likewise.
+    """
+    labels, settings = read_emotion_run(run).labels, _settings(candidates)
+    check_policy_folder(folder, len(settings))
+    if len(models) != len(settings):
+        raise UsageError(f"--models names {len(models)} for {len(settings)} points: name one for each, cheap to dear.")
+    for path, setting in zip(models, settings, strict=True):
+        _check_model(path, setting, labels)
+
+
+def read_emotion_policy(folder: Path) -> EmotionPolicy:
+    """Read a cascade's card, and look at every recogniser's files: none is found wanting amid a batch.
+
+    Raises:
+        LedgerError: A file of a recogniser is missing, damaged or another one's; the message names it.
         UsageError: No whole cascade lies there, or a field is wrong; the message names file, field and remedy.
     """
     remedy = "'allophone route emotion RUN --points A,B --models FOLDER,FOLDER --out POLICY' makes one."
     policy = read_record(folder / EMOTION_POLICY_FILE, EmotionPolicy, _SCHEMA_VERSION, remedy)
     for place, setting in enumerate(policy.points):
-        _check_model(folder / str(place), read_emotion_card(folder / str(place)), setting, policy.labels)
+        _check_model(folder / str(place), setting, policy.labels)
     return policy
 
 
-def _check_model(path: Path, card: EmotionCard, setting: EmotionSetting, labels: tuple[str, ...]) -> None:
+def _settings(candidates: EmotionCandidates) -> tuple[EmotionSetting, ...]:
+    return tuple(EmotionSetting.model_validate(point.model_dump()) for point in candidates.samples.points)
+
+
+def _check_model(path: Path, setting: EmotionSetting, labels: tuple[str, ...]) -> None:
+    card = read_emotion_card(path)
     remedy = f"'allophone adapt emotion' trains {setting.name}; 'allophone recommend RUN' prints such a command."
     if card.setting != setting:
         raise UsageError(f"{path}: field 'setting': it is {card.setting.name}, not {setting.name}. {remedy}")
     if card.labels != labels:
         raise UsageError(f"{path}: field 'labels': {', '.join(card.labels)}; not those of the run. {remedy}")
+    check_tensor_files(path, card)
 
 
 def _triple(interval: Interval) -> tuple[float, float, float]:

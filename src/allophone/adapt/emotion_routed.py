@@ -11,6 +11,7 @@ from allophone.adapt.emotion_classify import Classification, EmotionClassifier
 from allophone.adapt.emotion_policy import EmotionPolicy, read_emotion_policy
 from allophone.audio.decode import load_audio
 from allophone.errors import UsageError
+from allophone.models.torch_device import check_torch_device
 from allophone.routing.emotion_cascade import doubt
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class EmotionPolicyClassifier:
         threshold: Above which the next point runs; the card's own where None.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads; 0 leaves torch's own choice.
+
+    Raises:
+        UsageError: Torch has no such device.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class EmotionPolicyClassifier:
         device: str = "cpu",
         threads: int = 0,
     ) -> None:
+        check_torch_device(device)
         self.policy = policy
         self.threshold = policy.threshold if threshold is None else threshold
         self._folder, self._device, self._threads = folder, device, threads
@@ -70,7 +75,7 @@ class EmotionPolicyClassifier:
         """Classify a recording; one that is longer than a point's duration is heard in windows and routed as one.
 
         Raises:
-            AudioError: It cannot be decoded, is silent throughout, or too short for one audio token.
+            AudioError: It cannot be decoded, is silent throughout, shorter than 0.1 s, or than one audio token.
             LedgerError: A recogniser is incomplete or damaged.
             WeightsError: A base model has other weights than the one that was adapted.
         """
@@ -127,8 +132,8 @@ def load_emotion_policy(
         threads: CPU threads; 0 leaves torch's own choice.
 
     Raises:
-        LedgerError: A recogniser in it is damaged.
-        UsageError: No whole policy lies there, or the threshold is not a number.
+        LedgerError: A file of a recogniser in it is missing, damaged or another one's; the message names it.
+        UsageError: No whole policy lies there, the threshold is not a number, or torch has no such device.
     """
     if threshold is not None and isnan(threshold):
         raise UsageError("threshold nan: give a number.")

@@ -14,6 +14,7 @@ from typing import Literal
 from allophone.adapt.emotion_cache import CachedStates
 from allophone.adapt.emotion_checkpoint import CHECKPOINT, Epoch
 from allophone.adapt.emotion_flops import trained_parameters
+from allophone.adapt.emotion_folders import RECORD, check_model_folder
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_precision import faster_precision
 from allophone.adapt.emotion_record import (
@@ -37,11 +38,10 @@ from allophone.ledger.run_record import machine_stamp
 from allophone.measure.emotion import Recognition
 from allophone.measure.temperature import fit_temperature, posteriors
 from allophone.models.speech_encoders import SpeechEncoder, load_speech_encoder
+from allophone.models.torch_device import check_torch_device
 from allophone.records import Utterance
 
 __all__ = ["EmotionRun", "run_setting"]
-
-RECORD = "record.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,11 @@ def run_setting(
         CorpusError: The corpus is not the split's, or a part has no usable utterance.
         LedgerError: ``out`` cannot be written.
         SpaceError: A knob that the encoder cannot take.
-        UsageError: There is no such split, or ``out`` holds another training.
+        UsageError: There is no such split or device, or ``out`` holds another training, a run or a policy.
     """
+    check_torch_device(device)
+    if out is not None:
+        check_model_folder(out)
     if corpus.scan().fingerprint != splits.corpus_fingerprint:
         raise CorpusError(f"{corpus.path}: not the corpus that the split was made for. Make a new split.")
     chosen = splits.split(split)

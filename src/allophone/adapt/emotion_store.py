@@ -1,6 +1,6 @@
 """A trained recogniser as a folder, with every trained parameter in it, and back.
 
-    emotion.json            setting, labels, temperature, precision, and the digest of the base model's weights
+    emotion.json            setting, labels, temperature, precision, digests of the base model's weights and of these:
     head.safetensors        layer weights, linear layer, and the fixed numbers of the pooled statistics
     unfrozen.safetensors    weights of the unfrozen layers, by the base model's own names; absent where none were
     adapter/                low-rank adapters as ``peft`` saves them; absent at rank 0
@@ -10,47 +10,30 @@ The base model's frozen weights are not copied: they are found by name again and
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile, copytree
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from allophone.adapt.emotion_card import (
+    ADAPTER,
+    ADAPTER_TENSORS,
+    CARD,
+    HEAD,
+    UNFROZEN,
+    EmotionCard,
+    check_tensor_files,
+    read_emotion_card,
+    reading,
+    tensor_digests,
+)
 from allophone.adapt.emotion_model import EmotionModel
-from allophone.adapt.emotion_setting import EmotionSetting, Precision
 from allophone.errors import LedgerError, WeightsError
-from allophone.files import read_record, write_whole
-from allophone.models.encoder_config import quiet_transformers
+from allophone.files import write_whole
 from allophone.models.speech_encoders import load_speech_encoder
 
-__all__ = [
-    "EmotionCard",
-    "SavedEmotion",
-    "copy_emotion_model",
-    "export_merged",
-    "load_emotion_model",
-    "read_emotion_card",
-    "save_emotion_model",
-]
-
-SCHEMA_VERSION = 1
-CARD, HEAD, UNFROZEN, ADAPTER = "emotion.json", "head.safetensors", "unfrozen.safetensors", "adapter"
-
-
-class EmotionCard(BaseModel):
-    """What a folder's tensors mean."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = SCHEMA_VERSION
-    setting: EmotionSetting
-    labels: tuple[str, ...]
-    precision: Precision
-    temperature: float
-    base_weights_sha256: str
+__all__ = ["SavedEmotion", "copy_emotion_model", "load_emotion_model", "save_emotion_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +58,6 @@ def save_emotion_model(folder: Path, model: EmotionModel, labels: tuple[str, ...
     """
     from safetensors.torch import save_file
 
-    card = EmotionCard(
-        setting=model.setting,
-        labels=labels,
-        precision=model.precision,
-        temperature=temperature,
-        base_weights_sha256=model.encoder.weights_sha256,
-    )
     unfrozen = {
         _plain(name): parameter.detach().cpu().contiguous()
         for name, parameter in model.trained().items()
@@ -97,6 +73,14 @@ def save_emotion_model(folder: Path, model: EmotionModel, labels: tuple[str, ...
         if model.peft_model is not None:
             model.peft_model.peft_config["default"].base_model_name_or_path = model.setting.model
             model.peft_model.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
+        card = EmotionCard(
+            setting=model.setting,
+            labels=labels,
+            precision=model.precision,
+            temperature=temperature,
+            base_weights_sha256=model.encoder.weights_sha256,
+            files_sha256=tensor_digests(folder, model.setting),
+        )
     except OSError as error:
         raise LedgerError(f"{folder}: cannot be written: {error.strerror}. Free or choose another folder.") from None
     write_whole(folder / CARD, card.model_dump_json(indent=1) + "\n")
@@ -111,68 +95,35 @@ def load_emotion_model(folder: Path, *, base: str | None = None) -> SavedEmotion
         base: Where the base model lies now, if its name does not say.
 
     Raises:
-        LedgerError: The folder is incomplete or damaged.
+        LedgerError: A file is missing, damaged or another recogniser's; the message names it.
         MissingExtraError: The extra ``torch`` is not installed.
         UsageError: It holds no recogniser.
         WeightsError: The base model has other weights than the one that was adapted.
     """
     card = read_emotion_card(folder)
+    check_tensor_files(folder, card)
     encoder = load_speech_encoder(base or card.setting.model)
     if encoder.weights_sha256 != card.base_weights_sha256:
         raise WeightsError(
             f"{folder}: field 'base_weights_sha256': adapted from other weights than those of '{encoder.model}' "
             f"({card.base_weights_sha256[:12]}, found {encoder.weights_sha256[:12]}). Give its own base model."
         )
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     model = EmotionModel(encoder, card.setting, len(card.labels), precision=card.precision)
-    wanted = {_plain(name): parameter for name, parameter in model.trained().items() if not name.startswith("head.")}
-    try:
+    with reading(folder / HEAD):
         model.head.load(load_file(folder / HEAD))
-        found = load_file(folder / UNFROZEN) if (folder / UNFROZEN).is_file() else {}
-        for name, parameter in wanted.items():
-            if "lora_" not in name:
-                parameter.data.copy_(found[name])
-        if model.peft_model is not None:
-            _load_adapter(model, load_file(folder / ADAPTER / "adapter_model.safetensors"))
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        raise LedgerError(f"{folder}: incomplete or damaged ({error}). Train or copy the model again.") from None
+    if card.setting.unfrozen_layers:
+        with reading(folder / UNFROZEN):
+            found = load_file(folder / UNFROZEN)
+            for name, parameter in model.trained().items():
+                if not name.startswith("head.") and "lora_" not in name:
+                    parameter.data.copy_(found[_plain(name)])
+    if model.peft_model is not None:
+        with reading(folder / ADAPTER_TENSORS):
+            _load_adapter(model, load_file(folder / ADAPTER_TENSORS))
     model.train(False)
     return SavedEmotion(card, model)
-
-
-def export_merged(folder: Path, out: Path, *, base: str | None = None) -> None:
-    """Write the adapted encoder with its adapters merged, as a folder that ``transformers`` loads by itself.
-
-    The head goes beside it as ``head.safetensors``.
-
-    Args:
-        folder: What :func:`save_emotion_model` wrote.
-        out: Made where it is missing.
-        base: As in :func:`load_emotion_model`.
-
-    Raises:
-        LedgerError: ``out`` cannot be written.
-    """
-    from safetensors.torch import save_file
-
-    saved = load_emotion_model(folder, base=base)
-    encoder, model = saved.model.encoder, saved.model
-    module = encoder.module if model.peft_model is None else model.peft_model.merge_and_unload()
-    try:
-        with quiet_transformers():
-            module.save_pretrained(out)
-        save_file(model.head.state(), out / HEAD)
-        if encoder.family != "whisper":
-            fields = {
-                "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-                "do_normalize": encoder.normalize,
-                "sampling_rate": 16_000,
-            }
-            write_whole(out / "preprocessor_config.json", json.dumps(fields, indent=1) + "\n")
-    except OSError as error:
-        raise LedgerError(f"{out}: cannot be written: {error.strerror}. Free or choose another folder.") from None
 
 
 def copy_emotion_model(folder: Path, out: Path) -> None:
@@ -182,6 +133,7 @@ def copy_emotion_model(folder: Path, out: Path) -> None:
         LedgerError: It is not whole, or ``out`` cannot be written.
     """
     card = read_emotion_card(folder)
+    check_tensor_files(folder, card)
     names = [HEAD]
     names += [UNFROZEN] if card.setting.unfrozen_layers else []
     names += [ADAPTER] if card.setting.lora_rank else []
@@ -203,17 +155,6 @@ def _load_adapter(model: EmotionModel, state: dict[str, Any]) -> None:
     strangers = [name for name in result.missing_keys if "lora_" in name] + list(result.unexpected_keys)
     if strangers:
         raise KeyError(f"adapter tensors {strangers}")
-
-
-def read_emotion_card(folder: Path) -> EmotionCard:
-    """Read what a saved recogniser says of itself.
-
-    Raises:
-        LedgerError: A field is wrong.
-        UsageError: No recogniser lies there.
-    """
-    remedy = "Give a folder that 'allophone adapt emotion' wrote, or train the model again."
-    return read_record(folder / CARD, EmotionCard, SCHEMA_VERSION, remedy, error=LedgerError)
 
 
 def _plain(name: str) -> str:

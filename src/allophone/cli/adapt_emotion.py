@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from allophone.adapt.emotion_run import EmotionRun
     from allophone.adapt.emotion_summary import EmotionSummary
-    from allophone.audio.corpus import Corpus
-    from allophone.audio.splits import SplitFile
 
 __all__ = ["emotion"]
 
 
 def emotion(
+    context: typer.Context,
     corpus: Annotated[str, typer.Argument(help="A manifest with label and speaker, a CREMA-D or RAVDESS folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the model; the same command continues what was stopped.")],
     model: Annotated[str, typer.Option(help="Encoder: tiny.en, base, facebook/wav2vec2-base, a folder, ...")] = "base",
@@ -24,7 +23,7 @@ def emotion(
     lora_rank: Annotated[int, typer.Option(min=0, help="Rank of the adapters in all layers; 0 for none.")] = 0,
     unfrozen_layers: Annotated[str, typer.Option(help="Top layers whose own weights are trained, or all.")] = "0",
     split: Annotated[Path | None, typer.Option(help="Split file; made there where it is missing.")] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Folds of a split that is made.")] = 5,
+    folds: Annotated[int | None, typer.Option(min=2, help="Folds of a split that is made; 5 unless said.")] = None,
     fold: Annotated[str, typer.Option(help="Which split of the file: its test speakers are reported.")] = "fold-0",
     test_speakers: Annotated[
         str | None, typer.Option(help="Make one split that tests these speakers, comma-separated.")
@@ -44,21 +43,27 @@ def emotion(
     as_json: Annotated[bool, typer.Option("--json", help="Print summary and training record as JSON.")] = False,
 ) -> None:
     """Train an emotion recogniser, stop on validation speakers, report on test speakers, and save it."""
-    from pydantic import ValidationError
-
     from allophone.adapt.emotion_checkpoint import Epoch
+    from allophone.adapt.emotion_merged import export_merged
     from allophone.adapt.emotion_run import run_setting
-    from allophone.adapt.emotion_setting import EmotionSetting, default_recipe
-    from allophone.adapt.emotion_store import export_merged
     from allophone.adapt.emotion_summary import summarise_rows
     from allophone.audio.corpus import open_corpus
+    from allophone.cli.adapt_emotion_options import (
+        check_folders,
+        chosen_split,
+        naming_options,
+        parse_speakers,
+        setting_and_recipe,
+    )
     from allophone.cli.stopping import stoppable
     from allophone.errors import UsageError
     from allophone.files import write_whole
+    from allophone.models.torch_device import check_torch_device
 
     if precision not in ("auto", "float32", "bfloat16"):
         raise UsageError(f"--precision '{precision}': write float32, bfloat16 or auto.")
-    given: dict[str, Any] = {
+    check_torch_device(device)
+    given = {
         "epochs": epochs,
         "patience": patience,
         "batch_size": batch_size,
@@ -66,20 +71,12 @@ def emotion(
         "encoder_lr": encoder_lr,
         "lora_lr": lora_lr,
     }
-    try:
-        setting = EmotionSetting(
-            model=model, duration_s=duration_s, lora_rank=lora_rank, unfrozen_layers=_layers(unfrozen_layers)
-        )
-        changes = {name: value for name, value in given.items() if value is not None}
-        standard = default_recipe(setting, seed=seed)
-        recipe = type(standard).model_validate(standard.model_dump() | changes)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"{option} {first['input']}: {first['msg']}.") from None
+    knobs = {"model": model, "duration_s": duration_s, "lora_rank": lora_rank}
+    setting, recipe = setting_and_recipe(knobs, unfrozen_layers, given, seed)
+    speakers = parse_speakers(test_speakers, context)
+    check_folders(out, merged)
     opened = open_corpus(corpus)
-    named = [speaker.strip() for speaker in test_speakers.split(",")] if test_speakers else []
-    splits = _splits(opened, split or out / "split.json", named, folds, seed)
+    splits, name = chosen_split(opened, split or out / "split.json", speakers, fold=fold, folds=folds, seed=seed)
     for warning in splits.warnings:
         typer.echo(f"allophone: {warning}", err=True)
 
@@ -87,12 +84,12 @@ def emotion(
         line = f"epoch {epoch.number}: loss {epoch.loss:.3f}, validation UAR {100 * epoch.validation_uar:.1f} %"
         typer.echo(f"{line}, {epoch.train_s:.1f} s", err=True)
 
-    with stoppable(out, "finished epochs are kept"):
+    with naming_options(), stoppable(out, "finished epochs are kept"):
         run = run_setting(
             setting,
             opened,
             splits,
-            splits.splits[0].name if named else fold,
+            name,
             recipe=recipe,
             precision=precision,  # type: ignore[arg-type]
             out=out,
@@ -105,34 +102,13 @@ def emotion(
     summary = summarise_rows(run.rows, splits.labels)
     write_whole(out / "summary.json", summary.model_dump_json(indent=1) + "\n")
     if merged is not None:
-        export_merged(out, merged)
+        export_merged(out, merged, checked=True)
     if as_json:
         typer.echo(f'{{"summary": {summary.model_dump_json()}, "record": {run.record.model_dump_json()}}}')
     else:
         _print(run, summary, out)
     if run.record.failed:
         _fail(run.record.stopped)
-
-
-def _layers(text: str) -> Any:
-    return text if text == "all" else int(text) if text.lstrip("-").isdigit() else text
-
-
-def _splits(corpus: Corpus, path: Path, test_speakers: list[str], folds: int, seed: int) -> SplitFile:
-    from allophone.audio.splits import fixed_split, make_folds, read_splits, write_splits
-    from allophone.errors import UsageError
-
-    if path.is_file():
-        splits = read_splits(path, corpus)
-        if test_speakers and set(test_speakers) != set(splits.splits[0].test):
-            raise UsageError(f"{path}: tests other speakers than --test-speakers. Name another split file or folder.")
-        return splits
-    if test_speakers:
-        splits = fixed_split(corpus, test=test_speakers, seed=seed)
-    else:
-        splits = make_folds(corpus, folds=folds, seed=seed)
-    write_splits(path, splits)
-    return splits
 
 
 def _print(run: EmotionRun, summary: EmotionSummary, out: Path) -> None:

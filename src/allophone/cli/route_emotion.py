@@ -46,16 +46,18 @@ def route_emotion(
         raise UsageError("--out writes a cascade of --models: give both, or neither to judge only.")
     names = [name.strip() for name in points.split(",") if name.strip()]
     candidates = read_candidates(run, names)
+    folders = [Path(name.strip()) for name in (models or "").split(",") if name.strip()]
+    if out is not None:
+        from allophone.adapt.emotion_policy import check_cascade, write_emotion_policy
+
+        check_cascade(out, run, candidates, folders)
     found = judge(candidates, wish, seed=seed)
     if as_json:
         typer.echo(cascade_json(found))
     else:
         print_table(cascade_table(found))
-    if models is None or out is None:
+    if out is None:
         return
-    from allophone.adapt.emotion_policy import write_emotion_policy
-
-    folders = [Path(name.strip()) for name in models.split(",") if name.strip()]
     policy = write_emotion_policy(out, run, candidates, found, folders)
     typer.echo(
         f"{out}: climbs where {policy.signal.replace('_', ' ')} is in doubt by more than {policy.threshold:.3f}. "
