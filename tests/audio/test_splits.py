@@ -43,6 +43,11 @@ def test_a_file_is_read_back_and_checked_against_the_corpus(corpus, tmp_path):
             lambda f: f["splits"][0]["train"].append(f["splits"][0]["test"][0]),
             "has speaker 's[0-9]' in train and in test",
         ),
+        (lambda f: f["splits"][0]["train"].append(f["splits"][0]["train"][0]), "has speaker 's[0-9]' in train twice"),
+        (lambda f: f["splits"][1].update(name="fold-0"), "two splits are called 'fold-0'"),
+        (lambda f: f["splits"][1].update(name="a/b"), "split name 'a/b': use letters"),
+        (lambda f: f.update(splits=[]), "'splits' is empty"),
+        (lambda f: f["splits"][0]["train"].append("s99"), "the corpus has no speaker 's99', as split 'fold-0' names"),
         (lambda f: f["splits"][0]["train"].pop(), "'fingerprint' does not fit"),
         (lambda f: f.update(fingerprint="0"), "'fingerprint' does not fit"),
         (lambda f: f["labels"].reverse(), "'fingerprint' does not fit"),
@@ -56,16 +61,58 @@ def test_a_changed_file_is_refused(corpus, tmp_path, change, message):
     fields = json.loads(path.read_text())
     change(fields)
     path.write_text(json.dumps(fields))
-    with pytest.raises(CorpusError, match=message):
-        read_splits(path)
+    with pytest.raises(CorpusError, match=rf"split\.json: .*{message}"):
+        read_splits(path, corpus)
 
 
 def test_files_that_are_none(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json: cannot be read"):
         read_splits(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(CorpusError, match="bad"):
+    with pytest.raises(CorpusError, match=r"bad\.json: is not valid JSON \(Expecting property name"):
         read_splits(tmp_path / "bad.json")
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(CorpusError, match=r"list\.json: holds no JSON object. Give one with the field 'splits'"):
+        read_splits(tmp_path / "list.json")
+
+
+MINE = {"name": "mine", "train": ["s0", "s1"], "validation": ["s2"], "test": ["s3", "s4"]}
+
+
+def by_hand(folder, *splits):
+    (folder / "mine.json").write_text(json.dumps({"splits": splits}))
+    return folder / "mine.json"
+
+
+def test_a_file_made_by_hand_gets_what_it_leaves_out(corpus, tmp_path):
+    found = read_splits(by_hand(tmp_path, MINE), corpus)
+    assert found.split("mine").test == ("s3", "s4")
+    assert (found.labels, found.corpus_fingerprint) == (("high", "low"), corpus.scan().fingerprint)
+    assert found.fingerprint == found.digest()
+    write_splits(tmp_path / "whole.json", found)
+    assert read_splits(tmp_path / "whole.json", corpus) == found
+    made = make_folds(corpus, folds=2)
+    write_splits(tmp_path / "made.json", made)
+    fields = json.loads((tmp_path / "made.json").read_text())
+    del fields["fingerprint"]
+    (tmp_path / "made.json").write_text(json.dumps(fields))
+    assert read_splits(tmp_path / "made.json", corpus) == read_splits(tmp_path / "made.json") == made
+
+
+def test_a_file_made_by_hand_is_checked(corpus, tmp_path):
+    with pytest.raises(
+        CorpusError, match=r"mine\.json: the corpus has no speaker 'nobody', as split 'mine' names in tes"
+    ):
+        read_splits(by_hand(tmp_path, {**MINE, "test": ["nobody"]}), corpus)
+    with pytest.raises(UsageError, match=r"mine\.json: split 'mine' leaves no speaker for validation"):
+        read_splits(by_hand(tmp_path, {**MINE, "validation": []}), corpus)
+    with pytest.raises(CorpusError, match=r"mine\.json: field 'splits.0.test'"):
+        read_splits(by_hand(tmp_path, {key: MINE[key] for key in ("name", "train", "validation")}), corpus)
+    lacking = lone_label(tmp_path / "c", [2, 3])
+    with pytest.raises(CorpusError, match=r"mine\.json: no training speaker of split 'mine' has the label 'rare'"):
+        read_splits(by_hand(tmp_path, MINE), lacking)
+    there = lone_label(tmp_path / "d", [0])
+    assert "mine: no test speaker has rare; rates leave it out." in read_splits(by_hand(tmp_path, MINE), there).warnings
 
 
 def test_a_fixed_split(corpus):
@@ -84,8 +131,17 @@ def test_impossible_splits_say_why(corpus):
         fixed_split(corpus, test=[f"s{n}" for n in range(6)])
     with pytest.raises(UsageError, match="8 folds of 7 speakers"):
         make_folds(corpus, folds=8)
-    with pytest.raises(UsageError, match="unknown split 'x'; this file has fold-0, fold-1"):
+    with pytest.raises(UsageError, match=r"unknown split 'x'; those of .* are fold-0, fold-1"):
         make_folds(corpus, folds=2).split("x")
+    with pytest.raises(UsageError, match="1 folds of 7 speakers: give 2 folds or more"):
+        make_folds(corpus, folds=1)
+
+
+@pytest.mark.parametrize(("n_speakers", "said"), [(1, "has 1 speaker, "), (2, "has 2 speakers, ")])
+def test_too_few_speakers_for_any_split(tmp_path, n_speakers, said):
+    few = open_corpus(write_emotions(tmp_path / "c", n_speakers=n_speakers))
+    with pytest.raises(UsageError, match=rf"manifest\.jsonl: {said}and at least 3 are needed"):
+        make_folds(few, folds=n_speakers)
 
 
 def lone_label(folder, speakers):

@@ -51,6 +51,14 @@ def test_a_dry_run_prints_points_and_trains_nothing(place, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+def test_a_dry_run_says_what_a_run_has_left(place, measured):
+    done = sweep(place, place / "r", *QUICK, "--dry-run")
+    assert "= 6 trainings, 0 of them left, at most about 0 min" in done.stdout
+    more = ("--axis", "duration_s=0.2", "--axis", "lora_rank=0", "--axis", "unfrozen_layers=2", *QUICK[6:])
+    done = sweep(place, place / "r", *more, "--extend", "--dry-run")
+    assert "4 points x 2 folds x 1 seeds = 8 trainings, 2 of them left" in done.stdout, done.output
+
+
 def test_a_sweep_then_the_verbs_that_read_it(place, measured):
     assert measured.exit_code == 0, measured.output
     assert "3 points, " in measured.stdout
@@ -108,8 +116,9 @@ def test_what_an_emotion_run_cannot_answer(place, measured, verb, kind, message)
         (["--axis", "unfrozen_layers=9"], SpaceError, "the encoder has 3 layers"),
         (["--precision", "int8"], SpaceError, "write float32, bfloat16 or auto"),
         (["--precision", "int8", "--dry-run"], SpaceError, "write float32, bfloat16 or auto"),
-        (["--cost", "beauty", "--dry-run"], SpaceError, "unknown cost 'beauty'"),
-        (["--cost", "peak_memory_bytes"], SpaceError, "unknown cost"),
+        (["--plan", "race", "--cost", "beauty", "--dry-run"], SpaceError, "unknown cost 'beauty'"),
+        (["--plan", "race", "--cost", "peak_memory_bytes"], SpaceError, "unknown cost"),
+        (["--cost", "rtf"], UsageError, "--cost is what a search judges points by; --plan star measures every cost"),
         (["--device", "auto"], UsageError, "trains on cpu, or on cuda where torch sees a GPU"),
         (["--folds", "7"], UsageError, "7 folds of 6 speakers"),
         (["--split", "gone.json"], None, "gone.json: cannot be read"),
@@ -128,6 +137,8 @@ def test_options_of_the_other_task(place, tmp_path):
     assert "--folds is for emotion recognition (--task emotion)" in str(done.exception)
     done = call("sweep", place / "c/manifest.jsonl", "--out", tmp_path / "r", "--task", "music")
     assert "--task 'music': write asr or emotion" in str(done.exception)
+    done = call("sweep", place / "c/manifest.jsonl", "--out", tmp_path / "r", "--plan", "grid", "--cost", "rtf")
+    assert "--plan grid measures every cost. Leave it out." in str(done.exception)
 
 
 def test_a_folder_holds_runs_of_one_task(place, measured, tmp_path):

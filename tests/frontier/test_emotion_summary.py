@@ -54,6 +54,8 @@ def test_what_failed_at_one_point_counts_at_none(tmp_path):
     assert [point.uar for point in summary.points] == [0.75, 0.75]
     assert summary.failures == (("u1", "silent"),)
     assert "1 recordings could not be used and are left out." in summary.notices
+    assert summary.points[0].n_utterances == 3
+    assert summary.notices[0].endswith("never heard: 3 of its 4 utterances.")
 
 
 def test_a_run_in_progress_compares_the_folds_that_all_points_have(tmp_path):
@@ -63,6 +65,7 @@ def test_a_run_in_progress_compares_the_folds_that_all_points_have(tmp_path):
     summary = summarise_emotion(run)
     assert [point.n_utterances for point in summary.points] == [4, 4]
     assert [point.uar for point in summary.points] == [1, 1]
+    assert summary.notices[0].startswith("Every point will be trained ")
     assert "The run is in progress: 12 of 16 rows are measured." in summary.notices
     assert "Points are compared on the 4 of 8 utterances that all of them have." in summary.notices
 

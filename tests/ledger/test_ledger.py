@@ -91,6 +91,20 @@ def test_a_folder_that_is_a_file_is_an_error(tmp_path):
         Ledger(tmp_path / "r", run_record([A], 1))
 
 
+def test_a_damaged_file_is_named_and_measured_again_once_it_is_deleted(tmp_path):
+    run = write_run(tmp_path / "r", {A: [{}, {}]})
+    damaged = run / "measurements" / f"{A.name}.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    with pytest.raises(LedgerError, match=rf"cannot be read \(.*{damaged.name}.*delete a damaged file") as writing:
+        Ledger(run, run_record([A], 2))
+    with pytest.raises(LedgerError) as reading:
+        connect(run)
+    assert str(writing.value) == str(reading.value)
+    damaged.unlink()
+    with Ledger(run, run_record([A], 2)) as ledger:
+        assert ledger.count_done(A.name) == 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_keeps_what_was_measured(tmp_path):
     with Ledger(tmp_path / "r", run_record([A], 3)) as ledger:

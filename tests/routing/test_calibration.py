@@ -68,7 +68,10 @@ def test_speakers_that_trained_are_left_out(policy, seen, unseen):
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        (Wish("wer", 0.0001), r"a word error rate of 0\.01 % is out of reach: on 120 decisions about 12 unseen speakers"),
+        (
+            Wish("wer", 0.0001),
+            r"a word error rate of 0\.01 % is out of reach: on 120 decisions about 12 unseen speakers",
+        ),
         (Wish("gflops", 0.5), r"a mean cost of 0\.5 GFLOPs is out of reach.*comes to \d+\.\d+ GFLOPs at the least"),
     ],
 )
@@ -81,7 +84,7 @@ def test_what_is_out_of_reach_says_how_near_it_comes(policy, unseen, wish, messa
 
 @pytest.mark.parametrize("wish", [Wish("wer", 0.0), Wish("gflops", -1), Wish("big_share", 1.5), Wish("wer", np.nan)])
 def test_wishes_that_mean_nothing(policy, unseen, wish):
-    with pytest.raises(UsageError, match="give a positive number|give a number above 0 and at most 1"):
+    with pytest.raises(UsageError, match=r"give a positive number|give a number above 0 and at most 1"):
         calibrate_policy(policy, [unseen], wish)
 
 

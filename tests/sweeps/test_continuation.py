@@ -2,9 +2,9 @@ import pytest
 
 from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
-from allophone.ledger.run_record import machine_stamp
+from allophone.ledger.run_record import EmotionRunRecord, RunRecord, machine_stamp
 from allophone.records import OperatingPoint
-from allophone.sweeps.continuation import continue_run
+from allophone.sweeps.continuation import continue_run, earlier_run
 from builders import run_record, write_run
 
 A = OperatingPoint(model="tiny.en")
@@ -61,6 +61,29 @@ def test_times_of_another_machine_or_engine_are_not_mixed(tmp_path, changes, mes
 def test_points_may_be_added_when_asked(tmp_path):
     write_run(tmp_path / "r", {A: [{}]})
     assert continue_run(tmp_path / "r", run_record([A, B], 1), extend=True).points == [A, B]
+
+
+def test_axes_are_joined_by_an_extension(tmp_path):
+    write_run(tmp_path / "r", {A: [{}]}, space={"model": ["tiny.en"], "beam_size": [1, 5]})
+    wanted = run_record([A, B], 1, space={"model": ["base"], "beam_size": [5, 2]})
+    assert continue_run(tmp_path / "r", wanted, extend=True).space == {
+        "model": ["tiny.en", "base"],
+        "beam_size": [1, 5, 2],
+    }
+
+
+def test_the_same_points_in_another_order_are_the_same_space(tmp_path):
+    write_run(tmp_path / "r", {A: [{}], B: [{}]})
+    assert continue_run(tmp_path / "r", run_record([B, A], 1)).points == [B, A]
+
+
+def test_the_earlier_run_is_of_the_task_asked_for_and_has_begun(tmp_path):
+    assert earlier_run(tmp_path / "none", RunRecord) is None
+    Ledger(tmp_path / "empty", run_record([A], 1)).close()
+    assert earlier_run(tmp_path / "empty", RunRecord) is None
+    run = write_run(tmp_path / "r", {A: [{}]})
+    assert earlier_run(run, EmotionRunRecord) is None
+    assert earlier_run(run, RunRecord).points == [A]
 
 
 def test_a_run_that_stopped_before_its_first_row_binds_to_nothing(tmp_path):

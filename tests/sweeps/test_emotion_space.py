@@ -1,8 +1,9 @@
 import pytest
 
 from allophone.dimensions import whisper_dimensions
+from allophone.emotion_records import EmotionSetting
 from allophone.errors import SpaceError
-from allophone.sweeps.emotion_space import EmotionSpace, plan_settings, read_emotion_space
+from allophone.sweeps.emotion_space import EmotionSpace, distinct_settings, plan_settings, read_emotion_space
 
 DIMENSIONS = {name: whisper_dimensions(name) for name in ("tiny.en", "base")}  # four layers and six
 
@@ -29,6 +30,12 @@ def test_settings_that_train_the_same_parameters_are_one():
         *("tiny.en-1s-frozen", "tiny.en-1s-top4"),  # all of its four
         *("base-1s-frozen", "base-1s-top4", "base-1s-all"),
     ]
+
+
+def test_of_settings_that_train_the_same_the_first_stays():
+    whole, four = (EmotionSetting(model="tiny.en", duration_s=1.0, unfrozen_layers=depth) for depth in ("all", 4))
+    assert distinct_settings([whole, four], DIMENSIONS) == [whole]
+    assert distinct_settings([four, whole, four], DIMENSIONS) == [four]
 
 
 def test_a_file_and_flags(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,25 @@ def test_a_dearer_point_is_kept_only_while_it_may_still_turn_out_better():
     (gone,) = judge(samples, "executed_gflops", 5, 44)
     assert (gone.point, gone.tied) == ("p1", True)
     assert 0.2 < gone.p_dominated < 0.8
+
+
+@pytest.mark.parametrize(
+    ("n_utterances", "speakers", "judged"),
+    [
+        (40, 1, False),
+        (40, 2, False),  # both agree by accident half the time, and so do all replicates of them
+        (40, 4, False),
+        (40, 5, True),
+        (40, 0, True),  # none is named: every utterance counts as a speaker
+        (19, 5, False),
+        (20, 5, True),
+    ],
+)
+def test_nothing_is_given_up_on_few_speakers_or_utterances(n_utterances, speakers, judged):
+    samples = samples_of([[1] * n_utterances, [4] * n_utterances], [10, 20])
+    named = tuple(f"s{index % speakers}" if speakers else None for index in range(n_utterances))
+    gone = judge(replace(samples, speakers=named), "executed_gflops", 5, 1000)
+    assert [item.point for item in gone] == (["p1"] if judged else [])
 
 
 def test_whom_another_is_given_up_for_stays():

@@ -8,6 +8,7 @@ import pytest
 from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError, UnknownModelError, UsageError
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.readers import connect
+from allophone.ledger.run_record import read_run
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import write_tones
@@ -77,6 +78,20 @@ def test_a_changed_space_is_noticed_and_named_and_can_be_extended(tmp_path):
         sweep(manifest, out=tmp_path / "r", space=wider)
     result = sweep(manifest, out=tmp_path / "r", space=wider, extend=True)
     assert (result.points, result.rows) == (8, 24)
+
+
+def test_an_extension_keeps_the_points_that_a_run_has_and_goes_on_with_them(tmp_path):
+    manifest = write_tones(tmp_path / "c", n=3)
+    sweep(manifest, out=tmp_path / "r", space=SPACE)
+    measured = read_run(tmp_path / "r").points
+    (tmp_path / "r/measurements" / f"{measured[1].name}.parquet").unlink()
+    other = SearchSpace(model=("fake:base",), context=("full",), token_stride=(4,), beam_size=(1,))
+    result = sweep(manifest, out=tmp_path / "r", space=other, extend=True)
+    run = read_run(tmp_path / "r")
+    assert run.points[:-1] == measured
+    assert (run.points[-1].model, result.rows) == ("fake:base", 3 * len(run.points))
+    assert run.space["token_stride"] == [1, 2, 4]
+    assert {point.point for point in summarise_run(tmp_path / "r").points} == set(run.points)
 
 
 def test_changed_settings_are_noticed_and_named(tmp_path):

@@ -10,12 +10,13 @@ import json
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from allophone.audio.corpus import Corpus
 from allophone.audio.labels import labelled_utterances, labels_of
+from allophone.audio.split_parts import PARTS, Part, Split, check_shape, check_speakers
 from allophone.audio.stratify import deal_speakers, speakers_of
 from allophone.errors import CorpusError, UsageError
 from allophone.files import first_problem
@@ -23,26 +24,9 @@ from allophone.records import Utterance
 
 __all__ = ["PARTS", "Part", "Split", "SplitFile", "fixed_split", "make_folds", "read_splits", "write_splits"]
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
 SCHEMA_VERSION = 1
+_FEWEST_SPEAKERS = len(PARTS)
 VALIDATION_SHARE = 0.2  # of the speakers that are not tested on
-
-
-class Split(BaseModel):
-    """One assignment of speakers to parts. Speakers of no part are not used."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
-
-    def select(self, utterances: Sequence[Utterance], part: Part) -> list[Utterance]:
-        """Return the utterances of a part's speakers, in their order."""
-        speakers = set(getattr(self, part))
-        return [utterance for utterance in utterances if utterance.speaker in speakers]
 
 
 class SplitFile(BaseModel):
@@ -71,7 +55,8 @@ class SplitFile(BaseModel):
         for split in self.splits:
             if split.name == name:
                 return split
-        raise UsageError(f"unknown split '{name}'; this file has {', '.join(split.name for split in self.splits)}")
+        names = ", ".join(split.name for split in self.splits)
+        raise UsageError(f"unknown split '{name}'; those of {self.corpus} are {names}")
 
     def digest(self) -> str:
         """SHA-256 over the corpus's fingerprint, its labels and every assignment."""
@@ -95,10 +80,14 @@ def make_folds(corpus: Corpus, *, folds: int = 5, seed: int = 0) -> SplitFile:
     """
     utterances = labelled_utterances(corpus)
     speakers = speakers_of(utterances)
-    if folds < 2 or len(speakers) < max(folds, 3):
+    if len(speakers) < _FEWEST_SPEAKERS:
         raise UsageError(
-            f"{folds} folds of {len(speakers)} speakers: give at least 2 folds, as many speakers as folds or more, and "
-            "at least 3 speakers, so that each part has one."
+            f"{corpus.path}: has {len(speakers)} speaker{'s' if len(speakers) > 1 else ''}, and at least "
+            f"{_FEWEST_SPEAKERS} are needed: one each to train on, to stop on and to test on."
+        )
+    if not 2 <= folds <= len(speakers):
+        raise UsageError(
+            f"{corpus.path}: {folds} folds of {len(speakers)} speakers: give 2 folds or more, up to one a speaker."
         )
     dealt = deal_speakers(utterances, [1.0] * folds, seed)
     splits = []
@@ -151,20 +140,28 @@ def write_splits(path: Path, splits: SplitFile) -> None:
 
 
 def read_splits(path: Path, corpus: Corpus | None = None) -> SplitFile:
-    """Read a split file and check it.
+    """Read a split file and check it; one made by hand gets what it leaves out.
+
+    By hand only ``splits`` is needed, each with ``name``, ``train``, ``validation`` and ``test``: a file without a
+    ``fingerprint`` gets one, and from the corpus its labels and warnings.
 
     Args:
-        path: What :func:`write_splits` wrote.
-        corpus: The corpus to be split; its fingerprint must be the file's.
+        path: What :func:`write_splits` or a user wrote.
+        corpus: The corpus to be split; its fingerprint must be the file's, and the speakers must be its own.
 
     Raises:
-        CorpusError: The file is damaged, a speaker is in two parts, the assignment or the corpus has changed.
-        UsageError: There is no such file.
+        CorpusError: The file is damaged, names a speaker in two parts or one that the corpus lacks, or gives a name
+            twice; the assignment or the corpus has changed since the file was made.
+        UsageError: There is no such file, or a part of a split is empty.
     """
+    fields = _read_object(path)
+    by_hand = not fields.get("fingerprint")
+    if by_hand and corpus is not None:
+        labels = labels_of(labelled_utterances(corpus))
+        known = {"corpus": corpus.source, "corpus_fingerprint": corpus.scan().fingerprint, "labels": labels, "seed": 0}
+        fields = {**known, **fields, "fingerprint": ""}
     try:
-        splits = SplitFile.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}). Name a split file.") from None
+        splits = SplitFile.model_validate(fields)
     except ValidationError as error:
         raise CorpusError(f"{path}: {first_problem(error)}. Restore the file or make a new split.") from None
     if splits.schema_version != SCHEMA_VERSION:
@@ -172,53 +169,43 @@ def read_splits(path: Path, corpus: Corpus | None = None) -> SplitFile:
             f"{path}: field 'schema_version' is {splits.schema_version}, this allophone reads {SCHEMA_VERSION}. "
             "Make a new split."
         )
-    for split in splits.splits:
-        _check_disjoint(split, str(path))
+    check_shape(splits.splits, path)
+    warnings = splits.warnings
+    if corpus is not None:
+        if corpus.scan().fingerprint != splits.corpus_fingerprint:
+            raise CorpusError(f"{path}: was made for another corpus, or {corpus.path} has changed. Make a new split.")
+        warnings = check_speakers(splits.splits, labelled_utterances(corpus, splits.labels), splits.labels, path)
+    if by_hand:
+        return splits.model_copy(update={"warnings": warnings, "fingerprint": splits.digest()})
     if splits.digest() != splits.fingerprint:
-        raise CorpusError(f"{path}: field 'fingerprint' does not fit its assignment. Restore it or make a new split.")
-    if corpus is not None and corpus.scan().fingerprint != splits.corpus_fingerprint:
-        raise CorpusError(f"{path}: was made for another corpus, or {corpus.path} has changed. Make a new split.")
+        raise CorpusError(
+            f"{path}: field 'fingerprint' does not fit its assignment. Restore the file, or leave the field out of "
+            "one that you changed on purpose."
+        )
     return splits
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}). Name a split file.") from None
+    except ValueError as error:
+        raise CorpusError(f"{path}: is not valid JSON ({error}). Mend the file or make a new split.") from None
+    if not isinstance(fields, dict):
+        raise CorpusError(f"{path}: holds no JSON object. Give one with the field 'splits', or make a new split.")
+    return fields
 
 
 def _file(corpus: Corpus, utterances: list[Utterance], splits: Sequence[Split], seed: int) -> SplitFile:
     labels = labels_of(utterances)
-    known = speakers_of(utterances)
-    warnings = []
-    for split in splits:
-        _check_disjoint(split, str(corpus.path))
-        for part in PARTS:
-            speakers = getattr(split, part)
-            if strangers := [speaker for speaker in speakers if speaker not in known]:
-                raise CorpusError(f"{corpus.path}: names no speaker '{strangers[0]}'. Name speakers of the corpus.")
-            if not speakers:
-                raise UsageError(f"split '{split.name}' leaves no speaker for {part}. Name fewer for the other parts.")
-            absent = sorted(set(labels) - {utterance.label for utterance in split.select(utterances, part)})
-            if absent and part == "train":
-                raise CorpusError(
-                    f"{corpus.path}: no training speaker of split '{split.name}' has the label '{absent[0]}', so it "
-                    "cannot be learned. Give more speakers of it, other folds, or leave its utterances out."
-                )
-            if absent:
-                warnings.append(f"{split.name}: no {part} speaker has {', '.join(absent)}; rates leave it out.")
+    check_shape(splits, corpus.path)
     made = SplitFile(
         corpus=corpus.source,
         corpus_fingerprint=corpus.scan().fingerprint,
         labels=labels,
         seed=seed,
         splits=tuple(splits),
-        warnings=tuple(warnings),
+        warnings=check_speakers(splits, utterances, labels, corpus.path),
     )
     return made.model_copy(update={"fingerprint": made.digest()})
-
-
-def _check_disjoint(split: Split, where: str) -> None:
-    parts: dict[str, Part] = {}
-    for part in PARTS:
-        for speaker in getattr(split, part):
-            if speaker in parts:
-                raise CorpusError(
-                    f"{where}: split '{split.name}' has speaker '{speaker}' in {parts[speaker]} and in {part}. "
-                    "A speaker belongs to one part; mend or make the split anew."
-                )
-            parts[speaker] = part

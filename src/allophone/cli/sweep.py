@@ -12,6 +12,7 @@ from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS, run_throughput
 
 if TYPE_CHECKING:
     from allophone.sweeps.space import SearchSpace
+    from allophone.sweeps.worker import Settings
 
 __all__ = ["sweep"]
 
@@ -45,7 +46,12 @@ def sweep(
         list[str] | None, typer.Option(help="Values of an axis, e.g. token_stride=1,2,4; may be repeated.")
     ] = None,
     space: Annotated[Path | None, typer.Option(help="A TOML file with one key an axis.")] = None,
-    cost: Annotated[str, typer.Option(help="For race and joint: the cost that points are judged by.")] = "rtf",
+    cost: Annotated[
+        str,
+        typer.Option(
+            help="For race and joint: the cost that points are judged by (for isoflop of emotion see --budgets)."
+        ),
+    ] = "rtf",
     trials: Annotated[
         int | None, typer.Option(min=1, help="For joint: points to measure; else a fifth of the combinations.")
     ] = None,
@@ -60,7 +66,12 @@ def sweep(
         float | None,
         typer.Option(min=0.001, max=1, help="For race and joint: share of the whole grid's engine time, e.g. 0.2."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="For race and joint: order of utterances, and draws.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, help="For race and joint: order of utterances, and draws. For emotion: folds, the first of --seeds."
+        ),
+    ] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print points, compute and time, and measure nothing.")
     ] = False,
@@ -73,7 +84,10 @@ def sweep(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of a worker; 0 chooses by the model's size.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes that may be busy at once.")] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
-    extend: Annotated[bool, typer.Option("--extend", help="Allow adding points to an existing run.")] = False,
+    extend: Annotated[
+        bool,
+        typer.Option("--extend", help="Add points (for emotion folds and seeds too) to a run; those it has stay."),
+    ] = False,
     throughput: Annotated[
         bool, typer.Option("--throughput", help="Then also measure every point with many recordings at once.")
     ] = False,
@@ -106,8 +120,11 @@ def sweep(
     from allophone.errors import UsageError
     from allophone.sweeps.run import sweep as run_sweep
     from allophone.sweeps.space import parse_axes, parse_numbers, read_space
+    from allophone.sweeps.worker import Settings
 
     names = [name.strip() for name in models.split(",") if name.strip()] if models else None
+    if plan in ("star", "grid") or (plan == "isoflop" and task == "asr"):
+        refuse_options(context, ("cost",), f"is what a search judges points by; --plan {plan} measures every cost")
     if task == "emotion":
         refuse_options(context, ASR_OPTIONS, "is for speech recognition (--task asr)")
         run_emotion(
@@ -141,7 +158,8 @@ def sweep(
     limits = {name: limit for name, limit in wanted.items() if limit is not None}
     budgets_gflops = parse_numbers("--budgets", budgets)
     if dry_run:
-        _print_plan(corpus, search_space, plan, budgets_gflops, language, device, threads)
+        settings = Settings(language=language, device=device, threads=threads)
+        _print_plan(corpus, search_space, plan, budgets_gflops, settings, out if extend else None)
         return
     with stoppable(out, "what is measured is kept"), show_progress() as progress:
         result = run_sweep(
@@ -187,19 +205,21 @@ def sweep(
 
 
 def _print_plan(
-    corpus: str, space: SearchSpace, plan: str, budgets: list[float], language: str, device: str, threads: int
+    corpus: str, space: SearchSpace, plan: str, budgets: list[float], settings: Settings, extended: Path | None
 ) -> None:
     from allophone.audio.corpus import open_corpus
     from allophone.cli.show import print_table
+    from allophone.ledger.run_record import RunRecord
     from allophone.report.tables import Table
+    from allophone.sweeps.continuation import earlier_run
     from allophone.sweeps.plans import plan_points
     from allophone.sweeps.predict import predict
-    from allophone.sweeps.worker import Settings
 
     opened = open_corpus(corpus)
-    points = plan_points(space, plan, corpus=opened, budgets_gflops=budgets)
+    earlier = earlier_run(extended, RunRecord) if extended else None
+    planned = plan_points(space, plan, corpus=opened, budgets_gflops=budgets)
+    points = list(dict.fromkeys([*(earlier.points if earlier else []), *planned]))
     n_utterances = opened.scan().n_utterances
-    settings = Settings(language=language, device=device, threads=threads)
     predictions = predict(opened, n_utterances, points, settings)
     known = [prediction.engine_s for prediction in predictions if prediction.engine_s is not None]
     rows = tuple(

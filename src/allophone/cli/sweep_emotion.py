@@ -70,9 +70,8 @@ def run_emotion(
     space = read_emotion_space(space_file, models, axes)
     if dry_run:
         check_emotion_options(options["cost"], options["precision"])
-        unused = ("precision", "extend")
-        planned = {name: value for name, value in options.items() if name not in unused}
-        _print_plan(plan_emotion(corpus, out=out, space=space, **planned), options["plan"])
+        planned = {name: value for name, value in options.items() if name != "precision"}
+        _print_plan(plan_emotion(corpus, out=out, space=space, **planned), options["plan"], out)
         return
     with stoppable(out, "finished epochs are kept"), show_progress() as progress:
         result = sweep_emotion(corpus, out=out, space=space, progress=progress, **options)
@@ -84,10 +83,13 @@ def run_emotion(
     typer.echo(f"Next: allophone frontier {out}")
 
 
-def _print_plan(planned: EmotionPlan, plan: str) -> None:
+def _print_plan(planned: EmotionPlan, plan: str, out: Path) -> None:
     from allophone.cli.show import print_table
     from allophone.report.tables import Table
 
+    left = planned.units_left(out)
+    some = "" if len(left) == len(planned.units()) else f", {len(left)} of them left"
+    seconds = sum(planned.unit_seconds(unit) for unit in left)
     times = len(planned.folds) * len(planned.seeds)
     rows = []
     for setting, first_s in planned.settings:
@@ -106,7 +108,7 @@ def _print_plan(planned: EmotionPlan, plan: str) -> None:
     print_table(
         Table(
             title=f"{plan}: {len(rows)} points x {len(planned.folds)} folds x {len(planned.seeds)} seeds = "
-            f"{len(rows) * times} trainings, at most about {planned.seconds() / 60:.0f} min; nothing is trained",
+            f"{len(rows) * times} trainings{some}, at most about {seconds / 60:.0f} min; nothing is trained",
             columns=("point", "trained parameters", "GFLOPs/utt.", "TFLOPs a training", "epochs", "minutes, all folds"),
             rows=tuple(rows),
             muted=(False,) * len(rows),

@@ -174,11 +174,13 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 def _notices(
     run: EmotionRunRecord, started: dict[str, int], n_points: int, gone: int, shared: int, seeds: int, failed: int
 ) -> tuple[str, ...]:
-    tested = "all of its" if run.n_tested == run.n_utterances else f"{run.n_tested} of its {run.n_utterances}"
-    plural = "s" if len(run.seeds) > 1 else ""
+    heard = run.n_tested - failed  # the others are named apart
+    tested = "all of its" if heard == run.n_utterances else f"{heard} of its {run.n_utterances}"
+    times, plural = len(run.folds) * len(run.seeds), "s" if len(run.seeds) > 1 else ""
+    verb = "is" if sum(started.values()) >= n_points * run.n_rows else "will be"
     notices = [
-        f"Every point is trained {len(run.folds) * len(run.seeds)} times ({len(run.folds)} folds, {len(run.seeds)} "
-        f"seed{plural}) and tested on speakers that the training never heard: {tested} utterances."
+        f"Every point {verb} trained {times} times ({len(run.folds)} folds, {len(run.seeds)} seed{plural}) and tested "
+        f"on speakers that the training never heard: {tested} utterances."
     ]
     if gone:
         notices.append(f"The race gave {gone} of {n_points + gone} points up after a fold.")

@@ -11,7 +11,7 @@ from typing import IO
 
 from allophone.errors import LedgerError
 from allophone.files import write_whole
-from allophone.ledger.readers import MEASUREMENTS, Row, journal_reader, listed_paths
+from allophone.ledger.readers import MEASUREMENTS, Row, journal_reader, listed_paths, unreadable
 from allophone.ledger.run_record import LOCK_FILE, RUN_FILE, AnyRunRecord
 
 __all__ = ["Ledger", "drop_torn_line"]
@@ -29,7 +29,7 @@ class Ledger:
         run: What the run measures.
 
     Raises:
-        LedgerError: Another process holds the run, or the folder cannot be written.
+        LedgerError: Another process holds the run, the folder cannot be written, or a file of it is damaged.
     """
 
     def __init__(self, folder: Path, run: AnyRunRecord) -> None:
@@ -145,7 +145,11 @@ class Ledger:
         else:
             return done
         with duckdb.connect() as connection:
-            for key in connection.execute(f"SELECT {', '.join(self.run.keys)} FROM {reader}").fetchall():
+            try:
+                rows = connection.execute(f"SELECT {', '.join(self.run.keys)} FROM {reader}").fetchall()
+            except duckdb.Error as error:
+                raise unreadable(self._measurements, error) from None
+            for key in rows:
                 done[self.run.slot(key)] = 1
             whole = sum(done) == self.run.n_rows
             if finished.exists() and not whole:  # the run was extended: more rows are wanted than it was finished with

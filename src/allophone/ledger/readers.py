@@ -14,7 +14,16 @@ from allophone.records import Measurement
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["MEASUREMENTS", "Row", "columns", "connect", "failed_utterances", "journal_reader", "listed_paths"]
+__all__ = [
+    "MEASUREMENTS",
+    "Row",
+    "columns",
+    "connect",
+    "failed_utterances",
+    "journal_reader",
+    "listed_paths",
+    "unreadable",
+]
 
 MEASUREMENTS = "measurements"  # the folder in a run
 
@@ -66,11 +75,17 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
         connection.execute(f"CREATE VIEW measurements AS {' UNION ALL '.join(selects)}")
     except duckdb.Error as error:
         connection.close()
-        reason = str(error).partition("\n")[0]
-        raise LedgerError(
-            f"{measurements}: cannot be read ({reason}). Use the version that wrote it, or sweep into a new folder."
-        ) from None
+        raise unreadable(measurements, error) from None
     return connection
+
+
+def unreadable(measurements: Path, error: Exception) -> LedgerError:
+    """Return what to raise where DuckDB cannot read the files of a folder; its reason names the file."""
+    reason = str(error).partition("\n")[0]
+    return LedgerError(
+        f"{measurements}: cannot be read ({reason}). Use the version that wrote it, or delete a damaged file: the same "
+        "sweep measures it again."
+    )
 
 
 def failed_utterances(folder: Path) -> tuple[tuple[str, str], ...]:

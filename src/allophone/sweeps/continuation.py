@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from allophone.records import OperatingPoint
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings
 
-__all__ = ["continue_run", "describe_run"]
+__all__ = ["continue_run", "describe_run", "earlier_run"]
 
 Record = TypeVar("Record", RunRecord, EmotionRunRecord)
 
@@ -66,6 +66,18 @@ def describe_run(
     )
 
 
+def earlier_run(folder: Path, kind: type[Record]) -> Record | None:
+    """Return the record of the run of this task that a folder holds, whose points an extension keeps and goes on with.
+
+    Raises:
+        LedgerError: The record is damaged.
+    """
+    if not (folder / RUN_FILE).exists() or _is_empty(folder):
+        return None
+    found = read_any_run(folder)
+    return found if isinstance(found, kind) else None
+
+
 def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
     """Return the record to measure under: the one in the folder if it asks for the same, else the wanted one.
 
@@ -73,8 +85,8 @@ def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Recor
 
     Args:
         folder: The run folder; may be missing.
-        wanted: What is asked now.
-        extend: Whether points may be added to (or left out of) a run that is already there, or folds and seeds added.
+        wanted: What is asked now; where a run is extended its points too, since none is ever left out.
+        extend: Whether points, folds and seeds may be added to a run that is already there.
 
     Raises:
         LedgerError: The folder holds a run of another task or corpus, other settings, another machine, or, without
@@ -98,14 +110,15 @@ def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Recor
             )
     if difference := _machine_difference(found, wanted):
         raise LedgerError(f"{folder}: {difference}, so times would not compare. Choose another --out.")
-    if found.points != wanted.points and not extend:
+    if set(found.points) != set(wanted.points) and not extend:
         raise LedgerError(
             f"{folder}: the search space changed: {_space_difference(found, wanted)}. "
-            "Ask for the same space, add --extend to measure the new points too, or choose another --out."
+            "Ask for the same space, add --extend to measure new points too, or choose another --out."
         )
     if isinstance(found, EmotionRunRecord) and isinstance(wanted, EmotionRunRecord):
         _check_trainings(folder, found, wanted, extend=extend)
-    return wanted.model_copy(update={"created": found.created})
+    space = _joined(found.space, wanted.space) if extend else wanted.space
+    return wanted.model_copy(update={"created": found.created, "space": space})
 
 
 def _is_empty(folder: Path) -> bool:
@@ -131,6 +144,11 @@ def _check_trainings(folder: Path, found: EmotionRunRecord, wanted: EmotionRunRe
                 f"{folder}: {point} was trained with {name} {before.get(name)} and now it is {recipe.get(name)}. Ask "
                 "for the same, or choose another --out."
             )
+
+
+def _joined(before: Mapping[str, list[Any]], now: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    axes = dict.fromkeys([*before, *now])
+    return {axis: list(dict.fromkeys([*before.get(axis, []), *now.get(axis, [])])) for axis in axes}
 
 
 def _space_difference(found: AnyRunRecord, wanted: AnyRunRecord) -> str:

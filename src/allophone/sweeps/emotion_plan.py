@@ -14,9 +14,14 @@ from allophone.audio.splits import SplitFile, make_folds, read_splits
 from allophone.dimensions import SAMPLE_RATE
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError
+from allophone.ledger.race_record import read_race
+from allophone.ledger.run_record import EmotionRunRecord
+from allophone.ledger.trained_units import read_units
 from allophone.records import Utterance
+from allophone.sweeps.continuation import earlier_run
 from allophone.sweeps.emotion_predict import UnitForecast, forecast_unit, look_at_encoder, order_settings
-from allophone.sweeps.emotion_space import EmotionSpace, plan_settings
+from allophone.sweeps.emotion_space import EmotionSpace, distinct_settings, plan_settings
+from allophone.sweeps.emotion_units import Unit
 from allophone.sweeps.isoflop import meet_budgets
 
 __all__ = ["SPLIT_FILE", "EmotionPlan", "plan_emotion"]
@@ -58,11 +63,25 @@ class EmotionPlan:
         """Utterances of the test speakers of all folds."""
         return sum(len(self.splits.split(fold).select(self.utterances, "test")) for fold in self.folds)
 
-    def seconds(self) -> float:
-        """Predicted seconds of everything."""
-        first = sum(seconds for _, seconds in self.settings)
-        again = sum(self.forecasts[setting.name].seconds for setting, _ in self.settings)
-        return first + again * (len(self.folds) * len(self.seeds) - 1)
+    def units(self) -> list[Unit]:
+        """Return the trainings in their order: seed by seed, fold by fold, quick points first."""
+        rounds = [(seed, fold) for seed in self.seeds for fold in self.folds]
+        return [Unit(setting, fold, seed) for seed, fold in rounds for setting, _ in self.settings]
+
+    def unit_seconds(self, unit: Unit) -> float:
+        """Predicted seconds of one of them; the first of a point may be the one that runs its frozen layers."""
+        if unit.fold == self.folds[0] and unit.seed == self.seeds[0]:
+            return next(seconds for setting, seconds in self.settings if setting == unit.setting)
+        return self.forecasts[unit.setting.name].seconds
+
+    def units_left(self, out: Path) -> list[Unit]:
+        """Return those that a run has neither trained nor, as a race, given up; all where there is no run yet.
+
+        Raises:
+            LedgerError: A file of the run is damaged.
+        """
+        trained, gone = read_units(out), {item.point for item in read_race(out)[1]}
+        return [unit for unit in self.units() if unit.key not in trained and unit.setting.name not in gone]
 
 
 def plan_emotion(
@@ -80,8 +99,11 @@ def plan_emotion(
     epochs: int | None = None,
     device: str = "cpu",
     threads: int = 0,
+    extend: bool = False,
 ) -> EmotionPlan:
     """Decide what :func:`sweep_emotion` would train, with the same arguments; nothing is written.
+
+    A run that is extended keeps the points that it has: they come first, and in the folds and seeds added too.
 
     Raises:
         AllophoneError: As :func:`sweep_emotion`.
@@ -92,19 +114,26 @@ def plan_emotion(
     opened = open_corpus(corpus)
     splits, measured = _choose_folds(opened, Path(out) / SPLIT_FILE, split, folds, seed)
     utterances = tuple(labelled_utterances(opened, splits.labels))
-    facts = {model: look_at_encoder(model, threads=threads, device=device) for model in space.model}
-    settings = plan_settings(space, plan, {model: found.dimensions for model, found in facts.items()})
+    run = earlier_run(Path(out), EmotionRunRecord) if extend else None
+    earlier = run.points if run else []
+    models = dict.fromkeys([*space.model, *(setting.model for setting in earlier)])
+    facts = {model: look_at_encoder(model, threads=threads, device=device) for model in models}
+    dimensions = {model: found.dimensions for model, found in facts.items()}
+    settings = plan_settings(space, plan, dimensions)
     changes = {} if epochs is None else {"epochs": epochs}
-    recipes = {setting.name: default_recipe(setting, seed=seed).model_copy(update=changes) for setting in settings}
+    recipes = {
+        setting.name: default_recipe(setting, seed=seed).model_copy(update=changes) for setting in [*earlier, *settings]
+    }
     durations_s = {utterance.id: _duration(utterance) for utterance in utterances}
     forecasts = {
         setting.name: forecast_unit(
             setting, recipes[setting.name], facts[setting.model], utterances, durations_s, splits, measured[0]
         )
-        for setting in settings
+        for setting in dict.fromkeys([*earlier, *settings])
     }
     if plan == "isoflop":
         settings = _meet_budgets(settings, forecasts, budgets_gflops, training=cost == "training_gflops")
+    settings = distinct_settings([*earlier, *settings], dimensions)
     kept = {setting.name for setting in settings}
     return EmotionPlan(
         corpus=opened,

@@ -15,9 +15,9 @@ from allophone.costs.formulas import stem_flops
 from allophone.costs.speech import front_end_flops, layer_stack, position_flops, projection_flops, speech_tokens
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, SpeechEncoderDimensions, WhisperDimensions
 from allophone.emotion_records import EmotionSetting
-from allophone.errors import UsageError
 from allophone.models.encoder_stages import run_layers
 from allophone.models.speech_encoders import load_speech_encoder
+from allophone.models.torch_device import check_torch_device
 from allophone.records import Utterance
 
 __all__ = ["EncoderFacts", "UnitForecast", "forecast_unit", "look_at_encoder", "order_settings"]
@@ -74,11 +74,10 @@ def look_at_encoder(model: str, *, threads: int = 0, device: str = "cpu") -> Enc
         AllophoneError: As :func:`allophone.models.speech_encoders.load_speech_encoder`.
         UsageError: The device is not ``cpu`` or a GPU that torch sees.
     """
+    check_torch_device(device)
     encoder = load_speech_encoder(model)
     import torch
 
-    if device != "cpu" and not (device.partition(":")[0] == "cuda" and torch.cuda.is_available()):
-        raise UsageError(f"--device '{device}': emotion recognition trains on cpu, or on cuda where torch sees a GPU.")
     if threads:
         torch.set_num_threads(threads)
     encoder.module.to(device)

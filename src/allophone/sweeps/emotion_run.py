@@ -72,7 +72,7 @@ def sweep_emotion(
         precision: ``float32``, ``bfloat16``, or ``auto``: what is faster here.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads; 0 leaves torch's own choice.
-        extend: Allow adding points, folds and seeds to an existing run.
+        extend: Allow adding points, folds and seeds to an existing run; its points stay, and get the folds and seeds.
         progress: Called after every epoch.
 
     Returns:
@@ -98,6 +98,7 @@ def sweep_emotion(
         epochs=epochs,
         device=device,
         threads=threads,
+        extend=extend,
     )
     summary = planned.corpus.scan()
     asked = EmotionRunRecord(
@@ -167,10 +168,9 @@ def _train_all(
     folder = runner.ledger.folder
     looks_done, eliminated = read_race(folder)
     broken: list[tuple[str, str]] = []
-    rounds = [(seed, fold) for seed in planned.seeds for fold in planned.folds]
-    units = [Unit(setting, fold, seed) for seed, fold in rounds for setting, _ in planned.settings]
     gone = {item.point for item in eliminated}
-    meter = _Meter(planned, [unit for unit in units if unit.setting.name not in gone], runner, progress)
+    meter = _Meter(planned, [unit for unit in planned.units() if unit.setting.name not in gone], runner, progress)
+    rounds = [(seed, fold) for seed in planned.seeds for fold in planned.folds]
     for number, (seed, fold) in enumerate(rounds):
         for setting, _ in planned.settings:
             unit = Unit(setting, fold, seed)
@@ -204,7 +204,7 @@ class _Meter:
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._planned, self._progress = planned, progress
-        self._waiting = {unit.key: self._seconds(unit) for unit in units if not runner.is_done(unit)}
+        self._waiting = {unit.key: planned.unit_seconds(unit) for unit in units if not runner.is_done(unit)}
         self._total = len(units)
         self._spent = 0.0  # forecast seconds of what this sitting finished
         self._started = time.monotonic()
@@ -232,8 +232,3 @@ class _Meter:
         pace = (time.monotonic() - self._started + _BELIEVED_S) / (spent + _BELIEVED_S)
         left = max(0.0, sum(self._waiting.values()) - inside)
         self._progress(Progress("trainings", self._total - len(self._waiting), self._total, pace * left))
-
-    def _seconds(self, unit: Unit) -> float:
-        if unit.fold == self._planned.folds[0] and unit.seed == self._planned.seeds[0]:
-            return next(seconds for setting, seconds in self._planned.settings if setting == unit.setting)
-        return self._planned.forecasts[unit.setting.name].seconds

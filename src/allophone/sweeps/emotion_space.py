@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,14 @@ from allophone.emotion_records import EmotionSetting
 from allophone.errors import SpaceError
 from allophone.sweeps.space import AxisSpace, fill_space
 
-__all__ = ["EMOTION_AXES", "EMOTION_PLANS", "EmotionSpace", "plan_settings", "read_emotion_space"]
+__all__ = [
+    "EMOTION_AXES",
+    "EMOTION_PLANS",
+    "EmotionSpace",
+    "distinct_settings",
+    "plan_settings",
+    "read_emotion_space",
+]
 
 EMOTION_PLANS = ("star", "grid", "isoflop", "race")
 _CLASSES = 2  # the least there can be: how many there are does not matter to what an encoder can take
@@ -60,8 +67,7 @@ def plan_settings(
 
     ``star`` varies one axis at a time round the centre, for every model; ``grid`` is every combination; ``race`` is
     every combination too, but gives up points after a fold, and ``isoflop`` takes of them those that meet a budget
-    (:func:`allophone.sweeps.emotion_plan.plan_emotion`). Two settings that train the same parameters, such as four
-    layers of an encoder of four and ``all``, are one: the first stays.
+    (:func:`allophone.sweeps.emotion_plan.plan_emotion`).
 
     Args:
         space: The axes.
@@ -77,8 +83,25 @@ def plan_settings(
             f"plan '{plan}' is not for emotion recognition, where every point must be trained; plans there: "
             f"{', '.join(EMOTION_PLANS)}."
         )
-    settings: dict[tuple[object, ...], EmotionSetting] = {}
-    for setting in _star(space) if plan == "star" else _grid(space):
+    return distinct_settings(_star(space) if plan == "star" else _grid(space), dimensions)
+
+
+def distinct_settings(
+    settings: Iterable[EmotionSetting], dimensions: Mapping[str, WhisperDimensions | SpeechEncoderDimensions]
+) -> list[EmotionSetting]:
+    """Return settings each once: of those that train the same parameters the first stays.
+
+    Four layers of an encoder of four and ``all``, for example, are one.
+
+    Args:
+        settings: In any order, which is kept.
+        dimensions: Of every model's encoder.
+
+    Raises:
+        SpaceError: A rank or depth that an encoder cannot take.
+    """
+    distinct: dict[tuple[object, ...], EmotionSetting] = {}
+    for setting in settings:
         dims = dimensions[setting.model]
         try:
             adaptation = setting_adaptation(setting, layer_stack(dims).layers, _CLASSES)
@@ -86,8 +109,8 @@ def plan_settings(
         except SpaceError as error:
             raise SpaceError(f"model '{setting.model}' cannot take {setting.name}: {error}") from None
         same = (setting.model, setting.duration_s, adaptation.lora_rank, adaptation.unfrozen_layers)
-        settings.setdefault(same, setting)
-    return list(settings.values())
+        distinct.setdefault(same, setting)
+    return list(distinct.values())
 
 
 def _star(space: EmotionSpace) -> Iterator[EmotionSetting]:

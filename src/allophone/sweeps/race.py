@@ -13,7 +13,8 @@ all of them have. A point is given up for one of two reasons:
   its deviation, and then know it to ``sqrt(f)`` times; utterances of speakers already heard move it by less. A mistake
   here loses a difference just large enough to be seen, so ``TIED_ALPHA`` is larger than ``alpha``.
 
-Survivors are then measured on the whole corpus, or as far as the time allowed for the race goes.
+Survivors are then measured on the whole corpus, or as far as the time allowed for the race goes. Few speakers agree by
+accident, so a look that has fewer than five gives nothing up.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ TIED_ALPHA = 0.2
 FIRST_SHARE = 0.05
 GROWTH = 1.6  # each look has this many times the utterances of the one before
 _AT_LEAST = 20  # a bootstrap of fewer utterances is not to be trusted
+_SPEAKERS = 5  # of fewer, all agree by accident too often, and replicates drawn from them then never disagree
 _REPLICATES = 10_000
 _ROUNDING = 1e-12  # relative; what is smaller is taken for rounding of an exact zero
 _SHOWN = 1.645  # standard errors: what the frontier's one-sided 0.95 asks of a difference
@@ -84,6 +86,9 @@ def judge(
 ) -> list[Elimination]:
     """Return the points to give up on what is measured so far: surely dominated, or tied for good with a cheaper one.
 
+    None is given up on fewer than 20 utterances or 5 speakers, so a race of a corpus with fewer measures every point
+    whole. An utterance that names no speaker counts as a speaker of its own.
+
     Args:
         samples: The points still in the race, on the utterances that they share.
         cost: Name of the cost objective; quality is the word error rate, of emotion runs the UAR.
@@ -93,9 +98,10 @@ def judge(
         tied: Probability that a point given up as tied would have been shown better in the end, over all looks.
     """
     find_cost(cost, samples.task)
-    resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
-    if resample.n_blocks < 2:
+    n_speakers = len({speaker for speaker in samples.speakers if speaker is not None}) + samples.speakers.count(None)
+    if n_speakers < _SPEAKERS or len(samples.utterances) < _AT_LEAST:
         return []
+    resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
     resampled = [resample_objective(samples, name, resample) for name in (samples.quality, cost)]
     estimates = np.stack([item.estimates for item in resampled], axis=-1)
     replicates = np.stack([item.widened() for item in resampled], axis=-1)

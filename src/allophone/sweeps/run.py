@@ -13,11 +13,11 @@ from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import failed_utterances
-from allophone.ledger.run_record import machine_stamp
+from allophone.ledger.run_record import RunRecord, machine_stamp
 from allophone.measure.wer import Normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX, require_weights
 from allophone.records import OperatingPoint, Utterance
-from allophone.sweeps.continuation import continue_run, describe_run
+from allophone.sweeps.continuation import continue_run, describe_run, earlier_run
 from allophone.sweeps.executor import LocalExecutor, MakeExecutor, WeightsKey
 from allophone.sweeps.isoflop import mean_gflops
 from allophone.sweeps.joint import JointSearch, run_joint
@@ -119,7 +119,7 @@ def sweep(
         threads: CPU threads of each worker; 0 shares the cores among the workers.
         workers: Worker processes that may be busy at once; more than one makes times less exact.
         strict: Stop at the first recording that cannot be read instead of skipping it.
-        extend: Allow adding points to an existing run.
+        extend: Allow adding points to an existing run; those it has stay, and are measured to the end too.
         keep: Which of the plan's points to measure; all of them where None.
         seed: Of the order in which utterances join a ``race`` or ``joint`` search, and of what ``joint`` draws.
         spend: Share of the whole grid's engine time that ``race`` or ``joint`` may take; None lets survivors be
@@ -141,9 +141,11 @@ def sweep(
         space = space.model_copy(update={"model": tuple(models)})
     opened = open_corpus(corpus)
     summary = opened.scan()
-    points = _kept(plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops), keep)
+    earlier = earlier_run(folder, RunRecord) if extend else None
+    points = _kept(plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops), keep, earlier)
     load_normalizer(normalizer)
-    real = [model for model in space.model if not model.startswith(FAKE_PREFIX)]
+    models = tuple(dict.fromkeys(point.model for point in points))
+    real = [model for model in models if not model.startswith(FAKE_PREFIX)]
     for model in dict.fromkeys([*real, *([reference_model] if reference_model else [])]):
         require_weights(model)
     machine = machine_stamp()
@@ -186,7 +188,7 @@ def sweep(
                     trials=wanted, cost=cost, limits=limits or {}, storage=storage, seed=seed, spend=spend
                 )
                 meter.total = min(wanted, len(points)) * summary.n_utterances
-                gflops = mean_gflops(points, sample_durations(opened)[0], model_dimensions(space.model))
+                gflops = mean_gflops(points, sample_durations(opened)[0], model_dimensions(models))
                 run_joint(search, points, list(utterances()), folder, ledger, measure, meter.give_up, gflops)
             elif plan == "race":
                 run_race(
@@ -203,11 +205,13 @@ def sweep(
     return SweepResult(folder, len(points), rows, failures, meter.engine_s, time.monotonic() - started)
 
 
-def _kept(points: list[OperatingPoint], keep: Callable[[OperatingPoint], bool] | None) -> list[OperatingPoint]:
+def _kept(
+    points: list[OperatingPoint], keep: Callable[[OperatingPoint], bool] | None, earlier: RunRecord | None
+) -> list[OperatingPoint]:
     kept = [point for point in points if keep is None or keep(point)]
     if not kept:
         raise SpaceError("not one point of the plan is kept. Widen the space, or what 'keep' lets through.")
-    return kept
+    return list(dict.fromkeys([*(earlier.points if earlier else []), *kept]))
 
 
 class _Meter:
