@@ -228,3 +228,18 @@ def save_recogniser(folder: Path, setting: Any, *, labels: tuple[str, ...] = ("h
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
     save_emotion_model(folder, model, labels, 1.0)
     return folder
+
+
+def judged_cascade(folder: Path) -> Any:
+    """A run of a short and a longer point, its candidates, what judged their cascade, and a recogniser for each."""
+    from allophone.emotion_records import EmotionSetting
+    from allophone.routing.calibration import Wish
+    from allophone.routing.emotion_cascade import read_candidates
+    from allophone.routing.emotion_routing import route_emotion
+
+    base = save_encoder(folder / "base", "wav2vec2")
+    settings = [EmotionSetting(model=base, duration_s=seconds) for seconds in (0.2, 0.4)]
+    run = write_cascade_run(folder / "run", *settings)
+    candidates = read_candidates(run, [setting.name for setting in settings])
+    found = route_emotion(candidates, Wish("big_share", 0.3), n_replicates=200)
+    return run, candidates, found, [save_recogniser(folder / str(place), one) for place, one in enumerate(settings)]

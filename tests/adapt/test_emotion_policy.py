@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError, UsageError
 from allophone.routing.calibration import Wish
-from allophone.routing.emotion_cascade import read_candidates
-from allophone.routing.emotion_routing import choose_cascade, route_emotion
-from emotion_builders import save_encoder, save_recogniser, write_cascade_run
+from allophone.routing.emotion_routing import choose_cascade
+from emotion_builders import judged_cascade, save_recogniser
 
 pytest.importorskip("torch")
 
@@ -19,14 +17,7 @@ from allophone.adapt.emotion_policy import EMOTION_POLICY_FILE, read_emotion_pol
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cascade")
-    base = save_encoder(folder / "base", "wav2vec2")
-    settings = [EmotionSetting(model=base, duration_s=seconds) for seconds in (0.2, 0.4)]
-    run = write_cascade_run(folder / "run", *settings)
-    candidates = read_candidates(run, [setting.name for setting in settings])
-    found = route_emotion(candidates, Wish("big_share", 0.3), n_replicates=200)
-    models = [save_recogniser(folder / str(place), setting) for place, setting in enumerate(settings)]
-    return run, candidates, found, models
+    return judged_cascade(tmp_path_factory.mktemp("cascade"))
 
 
 def write(folder, judged, **changes):

@@ -5,13 +5,10 @@ from shutil import copytree
 import numpy as np
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import AudioError, LedgerError, UsageError
-from allophone.routing.calibration import Wish
-from allophone.routing.emotion_cascade import doubt, read_candidates
-from allophone.routing.emotion_routing import route_emotion
+from allophone.routing.emotion_cascade import doubt
 from builders import write_wav
-from emotion_builders import save_encoder, save_recogniser, write_cascade_run
+from emotion_builders import judged_cascade
 
 pytest.importorskip("torch")
 
@@ -23,12 +20,7 @@ from allophone.adapt.emotion_routed import load_emotion_policy
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cascade")
-    base = save_encoder(folder / "base", "wav2vec2")
-    settings = [EmotionSetting(model=base, duration_s=seconds) for seconds in (0.2, 0.4)]
-    run = write_cascade_run(folder / "run", *settings)
-    models = [save_recogniser(folder / str(place), setting) for place, setting in enumerate(settings)]
-    candidates = read_candidates(run, [setting.name for setting in settings])
-    found = route_emotion(candidates, Wish("big_share", 0.3), n_replicates=200)
+    run, candidates, found, models = judged_cascade(folder)
     policy = write_emotion_policy(folder / "policy", run, candidates, found, models)
     return folder / "policy", models, policy
 
