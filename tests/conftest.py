@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -35,6 +36,14 @@ class Recording:
     text: str
     path: Path
     samples: np.ndarray
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts():
+    """A shell's background jobs ignore SIGINT, and so would the commands that tests interrupt: they inherit it."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
 
 
 @pytest.fixture(scope="session")
