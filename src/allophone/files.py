@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from allophone.errors import AllophoneError, LedgerError, UsageError
 
-__all__ = ["file_sha256", "first_problem", "read_record", "whole_file", "write_whole"]
+__all__ = ["file_sha256", "first_problem", "read_json", "read_record", "whole_file", "write_whole"]
 
 Record = TypeVar("Record", bound=BaseModel)
 _BLOCK = 1 << 20
@@ -72,12 +72,7 @@ def read_record(
     Raises:
         AllophoneError: As said above; the message names the file, the field and the remedy.
     """
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as caught:
-        raise unreadable(f"{path}: cannot be read ({caught.strerror}). {remedy}") from None
-    except ValueError as caught:
-        raise error(f"{path}: not valid JSON ({caught}). {remedy}") from None
+    fields = read_json(path, remedy, error=error, unreadable=unreadable)
     found = fields.get("schema_version") if isinstance(fields, dict) else None
     if found != version:
         raise error(f"{path}: field 'schema_version' is {found}, expected {version}. {remedy}")
@@ -85,6 +80,22 @@ def read_record(
         return kind.model_validate(fields)
     except ValidationError as caught:
         raise error(f"{path}: {first_problem(caught)}. {remedy}") from None
+
+
+def read_json(
+    path: Path,
+    remedy: str,
+    *,
+    error: type[AllophoneError] = UsageError,
+    unreadable: type[AllophoneError] = UsageError,
+) -> Any:
+    """Read whatever a JSON file holds; arguments and errors are those of :func:`read_record`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as caught:
+        raise unreadable(f"{path}: cannot be read ({caught.strerror}). {remedy}") from None
+    except ValueError as caught:
+        raise error(f"{path}: not valid JSON ({caught}). {remedy}") from None
 
 
 def first_problem(error: ValidationError) -> str:

@@ -69,7 +69,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json: cannot be read"):
         read_splits(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(CorpusError, match=r"bad\.json: is not valid JSON \(Expecting property name"):
+    with pytest.raises(CorpusError, match=r"bad\.json: not valid JSON \(Expecting property name"):
         read_splits(tmp_path / "bad.json")
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(CorpusError, match=r"list\.json: holds no JSON object. Give one with the field 'splits'"):

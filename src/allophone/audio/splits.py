@@ -19,7 +19,7 @@ from allophone.audio.labels import labelled_utterances, labels_of
 from allophone.audio.split_parts import PARTS, Part, Split, check_shape, check_speakers
 from allophone.audio.stratify import deal_speakers, speakers_of
 from allophone.errors import CorpusError, UsageError
-from allophone.files import first_problem
+from allophone.files import first_problem, read_json
 from allophone.records import Utterance
 
 __all__ = ["PARTS", "Part", "Split", "SplitFile", "fixed_split", "make_folds", "read_splits", "write_splits"]
@@ -186,12 +186,7 @@ def read_splits(path: Path, corpus: Corpus | None = None) -> SplitFile:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}). Name a split file.") from None
-    except ValueError as error:
-        raise CorpusError(f"{path}: is not valid JSON ({error}). Mend the file or make a new split.") from None
+    fields = read_json(path, "Name a split file, or make a new split.", error=CorpusError)
     if not isinstance(fields, dict):
         raise CorpusError(f"{path}: holds no JSON object. Give one with the field 'splits', or make a new split.")
     return fields

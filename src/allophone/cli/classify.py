@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -45,15 +46,15 @@ def classify(
     failed = 0
     for path in audio:
         try:
-            found = classifier.classify(path)
+            fields = _fields(classifier.classify(path))
         except AudioError as error:
             typer.echo(f"allophone: {error}", err=True)
             failed += 1
             continue
         if style == "json":
-            typer.echo(json.dumps({"audio": str(path), **_fields(found)}, ensure_ascii=False))
+            typer.echo(json.dumps({"audio": str(path), **fields}, ensure_ascii=False))
         else:
-            typer.echo(f"{path}: {_line(found)}")
+            typer.echo(f"{path}: {_line(fields)}")
     if failed:
         typer.echo(f"allophone: {failed} of {len(audio)} recordings could not be classified.", err=True)
         raise typer.Exit(1)
@@ -77,9 +78,8 @@ def _fields(found: Classification | RoutedClassification) -> dict[str, Any]:
     return {**fields.pop("classification", {}), **fields}
 
 
-def _line(found: Classification | RoutedClassification) -> str:
-    kept = found.classification if hasattr(found, "classification") else found
-    others = sorted(kept.posterior.items(), key=lambda item: -item[1])[1:]
+def _line(fields: Mapping[str, Any]) -> str:
+    others = sorted(fields["posterior"].items(), key=lambda item: -item[1])[1:]
     rest = ", ".join(f"{label} {100 * share:.0f} %" for label, share in others)
-    path = f" [{', then '.join(found.ran)}]" if hasattr(found, "ran") else ""
-    return f"{kept.label} {100 * kept.confidence:.0f} % ({rest}){path}"
+    path = f" [{', then '.join(fields['ran'])}]" if "ran" in fields else ""
+    return f"{fields['label']} {100 * fields['confidence']:.0f} % ({rest}){path}"

@@ -22,7 +22,7 @@ from allophone.sweeps.continuation import earlier_run
 from allophone.sweeps.emotion_predict import UnitForecast, forecast_unit, look_at_encoder, order_settings
 from allophone.sweeps.emotion_space import EmotionSpace, distinct_settings, plan_settings
 from allophone.sweeps.emotion_units import Unit
-from allophone.sweeps.isoflop import meet_budgets
+from allophone.sweeps.isoflop import check_budgets, meet_budgets
 
 __all__ = ["SPLIT_FILE", "EmotionPlan", "plan_emotion"]
 
@@ -108,8 +108,7 @@ def plan_emotion(
     Raises:
         AllophoneError: As :func:`sweep_emotion`.
     """
-    if budgets_gflops and plan != "isoflop":
-        raise SpaceError(f"budgets belong to plan isoflop, not to {plan}.")
+    check_budgets(plan, budgets_gflops)
     space = space or EmotionSpace()
     opened = open_corpus(corpus)
     splits, measured = _choose_folds(opened, Path(out) / SPLIT_FILE, split, folds, seed)

@@ -14,11 +14,21 @@ from allophone.models.engine import text_token_cap
 from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import OperatingPoint
 
-__all__ = ["TOLERANCE", "isoflop_points", "mean_gflops", "meet_budgets", "predicted_flops"]
+__all__ = ["TOLERANCE", "check_budgets", "isoflop_points", "mean_gflops", "meet_budgets", "predicted_flops"]
 
 Point = TypeVar("Point", OperatingPoint, EmotionSetting)
 TOLERANCE = 0.1  # a composition meets a budget when its mean compute is within this share of it
 _TOKENS_PER_SECOND = 3.4  # English at about 2.6 words a second and 1.3 tokens a word
+
+
+def check_budgets(plan: str, budgets_gflops: Sequence[float]) -> None:
+    """Refuse budgets of another plan.
+
+    Raises:
+        SpaceError: There are some, and the plan is not ``isoflop``.
+    """
+    if budgets_gflops and plan != "isoflop":
+        raise SpaceError(f"budgets belong to plan isoflop, not to {plan}.")
 
 
 def isoflop_points(

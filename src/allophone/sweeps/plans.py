@@ -12,7 +12,7 @@ from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import locate_weights
 from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
 from allophone.records import OperatingPoint
-from allophone.sweeps.isoflop import isoflop_points
+from allophone.sweeps.isoflop import check_budgets, isoflop_points
 from allophone.sweeps.predict import sample_durations
 from allophone.sweeps.space import SearchSpace
 
@@ -47,8 +47,7 @@ def plan_points(
     """
     if plan not in get_args(Plan):
         raise SpaceError(f"unknown plan '{plan}'; known plans: {', '.join(get_args(Plan))}.")
-    if budgets_gflops and plan != "isoflop":
-        raise SpaceError(f"budgets belong to plan isoflop, not to {plan}.")
+    check_budgets(plan, budgets_gflops)
     points = list(dict.fromkeys(_star(space) if plan == "star" else _grid(space)))
     if plan != "isoflop":
         return points
