@@ -13,7 +13,7 @@ import numpy as np
 from allophone.audio.corpus import open_corpus
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_ratio, resample_ratio_difference
-from allophone.measure.wer import count_word_errors, load_normalizer
+from allophone.measure.wer import count_word_errors, split_words
 from allophone.records import Utterance
 from peer_page import page
 from peer_sets import SEED, SETS, SHORT_S, Log, long_parts
@@ -186,11 +186,11 @@ def long_errors(row: Row) -> tuple[list[str | None], list[int], list[int]]:
     """Count word errors of a long recording, each charged to the utterance whose words it stands at."""
     import jiwer
 
-    normalize = load_normalizer("english")
     parts = long_parts(float(row["set"].removesuffix(" min")))
-    references = [normalize(part.text or "").split() for part in parts]
-    owner = [index for index, said in enumerate(references) for _ in said]
-    output = jiwer.process_words(" ".join(" ".join(said) for said in references), normalize(row["text"]).strip())
+    references = [split_words(part.text or "", "english") for part in parts]
+    owner = [index for index, part in enumerate(references) for _ in part]
+    said, heard = " ".join(" ".join(part) for part in references), " ".join(split_words(row["text"], "english"))
+    output = jiwer.process_words(said, heard)
     errors = [0] * len(parts)
     for chunk in output.alignments[0]:
         if chunk.type == "insert":

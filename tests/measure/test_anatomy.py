@@ -18,6 +18,7 @@ def kinds(reference, hypothesis, **options):
         ("a b c", "a b c", {}),
         ("", "", {}),
         ("a b c", "a x c", {"substitutions": 1}),
+        ("a\nb\u3000c", "a x\tc", {"substitutions": 1}),  # white space of any kind parts words
         ("a b c d e", "a b c", {"end_deletions": 2}),
         ("a b c d e", "a b d e", {"other_deletions": 1}),
         ("a b c d", "a b d", {"other_deletions": 1}),

@@ -2,8 +2,9 @@ from math import inf
 
 import pytest
 
+from allophone.audio.folders import read_folder
 from allophone.errors import SpaceError
-from allophone.measure.wer import WordCounts, count_word_errors, load_normalizer, word_error_rate
+from allophone.measure.wer import WordCounts, count_word_errors, load_normalizer, split_words, word_error_rate
 
 
 def test_each_kind_of_error_is_counted_once():
@@ -36,6 +37,27 @@ def test_the_basic_normaliser_keeps_other_scripts():
 )
 def test_undefined_cases_are_decided(reference, hypothesis, expected):
     assert count_word_errors(reference, hypothesis) == expected
+
+
+@pytest.mark.parametrize("space", ["\n", "\t", "\r\n", " \n ", "\u00a0", "\u3000", "\u2028"])
+@pytest.mark.parametrize("normalizer", ["none", "basic", "english"])
+def test_words_are_parted_by_white_space_of_any_kind(space, normalizer):
+    broken = f"{space}hello{space}big world{space}"
+    assert split_words(broken, normalizer) == ["hello", "big", "world"]
+    assert count_word_errors(broken, "hello big world", normalizer) == WordCounts(3, 0, 0, 0)
+    assert count_word_errors("hello big world", broken, normalizer) == WordCounts(3, 0, 0, 0)
+    assert count_word_errors("", broken, normalizer) == WordCounts(0, 0, 3, 0)
+    assert count_word_errors(space, "", normalizer) == WordCounts(0, 0, 0, 0)
+
+
+def test_a_transcript_with_line_breaks_scores_like_one_without(tmp_path):
+    for name, text in (("one", "so far so good"), ("broken", "so far\nso\tgood\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.wav").touch()
+        (tmp_path / name / "a.txt").write_text(text, encoding="utf-8")
+    texts = [next(read_folder(tmp_path / name)).text for name in ("one", "broken")]
+    heard = "so far and good"
+    assert {count_word_errors(text, heard, "none") for text in texts} == {WordCounts(3, 1, 0, 0)}
 
 
 @pytest.mark.parametrize(

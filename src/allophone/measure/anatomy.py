@@ -25,7 +25,7 @@ from math import inf
 from typing import Literal, get_args
 
 from allophone.measure.loops import says_again
-from allophone.measure.wer import Normalizer, load_normalizer, word_error_rate
+from allophone.measure.wer import Normalizer, split_words, word_error_rate
 
 __all__ = ["ERROR_KINDS", "Anatomy", "ErrorKind", "GroupErrors", "UtteranceAnatomy", "dissect", "sum_anatomies"]
 
@@ -187,7 +187,7 @@ def sum_anatomies(utterances: Iterable[UtteranceAnatomy]) -> Anatomy:
 
 @lru_cache(maxsize=2**14)  # a reference comes again at every point, and easy utterances come out alike
 def _words(text: str, normalizer: Normalizer) -> tuple[str, ...]:
-    return tuple(load_normalizer(normalizer)(text).split())
+    return tuple(split_words(text, normalizer))
 
 
 def _count(said: Sequence[str], heard: Sequence[str], loops: bool, errors: dict[ErrorKind, int]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from allophone.errors import SpaceError
 
-__all__ = ["Normalizer", "WordCounts", "count_word_errors", "load_normalizer", "word_error_rate"]
+__all__ = ["Normalizer", "WordCounts", "count_word_errors", "load_normalizer", "split_words", "word_error_rate"]
 
 Normalizer = Literal["english", "basic", "none"]
 
@@ -53,12 +53,24 @@ def count_word_errors(reference: str, hypothesis: str, normalizer: Normalizer = 
     """
     import jiwer
 
-    normalize = load_normalizer(normalizer)
-    said, recognised = normalize(reference).strip(), normalize(hypothesis).strip()
+    said, recognised = split_words(reference, normalizer), split_words(hypothesis, normalizer)
     if not said:  # jiwer refuses an empty reference
-        return WordCounts(0, 0, len(recognised.split()), 0)
-    output = jiwer.process_words(said, recognised)
+        return WordCounts(0, 0, len(recognised), 0)
+    output = jiwer.process_words(" ".join(said), " ".join(recognised))  # it splits at U+0020 alone
     return WordCounts(output.hits, output.substitutions, output.insertions, output.deletions)
+
+
+def split_words(text: str, normalizer: Normalizer) -> list[str]:
+    """Normalise a text and split it into words at white space of any kind: a line break parts words as a space does.
+
+    Args:
+        text: A reference or a hypothesis.
+        normalizer: As for :func:`count_word_errors`.
+
+    Raises:
+        SpaceError: Unknown normaliser.
+    """
+    return load_normalizer(normalizer)(text).split()
 
 
 def word_error_rate(hits: int, substitutions: int, insertions: int, deletions: int) -> float:
