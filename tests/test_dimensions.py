@@ -5,10 +5,11 @@ from allophone.dimensions import (
     SPEECH_ENCODERS,
     WHISPER_MODELS,
     dimensions,
+    prompt_names,
     speech_encoder_dimensions,
     whisper_dimensions,
 )
-from allophone.errors import UnknownModelError
+from allophone.errors import UnknownModelError, UsageError
 
 
 @pytest.mark.parametrize("name", WHISPER_MODELS)
@@ -53,3 +54,11 @@ def test_unknown_names_name_the_known_ones():
         speech_encoder_dimensions("tiny")
     with pytest.raises(UnknownModelError, match=r"large-v3-turbo, wav2vec2-base.*wavlm-large"):
         dimensions("huge")
+
+
+def test_the_prompt_names_language_and_task_where_the_vocabulary_has_them():
+    start, plain = "<|startoftranscript|>", "<|notimestamps|>"
+    assert prompt_names(whisper_dimensions("tiny.en"), "en") == (start, plain)
+    assert prompt_names(whisper_dimensions("tiny"), "de") == (start, "<|de|>", "<|transcribe|>", plain)
+    with pytest.raises(UsageError, match="language 'de': this model knows English only"):
+        prompt_names(whisper_dimensions("tiny.en"), "de")

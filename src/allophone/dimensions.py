@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from allophone.errors import UnknownModelError
+from allophone.errors import UnknownModelError, UsageError
 
 __all__ = [
     "AUDIO_TOKEN_S",
@@ -24,6 +24,7 @@ __all__ = [
     "SpeechEncoderDimensions",
     "WhisperDimensions",
     "dimensions",
+    "prompt_names",
     "speech_encoder_dimensions",
     "whisper_dimensions",
 ]
@@ -114,6 +115,26 @@ def whisper_dimensions(name: str) -> WhisperDimensions:
     except KeyError:
         known = ", ".join(WHISPER_MODELS)
         raise UnknownModelError(f"unknown model '{name}'; known models: {known}; or give a folder") from None
+
+
+def prompt_names(dims: WhisperDimensions, language: str) -> tuple[str, ...]:
+    """Return the prompt: names of the tokens that the decoder is given for a transcript without timestamps.
+
+    Start, language and task where the vocabulary has them, then no timestamps: 2 tokens for an English-only model, 4
+    for a multilingual one. Source: openai/whisper, ``tokenizer.py``, ``sot_sequence_including_notimestamps``.
+
+    Args:
+        dims: The model.
+        language: Code of the language, ``en`` for an English-only model.
+
+    Raises:
+        UsageError: Another language than English for an English-only model.
+    """
+    if dims.multilingual:
+        return ("<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>")
+    if language != "en":
+        raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
+    return ("<|startoftranscript|>", "<|notimestamps|>")
 
 
 @dataclass(frozen=True, slots=True)

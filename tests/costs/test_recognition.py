@@ -13,10 +13,14 @@ from allophone.costs.recognition import (
     recognition_flops,
 )
 from allophone.costs.setting import whisper_cost
+from allophone.costs.transcript import transcript_flops
 from allophone.dimensions import whisper_dimensions
 from allophone.errors import SpaceError
+from allophone.models.fake import FakeEngine
+from allophone.models.transcribe import transcribe_points
 from allophone.moonshine_dimensions import MOONSHINE_MODELS
 from allophone.records import OperatingPoint
+from builders import tone
 
 MOONSHINE = MOONSHINE_MODELS["moonshine-tiny"]
 WHISPER = whisper_dimensions("tiny.en")
@@ -78,6 +82,16 @@ def test_a_point_of_either_family_is_costed():
     assert point_flops(WHISPER, fit, audio_s=8, text_tokens=12) == (
         whisper_cost(WHISPER, audio_s=8, text_tokens=12, context="fit", margin_s=1, tail="all").flops_total
     )
+
+
+@pytest.mark.parametrize("model", ["tiny", "tiny.en"])
+@pytest.mark.parametrize("knobs", [{}, {"context": "fit", "margin_s": 1, "tail": "all"}, {"beam_size": 2}])
+def test_a_point_is_foreseen_as_the_ledger_bills_what_ran(model, knobs):
+    point = OperatingPoint(model=f"fake:{model}", **knobs)
+    (transcript,) = transcribe_points(FakeEngine(model), tone(8.0, 1), [point])
+    tokens = transcript.segments[0].token_count
+    dims = whisper_dimensions(model)
+    assert point_flops(dims, point, audio_s=8.0, text_tokens=tokens) == transcript_flops(dims, transcript).total
 
 
 def test_the_roofline_knows_both_and_reads_the_vocabulary_once_a_step():

@@ -53,7 +53,13 @@ def test_one_window_has_the_frames_that_the_engine_runs_on(samples, context, mar
 def test_a_recording_of_several_windows_is_the_sum_of_them():
     cost = whisper_cost(TINY, audio_s=75, context="fit", token_stride=2, beam_size=3, text_tokens=9, prompt_tokens=2)
     flops = whisper_flops(
-        TINY, window_frames=[3000, 3000, 1500], window_tokens=[9] * 3, prompt_tokens=2, token_stride=2, beam_size=3
+        TINY,
+        window_frames=[3000, 3000, 1500],
+        window_tokens=[9] * 3,
+        prompt_tokens=2,
+        token_stride=2,
+        beam_size=3,
+        no_speech_prob=True,
     )
     assert [getattr(cost, name) for name in FLOPS] == [
         flops.stem,
@@ -75,7 +81,8 @@ def test_a_tail_is_billed_to_the_decoder():
     knobs = {"audio_s": 5, "context": "fit", "margin_s": 1, "text_tokens": 9, "prompt_tokens": 2}
     cost = whisper_cost(TINY, **knobs, tail="every-4")
     assert cost.window_tail == (300,)  # 1500 - 300 positions, every fourth
-    flops = whisper_flops(TINY, window_frames=[600], window_tail=[300], window_tokens=[9], prompt_tokens=2)
+    window = {"window_frames": [600], "window_tail": [300], "window_tokens": [9]}
+    flops = whisper_flops(TINY, **window, prompt_tokens=2, no_speech_prob=True)
     assert cost.flops_total == flops.total
     without = whisper_cost(TINY, **knobs)
     assert cost.kv_cache_bytes - without.kv_cache_bytes == 4 * 2 * 4 * 384 * 300
@@ -93,6 +100,13 @@ def test_published_convention_has_only_encoder_and_decoder():
         executed.weight_bytes,
         executed.kv_cache_bytes,
     )
+
+
+@pytest.mark.parametrize(("model", "tokens"), [("tiny.en", 2), ("tiny", 4)])
+def test_the_prompt_is_the_engine_s_unless_given(model, tokens):
+    dims = whisper_dimensions(model)
+    assert whisper_cost(dims) == whisper_cost(dims, prompt_tokens=tokens)
+    assert whisper_cost(dims).flops_total < whisper_cost(dims, prompt_tokens=tokens + 1).flops_total
 
 
 def test_no_audio_costs_nothing_but_the_weights():

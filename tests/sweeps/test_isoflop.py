@@ -1,6 +1,7 @@
 import pytest
 
 from allophone.audio.corpus import open_corpus
+from allophone.costs.recognition import point_flops
 from allophone.dimensions import whisper_dimensions
 from allophone.errors import SpaceError
 from allophone.frontier.summary import summarise_run
@@ -30,6 +31,14 @@ def test_only_points_near_a_budget_are_chosen_and_all_of_them():
     assert {point.model for point in chosen} == {"tiny.en", "base"}  # a bigger model on less context costs the same
     near = [point for point in grid if abs(mean_gflops(point, lengths) / 40 - 1) <= TOLERANCE]
     assert chosen == near
+
+
+def test_a_prediction_is_the_cost_model_s_count_of_the_point():
+    # 12 s at 3.4 tokens a second: 41 and end-of-text; 70 s are 3 windows of 23.3 s: 80 and end-of-text each
+    point = OperatingPoint(model="tiny.en", context="fit", margin_s=1, tail="all", beam_size=2)
+    dims = DIMENSIONS["tiny.en"]
+    assert predicted_flops(dims, 12.0, point) == point_flops(dims, point, audio_s=12.0, text_tokens=42)
+    assert predicted_flops(dims, 70.0, point) == point_flops(dims, point, audio_s=70.0, text_tokens=81)
 
 
 def test_a_budget_that_nothing_meets_names_the_nearest():

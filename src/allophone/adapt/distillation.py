@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from allophone.adapt.context_data import Window
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, WhisperDimensions
+from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, WhisperDimensions, prompt_names
 from allophone.errors import UsageError, WeightsError
 from allophone.models.engine import Engine, text_token_cap
 from allophone.models.torch_whisper import encode_windows
@@ -78,17 +78,15 @@ def read_prompt(folder: Path, dims: WhisperDimensions, language: str) -> Prompt:
     """Read the prompt of plain transcription off a model's tokenizer (openai/whisper, ``tokenizer.py``).
 
     Raises:
-        UsageError: The vocabulary has no such language.
+        UsageError: The vocabulary has no such language, or the model knows English only.
         WeightsError: The tokenizer has no Whisper tokens.
     """
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    names = ["<|startoftranscript|>", "<|notimestamps|>", "<|endoftext|>"]
-    if dims.multilingual:
-        names[1:1] = [f"<|{language}|>", "<|transcribe|>"]
-        if tokenizer.token_to_id(names[1]) is None:
-            raise UsageError(f"language '{language}' is not in this model's vocabulary; use a code such as en or de.")
+    names = (*prompt_names(dims, language), "<|endoftext|>")
+    if dims.multilingual and tokenizer.token_to_id(names[1]) is None:
+        raise UsageError(f"language '{language}' is not in this model's vocabulary; use a code such as en or de.")
     ids = []
     for name in names:
         token = tokenizer.token_to_id(name)

@@ -51,7 +51,10 @@ def cost(
     speed: Annotated[float, typer.Option(help="Time compression, 0.5 to 4.")] = 1.0,
     beam_size: Annotated[int, typer.Option(help="Beams of the decoder; 1 is greedy.")] = 1,
     text_tokens: Annotated[int, typer.Option(help="Tokens generated in each window, end-of-text included.")] = 20,
-    prompt_tokens: Annotated[int, typer.Option(help="Tokens given to the decoder before the first.")] = 4,
+    prompt_tokens: Annotated[
+        int | None,
+        typer.Option(help="Tokens given to the decoder before the first; else the model's prompt."),
+    ] = None,
     compute_type: Annotated[str, typer.Option(help="int8, bfloat16, float32 ...")] = "int8",
     duration_s: Annotated[float, typer.Option(help="Emotion recognition: seconds of audio.")] = 4.0,
     lora_rank: Annotated[int, typer.Option(help="Emotion recognition: rank of the adapters, 0 for none.")] = 0,
@@ -103,6 +106,7 @@ def _costs(model: str, knobs: dict[str, Any], given: set[str], convention: str) 
     from dataclasses import asdict
 
     from allophone.costs import emotion_cost, moonshine_cost, whisper_cost
+    from allophone.costs.recognition import prompt_length
     from allophone.dimensions import SpeechEncoderDimensions
     from allophone.errors import UsageError
     from allophone.moonshine_dimensions import MoonshineDimensions
@@ -126,6 +130,8 @@ def _costs(model: str, knobs: dict[str, Any], given: set[str], convention: str) 
         record |= used | asdict(costed) | {"flops_cross_kv": 0, "flops_decoder": 0, "kv_cache_bytes": 0}
     else:
         assert not isinstance(dims, SpeechEncoderDimensions)
+        if knobs["prompt_tokens"] is None:
+            knobs["prompt_tokens"] = prompt_length(dims)
         used = {name: knobs[name] for name in _RECOGNITION if name != "device"}
         if isinstance(dims, MoonshineDimensions):
             used = {name: value for name, value in used.items() if name not in _NOT_MOONSHINE}

@@ -13,8 +13,14 @@ from allophone.costs.moonshine import (
     moonshine_weight_bytes,
 )
 from allophone.costs.published import published_recognition_flops
-from allophone.costs.setting import Convention, RecognitionCost, check_convention, plan_window_frames, whisper_cost
-from allophone.dimensions import TRAINED_CONTEXT_S
+from allophone.costs.setting import (
+    Convention,
+    RecognitionCost,
+    check_convention,
+    plan_window_frames,
+    window_tails,
+)
+from allophone.dimensions import TRAINED_CONTEXT_S, prompt_names
 from allophone.errors import SpaceError
 from allophone.moonshine_dimensions import MoonshineDimensions, RecognitionDimensions
 from allophone.records import OperatingPoint
@@ -79,11 +85,11 @@ def prompt_length(dims: RecognitionDimensions) -> int:
     """Return the prompt's tokens: 1 for Moonshine, 2 for English-only and 4 for multilingual Whisper."""
     if isinstance(dims, MoonshineDimensions):
         return PROMPT_TOKENS
-    return 4 if dims.multilingual else 2
+    return len(prompt_names(dims, "en"))
 
 
 def point_flops(dims: RecognitionDimensions, point: OperatingPoint, *, audio_s: float, text_tokens: int) -> int:
-    """Return the executed FLOPs of a recording without pauses at a point.
+    """Return the executed FLOPs of a recording without pauses at a point, no-speech probability included.
 
     Args:
         dims: The point's model.
@@ -94,11 +100,24 @@ def point_flops(dims: RecognitionDimensions, point: OperatingPoint, *, audio_s: 
     Raises:
         SpaceError: A knob outside the model's limits.
     """
-    if isinstance(dims, MoonshineDimensions):
-        knobs = point.model_dump(include={"window_s", "speed", "token_stride", "beam_size"})
-        return moonshine_cost(dims, audio_s=audio_s, text_tokens=text_tokens, **knobs).flops_total
-    knobs = point.model_dump(exclude={"model", "guard"})
-    return whisper_cost(dims, audio_s=audio_s, text_tokens=text_tokens, **knobs).flops_total
+    frames = plan_window_frames(
+        audio_s,
+        window_s=point.window_s,
+        context=point.context,
+        margin_s=point.margin_s,
+        floor_s=point.floor_s,
+        speed=point.speed,
+    )
+    return recognition_flops(
+        dims,
+        window_frames=frames,
+        window_tail=window_tails(dims, frames, context=point.context, tail=point.tail),
+        window_tokens=[text_tokens] * len(frames),
+        prompt_tokens=prompt_length(dims),
+        token_stride=point.token_stride,
+        beam_size=point.beam_size,
+        no_speech_prob=True,
+    ).total
 
 
 def moonshine_cost(

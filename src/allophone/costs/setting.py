@@ -21,6 +21,7 @@ from allophone.dimensions import (
     SAMPLE_RATE,
     TRAINED_CONTEXT_S,
     WhisperDimensions,
+    prompt_names,
 )
 from allophone.errors import SpaceError
 from allophone.moonshine_dimensions import RecognitionDimensions
@@ -158,7 +159,7 @@ def whisper_cost(
     token_stride: int = 1,
     beam_size: int = 1,
     text_tokens: int = 20,
-    prompt_tokens: int = 4,
+    prompt_tokens: int | None = None,
     compute_type: ComputeType = "int8",
     convention: Convention = "executed",
 ) -> WhisperCost:
@@ -176,7 +177,7 @@ def whisper_cost(
         token_stride: Every n-th audio token reaches the decoder.
         beam_size: Beams of the decoder.
         text_tokens: Tokens generated in each window, end-of-text included.
-        prompt_tokens: Tokens given to the decoder before the first generated one.
+        prompt_tokens: Tokens given to the decoder before the first generated one; None takes the engine's prompt.
         compute_type: Number format.
         convention: ``executed``, or ``published`` as in arXiv 2606.22790.
 
@@ -189,6 +190,8 @@ def whisper_cost(
     )
     tokens = (text_tokens,) * len(frames)
     tails = window_tails(dims, frames, context=context, tail=tail)
+    if prompt_tokens is None:
+        prompt_tokens = len(prompt_names(dims, "en"))
     executed = whisper_flops(
         dims,
         window_frames=frames,
@@ -197,6 +200,7 @@ def whisper_cost(
         prompt_tokens=prompt_tokens,
         token_stride=token_stride,
         beam_size=beam_size,
+        no_speech_prob=True,  # engines read it in every window
     )
     parts = (executed.stem, executed.encoder, executed.cross_kv, executed.decoder, executed.head)
     if convention == "published":

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
-from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
+from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions, prompt_names
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.ctranslate2_arrays import every_nth, host_array, storage_view
 from allophone.models.decoding_steps import read_steps
@@ -221,17 +221,12 @@ class CTranslate2Engine(Engine):
         return len(self._prompt(language))
 
     def _prompt(self, language: str) -> list[int]:
-        # openai/whisper, tokenizer.py: sot, language, task where the vocabulary has them, then no timestamps.
         if language not in self._prompts:
-            names = ["<|startoftranscript|>", "<|notimestamps|>"]
-            if self._dimensions.multilingual:
-                if language not in self._languages():
-                    raise UsageError(
-                        f"language '{language}' is not in this model's vocabulary; use a code such as en or de."
-                    )
-                names[1:1] = [f"<|{language}|>", "<|transcribe|>"]
-            elif language != "en":
-                raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
+            names = prompt_names(self._dimensions, language)
+            if self._dimensions.multilingual and language not in self._languages():
+                raise UsageError(
+                    f"language '{language}' is not in this model's vocabulary; use a code such as en or de."
+                )
             self._prompts[language] = [self._token_id(name) for name in names]
         return self._prompts[language]
 

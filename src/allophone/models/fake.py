@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import log_mel
-from allophone.dimensions import AUDIO_TOKEN_S, WHISPER_MODELS, WhisperDimensions, whisper_dimensions
+from allophone.dimensions import AUDIO_TOKEN_S, WHISPER_MODELS, WhisperDimensions, prompt_names, whisper_dimensions
 from allophone.models.engine import Decoded, Engine
 from allophone.records import Word
 
@@ -137,4 +137,4 @@ class FakeEngine(Engine):
 
     def prompt_tokens(self, language: str) -> int:
         """Return 4 for multilingual models, 2 for English-only ones."""
-        return 4 if self._dimensions.multilingual else 2
+        return len(prompt_names(self._dimensions, "en"))

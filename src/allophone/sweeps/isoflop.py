@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TypeVar
 
-from allophone.costs.recognition import prompt_length, recognition_flops
-from allophone.costs.setting import plan_window_frames, window_tails
+from allophone.costs.recognition import point_flops
+from allophone.costs.setting import plan_window_frames
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import SpaceError
 from allophone.models.engine import text_token_cap
@@ -105,23 +105,7 @@ def predicted_flops(dims: RecognitionDimensions, duration_s: float, point: Opera
         duration_s: Length of the recording.
         point: The operating point.
     """
-    frames = plan_window_frames(
-        duration_s,
-        window_s=point.window_s,
-        context=point.context,
-        margin_s=point.margin_s,
-        floor_s=point.floor_s,
-        speed=point.speed,
-    )
-    said_s = duration_s / max(1, len(frames))
+    windows = len(plan_window_frames(duration_s, window_s=point.window_s, context=point.context, speed=point.speed))
+    said_s = duration_s / max(1, windows)
     tokens = min(ceil(said_s * _TOKENS_PER_SECOND) + 1, text_token_cap(said_s), dims.n_text_ctx)
-    return recognition_flops(
-        dims,
-        window_frames=frames,
-        window_tail=window_tails(dims, frames, context=point.context, tail=point.tail),
-        window_tokens=[tokens] * len(frames),
-        prompt_tokens=prompt_length(dims),
-        token_stride=point.token_stride,
-        beam_size=point.beam_size,
-        no_speech_prob=True,
-    ).total
+    return point_flops(dims, point, audio_s=duration_s, text_tokens=tokens)
