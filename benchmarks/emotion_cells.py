@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from allophone.adapt.emotion_flops import frozen_flops, training_step_flops
 from allophone.adapt.emotion_setting import EmotionSetting, default_recipe
-from allophone.costs.adaptation import setting_adaptation
+from allophone.costs.adaptation import frozen_flops, setting_adaptation, training_step_flops
 from allophone.costs.formulas import stem_flops
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, whisper_dimensions
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from allophone.adapt.emotion_cache import CachedStates
-from allophone.adapt.emotion_flops import frozen_flops, training_step_flops
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_precision import faster_precision
 from allophone.adapt.emotion_setting import EmotionSetting, Recipe
 from allophone.adapt.emotion_states import FreshStates
 from allophone.adapt.emotion_train import Examples, train
+from allophone.costs.adaptation import frozen_flops, training_step_flops
 from allophone.dimensions import SAMPLE_RATE
 from allophone.models.speech_encoders import load_speech_encoder
 from allophone.records import Utterance

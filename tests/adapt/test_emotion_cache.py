@@ -16,8 +16,8 @@ import torch
 
 from allophone.adapt import emotion_cache
 from allophone.adapt.emotion_cache import CachedStates
-from allophone.adapt.emotion_flops import frozen_flops
 from allophone.adapt.emotion_states import FreshStates
+from allophone.costs.adaptation import frozen_flops
 
 
 @pytest.fixture

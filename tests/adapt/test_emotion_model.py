@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from allophone.adapt.emotion_flops import trained_parameters
 from allophone.adapt.emotion_setting import EmotionSetting
+from allophone.costs.adaptation import trainable_parameters
 from allophone.errors import SpaceError
 from emotion_builders import FAMILIES, tiny_encoder
 
@@ -31,7 +31,7 @@ def clip(n_samples=6400):
 def test_trained_parameters_are_the_closed_form(name, rank, unfrozen):
     model = model_of(name, rank, unfrozen)
     count = sum(parameter.numel() for parameter in model.trained().values())
-    assert count == trained_parameters(model.encoder.dimensions, model.adaptation)
+    assert count == trainable_parameters(model.encoder.dimensions, model.adaptation)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -5,8 +5,8 @@ from emotion_builders import tiny_model
 pytest.importorskip("torch")
 
 from allophone.adapt.emotion_checkpoint import Epoch, Progress
-from allophone.adapt.emotion_flops import frozen_flops, training_step_flops
 from allophone.adapt.emotion_record import EmotionRow, median_step_s, recognition_of, training_flops_of
+from allophone.costs.adaptation import frozen_flops, training_step_flops
 
 PROGRESS = Progress([Epoch(1, 0.7, 0.5, 2, 1.0, ((10, 4),)), Epoch(2, 0.6, 0.8, 2, 3.0, ((10, 2), (12, 2)))], 2, {})
 

@@ -8,9 +8,9 @@ from emotion_builders import tiny_model, write_emotions
 
 pytest.importorskip("torch")
 
-from allophone.adapt.emotion_flops import inference_flops
 from allophone.adapt.emotion_rows import mean_inference_flops, report_rows, split_examples, time_rows
 from allophone.adapt.emotion_states import FreshStates
+from allophone.costs.emotion import inference_flops
 
 LABELS = ("high", "low")
 SPLIT = Split(name="x", train=("s0",), validation=("s2",), test=("s1",))

@@ -8,6 +8,7 @@ from allophone.costs.adaptation import (
     trainable_parameters,
     training_flops,
 )
+from allophone.costs.speech import layer_stack
 from allophone.dimensions import SpeechEncoderDimensions, dimensions, speech_encoder_dimensions
 from allophone.errors import SpaceError
 
@@ -51,8 +52,27 @@ def test_training_step_by_hand():
 
 
 def test_adapters_grow_with_the_rank_alone():
-    assert adapter_parameters(768, 16) == 4 * 2 * 16 * 768
-    assert adapter_parameters(768, 0) == 0
+    stack = layer_stack(BASE)
+    assert adapter_parameters(stack, 16) == 4 * 2 * 16 * 768
+    assert adapter_parameters(stack, 0) == 0
+
+
+def test_wavlm_s_adapters_are_on_its_feed_forward_part():
+    # 12 layers of 8·(768 + 3072) into and out of each of two projections; 13 layer weights, 2·768 statistics to 6
+    # classes with bias
+    wavlm = dimensions("wavlm-base")
+    trained = 12 * 2 * 8 * (768 + 3072) + 13 + 2 * 768 * 6 + 6
+    assert trainable_parameters(wavlm, Adaptation(8, 0, 6)) == trained == 746_515
+
+
+def test_wavlm_s_adapted_step_by_hand():
+    # d = 4, f = 8, gate 8, one layer, A = 3 tokens, rank 1, norm after: products in units of 2·A = 6 FLOPs. Forward
+    # adapters 2·(4 + 8) = 24. Backward: first adapter (4 to 1 to 8) 8 + 8 + 4, second (8 to 1 to 4) 4 + 4 + 8 and its
+    # input 8; nothing trained lies before the feed-forward part, so of its own products the second one's input, 32.
+    # Head 2·2·4·2 = 32 FLOPs twice.
+    dims = SpeechEncoderDimensions((4,), (1,), (1,), False, "group", 4, 8, 1, 2, 2, 2, 8, stable_layer_norm=False)
+    units = 24 + 20 + 24 + 32
+    assert training_flops(dims, Adaptation(1, 0, 2), tokens=3, forward=1000) == 1000 + 6 * units + 64
 
 
 @pytest.mark.parametrize(

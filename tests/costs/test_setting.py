@@ -3,12 +3,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allophone.audio.mel import context_frames
-from allophone.costs.emotion import emotion_cost
 from allophone.costs.executed import whisper_flops
-from allophone.costs.memory import speech_peak_activation_bytes, whisper_peak_activation_bytes
+from allophone.costs.memory import whisper_peak_activation_bytes
 from allophone.costs.setting import plan_window_frames, whisper_cost
-from allophone.costs.speech import speech_flops
-from allophone.dimensions import speech_encoder_dimensions, whisper_dimensions
+from allophone.dimensions import whisper_dimensions
 from allophone.errors import SpaceError
 from allophone.records import OperatingPoint
 
@@ -139,52 +137,6 @@ def test_no_audio_costs_nothing_but_the_weights():
 def test_impossible_knobs_name_the_limit(knobs, limit):
     with pytest.raises(SpaceError, match=limit):
         whisper_cost(TINY, **knobs)
-
-
-def test_emotion_of_an_encoder_on_samples():
-    dims = speech_encoder_dimensions("wav2vec2-base")
-    cost = emotion_cost(dims, duration_s=4, lora_rank=8, unfrozen_layers=2, classes=6)
-    flops = speech_flops(dims, samples=64_000, classes=6)
-    assert cost.flops_total == flops.total
-    assert cost.macs_total * 2 == flops.total
-    assert cost.audio_tokens == 199
-    assert cost.params == 94_371_712 + 13 + 2 * 768 * 6 + 6
-    assert cost.weight_bytes == 4 * cost.params
-    # 12·4·2·8·768 adapters, 2 layers of 7,087,872, head
-    assert cost.trainable_params == 589_824 + 14_175_744 + 13 + 2 * 768 * 6 + 6
-    assert cost.optimizer_bytes == 8 * cost.trainable_params
-    assert cost.peak_activation_bytes == speech_peak_activation_bytes(dims, 64_000)
-    assert flops.total < cost.flops_training < 3 * flops.total
-
-
-def test_emotion_with_whisper_runs_on_the_audio_alone():
-    cost = emotion_cost(TINY, duration_s=3.01)
-    assert cost.audio_tokens == 151  # 48160 samples of 320 a token, rounded up
-    assert cost.params == 8_208_384 + 5 + 2 * 384 * 6 + 6
-    assert cost.peak_activation_bytes == whisper_peak_activation_bytes(TINY, frames=302, engine="eager")
-
-
-def test_emotion_published_counts_parameters():
-    cost = emotion_cost(TINY, duration_s=2, convention="published")
-    assert cost.flops_total == 2 * cost.params * 50 * 2
-    assert cost.flops_training is None
-
-
-@pytest.mark.parametrize(
-    ("knobs", "limit"),
-    [
-        ({"duration_s": 30.02}, "1 to 3000"),
-        ({"duration_s": 0}, "1 to 3000"),
-        ({"duration_s": -1}, "0 s or more"),
-        ({"lora_rank": 385}, "width, 384"),
-        ({"unfrozen_layers": 5}, "has 4 layers"),
-        ({"classes": 1}, "at least 2"),
-        ({"convention": "imagined"}, "executed, published"),
-    ],
-)
-def test_impossible_emotion_knobs_name_the_limit(knobs, limit):
-    with pytest.raises(SpaceError, match=limit):
-        emotion_cost(TINY, **({"duration_s": 3} | knobs))
 
 
 @pytest.mark.parametrize("speed", [0.5, 4.0])

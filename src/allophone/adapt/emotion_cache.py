@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from allophone.adapt.emotion_cache_room import make_room, mark_used
 from allophone.adapt.emotion_clips import load_clip
-from allophone.adapt.emotion_flops import frozen_flops
 from allophone.adapt.emotion_head import state_moments
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_states import pad_clips
 from allophone.audio.cache import cache_folder
+from allophone.costs.adaptation import frozen_flops
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.files import write_whole
 from allophone.models.encoder_stages import n_layers, width

@@ -10,9 +10,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from allophone.adapt.emotion_clips import check_audible, is_silent
-from allophone.adapt.emotion_flops import inference_flops
 from allophone.adapt.emotion_store import load_emotion_model
 from allophone.audio.decode import load_audio
+from allophone.costs.emotion import inference_flops
 from allophone.dimensions import SAMPLE_RATE
 from allophone.measure.temperature import posteriors
 from allophone.models.torch_device import check_torch_device

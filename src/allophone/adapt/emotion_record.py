@@ -9,9 +9,9 @@ from statistics import median
 from pydantic import BaseModel, ConfigDict
 
 from allophone.adapt.emotion_checkpoint import Progress
-from allophone.adapt.emotion_flops import frozen_flops, training_step_flops
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_setting import EmotionSetting, Precision, Recipe
+from allophone.costs.adaptation import frozen_flops, training_step_flops
 from allophone.ledger.run_record import MachineStamp
 from allophone.measure.emotion import Recognition, recognise
 

@@ -8,12 +8,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from allophone.adapt.emotion_clips import load_clip
-from allophone.adapt.emotion_flops import inference_flops
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_record import EmotionRow
 from allophone.adapt.emotion_states import StateSource
 from allophone.adapt.emotion_train import Examples
 from allophone.audio.splits import PARTS, Part, Split
+from allophone.costs.emotion import inference_flops
 from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import CorpusError
 from allophone.records import Utterance

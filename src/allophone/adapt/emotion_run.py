@@ -13,7 +13,6 @@ from typing import Literal
 
 from allophone.adapt.emotion_cache import CachedStates
 from allophone.adapt.emotion_checkpoint import CHECKPOINT, Epoch
-from allophone.adapt.emotion_flops import trained_parameters
 from allophone.adapt.emotion_folders import RECORD, check_model_folder
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_precision import faster_precision
@@ -32,6 +31,7 @@ from allophone.adapt.emotion_train import predict_logits, train
 from allophone.audio.corpus import Corpus
 from allophone.audio.labels import labelled_utterances
 from allophone.audio.splits import SplitFile
+from allophone.costs.adaptation import trainable_parameters
 from allophone.errors import CorpusError
 from allophone.files import write_whole
 from allophone.ledger.run_record import machine_stamp
@@ -158,7 +158,7 @@ def run_setting(
         n_validation=len(examples["validation"].rows),
         n_test=len(examples["test"].rows),
         failures=len(source.failures),
-        trainable_params=trained_parameters(encoder.dimensions, model.adaptation),
+        trainable_params=trainable_parameters(encoder.dimensions, model.adaptation),
         inference_flops=mean_inference_flops(model, source, examples["test"].rows),
         training_flops=steps_flops,
         frozen_flops=source.frozen_flops if isinstance(source, CachedStates) else repeated_flops,

@@ -1,8 +1,9 @@
 """What fine-tuning an encoder for emotion recognition executes, trains and keeps.
 
 The recipe: the convolutional front end, projection and position convolution stay frozen; every layer gets low-rank
-adapters of rank ``r`` on its query, key, value and output projections (none at rank 0); the top ``k`` layers are
-unfrozen; the weighted layer sum and the head are always trained.
+adapters of rank ``r`` (none at rank 0) on its query, key, value and output projections, in WavLM on the two
+projections of its feed-forward part instead, since its fused attention never runs the modules that adapters wrap; the
+top ``k`` layers are unfrozen; the weighted layer sum and the head are always trained.
 
 A product ``y = xW`` costs one forward, one more where a gradient for ``x`` is needed, and one more where ``W`` is
 trained. A gradient for ``x`` is needed as soon as anything trained lies before it, so the lowest trained layer is
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from allophone.costs.formulas import FLOPS_PER_MAC
 from allophone.costs.limits import check_classes, check_lora_rank, check_unfrozen_layers
 from allophone.costs.parameters import speech_layer_parameters, whisper_layer_parameters
-from allophone.costs.speech import POOLED_STATISTICS, LayerStack, layer_stack, pooled_head_flops
+from allophone.costs.speech import POOLED_STATISTICS, LayerStack, layer_flops, layer_stack, pooled_head_flops
 from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
 from allophone.emotion_records import EmotionSetting
 
@@ -30,11 +31,13 @@ __all__ = [
     "adapter_flops",
     "adapter_parameters",
     "backward_layer_flops",
+    "frozen_flops",
     "optimizer_bytes",
     "pooled_head_parameters",
     "setting_adaptation",
     "trainable_parameters",
     "training_flops",
+    "training_step_flops",
 ]
 
 ADAPTED_PROJECTIONS = 4  # query, key, value, output
@@ -83,9 +86,14 @@ def setting_adaptation(setting: EmotionSetting, layers: int, classes: int) -> Ad
     return Adaptation(lora_rank=setting.lora_rank, unfrozen_layers=setting.depth(layers), classes=classes)
 
 
-def adapter_parameters(width: int, lora_rank: int) -> int:
-    """One layer's adapters: down and up for each projection, ``4·2·r·d``. Source: arXiv 2106.09685, section 4.1."""
-    return ADAPTED_PROJECTIONS * 2 * lora_rank * width
+def adapter_parameters(stack: LayerStack, lora_rank: int) -> int:
+    """One layer's adapters: down and up for each projection, ``4·2·r·d``; in WavLM ``2·r·(d + f)``.
+
+    Source: arXiv 2106.09685, section 4.1.
+    """
+    if stack.fused_attention:
+        return 2 * lora_rank * (stack.width + stack.hidden)
+    return ADAPTED_PROJECTIONS * 2 * lora_rank * stack.width
 
 
 def pooled_head_parameters(width: int, layers: int, classes: int) -> int:
@@ -111,7 +119,7 @@ def trainable_parameters(dims: WhisperDimensions | SpeechEncoderDimensions, adap
         buckets = dims.num_buckets * dims.num_attention_heads
     unfrozen = adaptation.unfrozen_layers * layer
     unfrozen += buckets if adaptation.unfrozen_layers == stack.layers else 0
-    adapters = stack.layers * adapter_parameters(stack.width, adaptation.lora_rank)
+    adapters = stack.layers * adapter_parameters(stack, adaptation.lora_rank)
     return adapters + unfrozen + pooled_head_parameters(stack.width, stack.layers, adaptation.classes)
 
 
@@ -121,8 +129,8 @@ def optimizer_bytes(trained: int) -> int:
 
 
 def adapter_flops(stack: LayerStack, tokens: int, lora_rank: int) -> int:
-    """One layer's adapters as separate branches, as in training: ``4·2·(2·d·r)·A``."""
-    return ADAPTED_PROJECTIONS * 2 * FLOPS_PER_MAC * stack.width * lora_rank * tokens
+    """One layer's adapters as separate branches, as in training: a product with each of their matrices."""
+    return FLOPS_PER_MAC * adapter_parameters(stack, lora_rank) * tokens
 
 
 def backward_layer_flops(
@@ -137,6 +145,10 @@ def backward_layer_flops(
         unfrozen: Whether the layer's own weights are trained.
         input_gradient: Whether anything trained lies below, so that the gradient must pass through.
     """
+    if stack.fused_attention and lora_rank:
+        return _backward_feed_forward_adapted(
+            stack, tokens, lora_rank=lora_rank, unfrozen=unfrozen, input_gradient=input_gradient
+        )
     d = stack.width
     square = FLOPS_PER_MAC * d * d * tokens  # one projection
     gate = FLOPS_PER_MAC * stack.gate_width * d * tokens
@@ -151,6 +163,46 @@ def backward_layer_flops(
     through = ADAPTED_PROJECTIONS if reaches_input else ADAPTED_PROJECTIONS - READING_LAYER_INPUT
     adapters = (3 * ADAPTED_PROJECTIONS + through) * half
     return inputs + weights + scores + adapters
+
+
+def _backward_feed_forward_adapted(
+    stack: LayerStack, tokens: int, *, lora_rank: int, unfrozen: bool, input_gradient: bool
+) -> int:
+    # Each adapter is a product down and one up, in d·r and r·f: gradients of both weights, of what is between them and,
+    # where anything trained lies before, of the input; and the layer's own products.
+    narrow = FLOPS_PER_MAC * stack.width * lora_rank * tokens
+    wide = FLOPS_PER_MAC * stack.hidden * lora_rank * tokens
+    first, second = narrow + 2 * wide, 2 * narrow + wide
+    second += wide  # its input is the first one's output
+    if not (input_gradient or unfrozen):
+        return first + second + FLOPS_PER_MAC * stack.width * stack.hidden * tokens
+    first += narrow
+    own = backward_layer_flops(stack, tokens, lora_rank=0, unfrozen=unfrozen, input_gradient=input_gradient)
+    return first + second + own
+
+
+def frozen_flops(dims: WhisperDimensions | SpeechEncoderDimensions, *, tokens: int, layers: int) -> int:
+    """Executed FLOPs of the first ``layers`` layers on one clip: what a cache pays once and training then never."""
+    return layers * layer_flops(layer_stack(dims), tokens)
+
+
+def training_step_flops(
+    dims: WhisperDimensions | SpeechEncoderDimensions, adaptation: Adaptation, *, tokens: int
+) -> int:
+    """Executed FLOPs of a training step on one clip whose states below the first trained layer are cached.
+
+    A probe on cached moments runs the linear layer alone.
+
+    Args:
+        dims: The encoder.
+        adaptation: How it is fine-tuned.
+        tokens: Audio tokens of the clip, padding included.
+    """
+    stack = layer_stack(dims)
+    first = 0 if adaptation.lora_rank else stack.layers - adaptation.unfrozen_layers
+    above = frozen_flops(dims, tokens=tokens, layers=stack.layers - first)
+    forward = above + pooled_head_flops(stack.width, adaptation.classes)
+    return training_flops(dims, adaptation, tokens=tokens, forward=forward)
 
 
 def training_flops(

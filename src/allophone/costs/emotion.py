@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from allophone.audio.mel import window_frames
 from allophone.costs.adaptation import (
     Adaptation,
     optimizer_bytes,
@@ -21,7 +22,7 @@ from allophone.costs.setting import SAMPLES_PER_TOKEN, Convention, check_convent
 from allophone.costs.speech import SpeechFlops, layer_stack, speech_flops, speech_tokens, whisper_pooled_flops
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, SpeechEncoderDimensions, WhisperDimensions
 
-__all__ = ["EmotionCost", "emotion_cost"]
+__all__ = ["EmotionCost", "emotion_cost", "inference_flops"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +132,17 @@ def emotion_cost(
         optimizer_bytes=optimizer_bytes(trainable),
         peak_activation_bytes=peak,
     )
+
+
+def inference_flops(dims: WhisperDimensions | SpeechEncoderDimensions, classes: int, *, samples: int) -> int:
+    """Executed FLOPs of one clip from samples to logits, adapters merged, front end included.
+
+    Args:
+        dims: The encoder.
+        classes: Classes of the head.
+        samples: Samples of the clip, 16 kHz; of more than Whisper's trained context the rest is not heard.
+    """
+    if isinstance(dims, WhisperDimensions):
+        frames = window_frames(samples, context="fit", margin_s=0.0, floor_s=0.0)
+        return whisper_pooled_flops(dims, frames=frames, classes=classes).total
+    return speech_flops(dims, samples=samples, classes=classes).total

@@ -54,6 +54,11 @@ class LayerStack:
     gate_width: int
     norm_first: bool
 
+    @property
+    def fused_attention(self) -> bool:
+        """Whether attention is one fused call on its weights, so that adapters go on the feed-forward part: WavLM."""
+        return self.gate_width > 0
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechFlops:

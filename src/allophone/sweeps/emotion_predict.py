@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import mean, median
 from time import perf_counter
 
-from allophone.adapt.emotion_flops import frozen_flops, inference_flops, trained_parameters, training_step_flops
 from allophone.adapt.emotion_setting import Recipe
 from allophone.audio.splits import SplitFile
-from allophone.costs.adaptation import setting_adaptation
+from allophone.costs.adaptation import frozen_flops, setting_adaptation, trainable_parameters, training_step_flops
+from allophone.costs.emotion import inference_flops
 from allophone.costs.formulas import stem_flops
 from allophone.costs.speech import front_end_flops, layer_stack, position_flops, projection_flops, speech_tokens
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, SpeechEncoderDimensions, WhisperDimensions
@@ -134,7 +134,7 @@ def forecast_unit(
     steps = recipe.epochs * -(-clips["train"] // recipe.batch_size)
     seconds = _OVERHEAD_S + (training + other) / facts.flop_per_s + steps * _PROBE_STEP_S
     return UnitForecast(
-        trainable_params=trained_parameters(dims, adaptation),
+        trainable_params=trainable_parameters(dims, adaptation),
         inference_gflops=inference / 1e9,
         training_flops=training,
         other_flops=other,

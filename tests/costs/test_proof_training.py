@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from allophone.adapt.emotion_flops import frozen_flops, inference_flops, training_step_flops
 from allophone.adapt.emotion_setting import EmotionSetting
+from allophone.costs.adaptation import frozen_flops, training_step_flops
+from allophone.costs.emotion import inference_flops
 from emotion_builders import FAMILIES, tiny_encoder
 
 pytest.importorskip("torch")
