@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Replicates, intervals, resample_ratio
+from allophone.measure.bootstrap import Replicates, intervals, resample_ratio, resample_ratio_difference
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -22,6 +22,9 @@ CASES = (
     *("normal rate", "rate", "difference", "sparse difference"),
     *("loops 2 %", "loops 5 %", "loops 10 %", "loops 2 % in both"),
 )
+
+
+RATES = ("normal rate", "rate")
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def ends(replicates: Replicates) -> dict[str, tuple[Array, Array]]:
     found = intervals(replicates, LEVEL)
     low, high = np.quantile(replicates.values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     widened = np.quantile(np.abs(replicates.widened() - replicates.estimates), LEVEL, axis=0, method="higher")
-    pivots = np.quantile(replicates.pivots, LEVEL, axis=0, method="higher")
+    pivots = np.quantile(np.abs(plain_pivots(replicates)), LEVEL, axis=0, method="higher")
     with np.errstate(invalid="ignore"):  # 0 · inf
         free = np.fmax(pivots * replicates.standard_errors, 0.0)
     reaches = {"studentised": np.where(np.isfinite(free), free, widened)}
@@ -114,6 +117,33 @@ def ends(replicates: Replicates) -> dict[str, tuple[Array, Array]]:
         "percentile": (low, high),
         **{name: (replicates.estimates - reach, replicates.estimates + reach) for name, reach in reaches.items()},
     }
+
+
+def without_first(replicates: Replicates) -> Replicates:
+    """All points but the first, which the others were compared with."""
+    assert replicates.pivots is not None
+    assert replicates.standard_errors is not None
+    assert replicates.rates is not None
+    return Replicates(
+        replicates.resample,
+        replicates.estimates[1:],
+        replicates.values[:, 1:],
+        replicates.standard_errors[1:],
+        replicates.pivots[:, 1:],
+        replicates.rates[1:],
+        least=-np.inf,
+    )
+
+
+def plain_pivots(replicates: Replicates) -> Array:
+    """The studentised deviations on the statistic itself, those of rates turned back from the logarithm."""
+    assert replicates.pivots is not None
+    assert replicates.rates is not None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = replicates.values / replicates.estimates
+        plain = replicates.pivots * (ratio - 1) / (ratio * np.log(ratio))
+    plain = np.where(replicates.values == 0, -np.inf, np.where(replicates.pivots == 0, 0.0, plain))
+    return np.where(replicates.rates, plain, replicates.pivots)
 
 
 def cover(
@@ -141,7 +171,11 @@ def cover(
     for seed in range(n_layouts):
         corpora = simulate(case, sizes, n_speakers, n_corpora, rng)
         resample = draw_blocks([str(s) for s in corpora.speakers], n_replicates=n_replicates, seed=seed)
-        replicates = resample_ratio(corpora.errors, corpora.words, resample)
+        if case in RATES:
+            replicates = resample_ratio(corpora.errors, corpora.words, resample)
+        else:
+            both = np.concatenate([np.zeros_like(corpora.errors[:1]), corpora.errors])
+            replicates = without_first(resample_ratio_difference(both, corpora.words, resample, reference=0))
         deviations.append(replicates.estimates - corpora.truth)
         for name, (low, high) in ends(replicates).items():
             held.setdefault(name, []).append((low <= corpora.truth) & (corpora.truth <= high))

@@ -1,0 +1,1 @@
+"""Statements that hold with a stated probability on new data, however many points were looked at."""
