@@ -42,7 +42,7 @@ def test_every_limit_must_hold():
     resampled = {"wer": resample_ratio(errors, words, resample), "gflops": resample_mean(cost, resample)}
     found = keep_limits(resampled, {"wer": 0.16, "gflops": 2.0}, 0.9)
     assert found.kept.tolist() == [True, False, False]
-    assert found.probability[0] > 0.99
+    assert found.probability[0] > 0.98  # a hundredth goes into setting the hopeless aside
     assert found.probability[1] == 0.0  # a cost that never varies is beyond its limit for certain
     assert found.alone[0] >= found.probability[0]
 
