@@ -137,17 +137,14 @@ def read(
 
     Where no utterances are given: those that took one window at every point.
     """
-    found = (
-        connect(folder)
-        .execute(
+    with connect(folder) as connection:
+        found = connection.execute(
             "select point, utterance_id, speaker, substitutions + insertions + deletions as errors, "
             "hits + substitutions + deletions as words, insertions, executed_flops, latency_s, hypothesis, duration_s, "
             "text_tokens, window_frames, avg_logprob, no_speech_prob, compression_ratio, truncated_windows "
             "from measurements where list_contains(?, point) and error is null and (? or len(window_frames) = 1)",
             [list(points), utterances is not None],
-        )
-        .fetchall()
-    )
+        ).fetchall()
     by_point: dict[str, dict[str, Row]] = {point: {} for point in points}
     speaker_of: dict[str, str] = {}
     for point, utterance, speaker, errors, words, insertions, flops, latency_s, text, *rest in found:

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 
 from allophone.errors import AllophoneError, LedgerError, UsageError
 
-__all__ = ["file_sha256", "first_problem", "read_json", "read_record", "whole_file", "write_whole"]
+__all__ = ["file_sha256", "first_problem", "load_json", "read_json", "read_record", "whole_file", "write_whole"]
 
 Record = TypeVar("Record", bound=BaseModel)
 _BLOCK = 1 << 20
+_LONGEST_NAME = 200  # bytes; file systems take 255, and a hidden partial name is longer than its target's
 
 
 @contextmanager
@@ -27,7 +28,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         LedgerError: The folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    name = path.name if len(os.fsencode(path.name)) <= _LONGEST_NAME else sha256(os.fsencode(path.name)).hexdigest()
+    partial = path.with_name(f".{name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -91,11 +93,24 @@ def read_json(
 ) -> Any:
     """Read whatever a JSON file holds; arguments and errors are those of :func:`read_record`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except OSError as caught:
         raise unreadable(f"{path}: cannot be read ({caught.strerror}). {remedy}") from None
     except ValueError as caught:
         raise error(f"{path}: not valid JSON ({caught}). {remedy}") from None
+
+
+def load_json(path: Path) -> Any:
+    """Read whatever a JSON file holds.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not valid JSON, or nested deeper than any file of ours.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def first_problem(error: ValidationError) -> str:

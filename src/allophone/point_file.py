@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import UsageError
-from allophone.files import read_record
+from allophone.files import load_json, read_record
 from allophone.records import OperatingPoint
 
 __all__ = ["DECISION_FILE", "POINT_SCHEMA_VERSION", "EmotionPointFile", "PointFile", "read_decision", "read_point"]
@@ -90,7 +89,7 @@ def read_decision(path: Path) -> PointFile | EmotionPointFile:
 
 def _is_emotion(path: Path) -> bool:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = load_json(path)
     except (OSError, ValueError):  # reported by whoever reads the record
         return False
     return isinstance(fields, dict) and fields.get("task") == "emotion"

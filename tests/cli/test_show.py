@@ -34,3 +34,22 @@ def test_off_a_terminal_nothing_is_left_out(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "40")
     print_table(TABLE)
     assert "│ tiny.en-fit │ 12.00 [10.00, 14.00] │     0.123 │    266 │ tied    │" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["x[/b]", "speech[final]", "[red]", "[link=https://x]y[/link]", "\\[x]", "[/]", ":smile:"]
+)
+def test_names_are_no_markup(capsys, name):
+    table = Table(title=f"run {name}", columns=("point", name), rows=((name, name),), muted=(False,), notes=(name,))
+    print_table(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].rstrip() == f"run {name}"
+    assert [line.count(name) for line in lines if name in line] == [1, 1, 2, 1]
+
+
+def test_names_do_not_write_to_the_terminal_s_state(capsys):
+    evil = "\x1b]0;title\x07\x1b[2J"
+    print_table(Table(title=evil, columns=("a",), rows=((evil,),), muted=(False,), notes=(evil,)))
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert out.count("\\x1b]0;title\\x07\\x1b[2J") == 3

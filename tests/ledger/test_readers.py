@@ -73,3 +73,114 @@ def test_recordings_that_failed_are_listed_once_in_the_corpus_s_order(tmp_path):
         ledger.append([measurement(A, 0), *broken])
     found = failed_utterances(tmp_path / "r")
     assert [reason for _, reason in found] == ["reason 1", "reason 2"]
+
+
+def rewritten(run, point, select):
+    """Replace a finished point's file by a query over it."""
+    import duckdb
+
+    file = run / "measurements" / f"{point.name}.parquet"
+    rows = f"read_parquet('{file}')"
+    duckdb.execute(f"COPY ({select.format(rows=rows)}) TO '{file}.2' (FORMAT parquet)")
+    Path(f"{file}.2").replace(file)
+    return file
+
+
+ROWS_OF_ANOTHER = {
+    "twice": ("SELECT * FROM {rows} UNION ALL SELECT * FROM {rows}", "3 rows that are there twice"),
+    "negative": ("SELECT * REPLACE (-1 AS utterance_index) FROM {rows} LIMIT 1", "1 rows of utterances"),
+    "beyond": ("SELECT * REPLACE (utterance_index + 3 AS utterance_index) FROM {rows}", "3 rows of utterances"),
+    "no index": ("SELECT * REPLACE (NULL::BIGINT AS utterance_index) FROM {rows} LIMIT 1", "1 values missing"),
+    "no text": ("SELECT * REPLACE (NULL::VARCHAR AS hypothesis) FROM {rows}", "3 values missing"),
+    "no hits": ("SELECT * REPLACE (NULL::BIGINT AS hits) FROM {rows} LIMIT 2", "2 values missing"),
+    "another point": ("SELECT * REPLACE ('x' AS point) FROM {rows}", "3 rows of another point"),
+    "another normaliser": ("SELECT * REPLACE ('none' AS normalizer) FROM {rows}", "3 rows with another normalizer"),
+    "another reference": ("SELECT * REPLACE ('base' AS relative_to) FROM {rows}", "3 rows with another relative_to"),
+}
+
+
+@pytest.mark.parametrize(("select", "said"), ROWS_OF_ANOTHER.values(), ids=ROWS_OF_ANOTHER)
+def test_a_finished_point_with_rows_not_its_own_is_refused_and_kept(tmp_path, select, said):
+    run = write_run(tmp_path / "r", {A: [{}] * 3, B: [{}] * 3})
+    file = rewritten(run, A, select)
+    before = file.read_bytes()
+    record = run_record([A, B], 3)
+    for read in (lambda: connect(run), lambda: failed_utterances(run), lambda: Ledger(run, record)):
+        with pytest.raises(LedgerError, match=rf"{A.name}\.parquet: {said}.*or delete it"):
+            read()
+    assert file.read_bytes() == before
+    file.unlink()
+    with Ledger(run, record) as ledger:
+        assert (ledger.count_done(A.name), ledger.count_done(B.name)) == (0, 3)
+
+
+def test_an_index_of_text_is_refused(tmp_path):
+    run = write_run(tmp_path / "r", {A: [{}] * 3})
+    rewritten(run, A, "SELECT * REPLACE ('x' AS utterance_index) FROM {rows}")
+    with pytest.raises(LedgerError, match=r"cannot be read.*delete a damaged file"):
+        connect(run)
+    with pytest.raises(LedgerError, match=r"cannot be read.*delete a damaged file"):
+        Ledger(run, run_record([A], 3))
+
+
+def test_a_file_of_no_point_is_passed_over_and_named(tmp_path):
+    run = write_run(tmp_path / "r", {A: [{}] * 3})
+    folder = run / "measurements"
+    (folder / "stranger.parquet").write_bytes((folder / f"{A.name}.parquet").read_bytes())
+    (folder / "stranger.jsonl").write_text("stranger")
+    reading = connect(run)
+    with reading as connection:
+        assert connection.execute("SELECT count(*) FROM measurements").fetchall() == [(3,)]
+    assert len(reading.notices) == 1
+    assert "stranger.parquet: not a point of this run" in reading.notices[0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_flipped_bits_are_an_error_or_rows_and_nothing_else(tmp_path, seed):
+    import random
+
+    from allophone.frontier.summary import summarise_run
+
+    run = write_run(tmp_path / "r", {A: [{}] * 3})
+    file = run / "measurements" / f"{A.name}.parquet"
+    chance, content = random.Random(seed), bytearray(file.read_bytes())
+    for _ in range(20):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    file.write_bytes(content)
+    said = ""
+    try:
+        n_utterances = summarise_run(run).points[0].n_utterances
+    except LedgerError as error:
+        said, n_utterances = str(error), 0
+    assert n_utterances == 3 or "measurements" in said
+
+
+def test_an_error_of_a_query_names_the_folder(tmp_path):
+    run = write_run(tmp_path / "r", {A: [{}] * 3})
+    with connect(run) as connection:
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    with pytest.raises(LedgerError, match=r"measurements: cannot be read"), connect(run) as connection:
+        connection.execute("SELECT no_such_column FROM measurements")
+
+
+def test_a_run_is_read_while_its_points_are_finished(tmp_path):
+    import threading
+
+    points = [OperatingPoint(model="tiny.en", token_stride=stride) for stride in range(1, 30)]
+    run, done, seen = tmp_path / "r", threading.Event(), []
+    with Ledger(run, run_record(points, 2)) as ledger:
+        ledger.append([measurement(points[0], 0)])
+
+        def write():
+            for point in points:
+                ledger.append([measurement(point, 0), measurement(point, 1)])
+            done.set()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        while not done.is_set():
+            with connect(run) as connection:
+                seen.append(connection.execute("SELECT count(*) FROM measurements").fetchall()[0][0])
+        writer.join()
+    assert seen == sorted(seen)  # a point that became a file between two looks is in none of them twice, and in one
+    assert len(seen) > 2

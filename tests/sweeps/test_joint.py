@@ -5,9 +5,9 @@ from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
-from allophone.sweeps.joint import STUDY_FILE
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
+from allophone.sweeps.study import STUDY_FILE
 from builders import write_tones
 
 SPACE = SearchSpace(

@@ -19,6 +19,7 @@ from allophone.cli.models import models
 from allophone.cli.recommend import recommend
 from allophone.cli.report import report
 from allophone.cli.route import route
+from allophone.cli.say import accept_any_character, say
 from allophone.cli.sweep import sweep
 from allophone.cli.transcribe import transcribe
 from allophone.errors import AllophoneError
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"allophone {__version__}")
+        say(f"allophone {__version__}")
         raise typer.Exit
 
 
@@ -59,14 +60,23 @@ app.add_typer(adapt, name="adapt")
 
 def main() -> None:
     """Run the command; print an error that was raised on purpose as one message, with its exit code."""
+    accept_any_character()
     try:
         app()
     except AllophoneError as error:
-        typer.echo(f"allophone: {error}", err=True)
+        say(f"allophone: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe went away, as head does
+            sys.stderr.close()
+            sys.exit(141)
+        if error.filename is None:  # of no file: a defect of ours, or of a library
+            raise
+        say(
+            f"allophone: {error.filename}: {error.strerror}. Check the path, and who may read and write there.",
+            err=True,
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
-        typer.echo("allophone: stopped.", err=True)
+        say("allophone: stopped.", err=True)
         sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe went away, as head does
-        sys.stderr.close()
-        sys.exit(141)

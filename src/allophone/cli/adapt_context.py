@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["context"]
 
 
@@ -53,12 +55,12 @@ def context(
             progress=advance,
         )
     first, last = card.validations[0], card.validations[-1]
-    typer.echo(
+    say(
         f"Held-out speakers {', '.join(card.held_out_speakers)}: KL {first.kl:.4f} before, {last.kl:.4f} after "
         f"{last.step} steps (nats a token)."
     )
-    typer.echo(f"Weights and card: {out} ({card.seconds:.0f} s in all).")
-    typer.echo(
+    say(f"Weights and card: {out} ({card.seconds:.0f} s in all).")
+    say(
         f"Next: allophone sweep YOUR_CORPUS --models {model},{out} --axis context=full,fit "
         f"--axis margin_s={margin_s:g} --axis floor_s=0 --out runs/adapted"
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 if TYPE_CHECKING:
     from allophone.adapt.emotion_run import EmotionRun
     from allophone.adapt.emotion_summary import EmotionSummary
@@ -78,11 +80,11 @@ def emotion(
     opened = open_corpus(corpus)
     splits, name = chosen_split(opened, split or out / "split.json", speakers, fold=fold, folds=folds, seed=seed)
     for warning in splits.warnings:
-        typer.echo(f"allophone: {warning}", err=True)
+        say(f"allophone: {warning}", err=True)
 
     def show(epoch: Epoch) -> None:
         line = f"epoch {epoch.number}: loss {epoch.loss:.3f}, validation UAR {100 * epoch.validation_uar:.1f} %"
-        typer.echo(f"{line}, {epoch.train_s:.1f} s", err=True)
+        say(f"{line}, {epoch.train_s:.1f} s", err=True)
 
     with naming_options(), stoppable(out, "finished epochs are kept"):
         run = run_setting(
@@ -104,7 +106,7 @@ def emotion(
     if merged is not None:
         export_merged(out, merged, checked=True)
     if as_json:
-        typer.echo(f'{{"summary": {summary.model_dump_json()}, "record": {run.record.model_dump_json()}}}')
+        say(f'{{"summary": {summary.model_dump_json()}, "record": {run.record.model_dump_json()}}}')
     else:
         _print(run, summary, out)
     if run.record.failed:
@@ -113,7 +115,7 @@ def emotion(
 
 def _print(run: EmotionRun, summary: EmotionSummary, out: Path) -> None:
     record = run.record
-    typer.echo(
+    say(
         f"{record.setting.name}: UAR {100 * summary.uar:.1f} % "
         f"[{100 * summary.uar_low:.1f}, {100 * summary.uar_high:.1f}], WA {100 * summary.wa:.1f} %, "
         f"macro-F1 {100 * summary.macro_f1:.1f} %, on {summary.n_utterances} utterances of {summary.n_speakers} "
@@ -123,32 +125,32 @@ def _print(run: EmotionRun, summary: EmotionSummary, out: Path) -> None:
         f"{label} {'absent' if recall is None else f'{100 * recall:.0f} %'}"
         for label, recall in zip(summary.labels, summary.recalls, strict=True)
     )
-    typer.echo(f"  recall: {', '.join(recalls)}")
-    typer.echo(
+    say(f"  recall: {', '.join(recalls)}")
+    say(
         f"  confidence: temperature {record.temperature:.2f}, calibration error {100 * summary.calibration_error:.1f} %"
     )
-    typer.echo(
+    say(
         f"  executed: {record.inference_flops / 1e9:.2f} GFLOPs an inference; training "
         f"{record.training_flops / 1e12:.2f} TFLOPs, frozen layers {record.frozen_flops / 1e12:.2f} TFLOPs"
         f"{' once (0 where an earlier run left them)' if record.cached else ''}; "
         f"{record.trainable_params:,} trainable parameters"
     )
     latency = "" if record.latency_s is None else f", {1000 * record.latency_s:.0f} ms an inference"
-    typer.echo(
+    say(
         f"  measured: frozen states {record.states_s:.0f} s, training {record.train_s:.0f} s "
         f"({1000 * record.step_s:.0f} ms a step of {record.recipe.batch_size}){latency}; {record.precision}, "
         f"{record.threads} threads, {record.device}"
     )
-    typer.echo(f"  best epoch {record.best_epoch} of {len(record.validation_uars)}; ended: {record.stopped}")
+    say(f"  best epoch {record.best_epoch} of {len(record.validation_uars)}; ended: {record.stopped}")
     if summary.failures or record.failures:
-        typer.echo(f"allophone: {record.failures} recordings could not be used ({summary.failures} in test).", err=True)
+        say(f"allophone: {record.failures} recordings could not be used ({summary.failures} in test).", err=True)
     if summary.warning:
-        typer.echo(f"allophone: {summary.warning}", err=True)
-    typer.echo(f"Saved. Run it with: allophone classify --model {out} AUDIO...")
+        say(f"allophone: {summary.warning}", err=True)
+    say(f"Saved. Run it with: allophone classify --model {out} AUDIO...")
 
 
 def _fail(stopped: str) -> None:
-    typer.echo(
+    say(
         f"allophone: training failed: {stopped}, and saved. Lower the learning rates and train into another folder.",
         err=True,
     )

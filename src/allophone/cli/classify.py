@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from allophone.cli.say import say
+
 if TYPE_CHECKING:
     from allophone.adapt.emotion_classify import Classification, EmotionClassifier
     from allophone.adapt.emotion_routed import EmotionPolicyClassifier, RoutedClassification
@@ -48,15 +50,15 @@ def classify(
         try:
             fields = _fields(classifier.classify(path))
         except AudioError as error:
-            typer.echo(f"allophone: {error}", err=True)
+            say(f"allophone: {error}", err=True)
             failed += 1
             continue
         if style == "json":
-            typer.echo(json.dumps({"audio": str(path), **fields}, ensure_ascii=False))
+            say(json.dumps({"audio": str(path), **fields}, ensure_ascii=False))
         else:
-            typer.echo(f"{path}: {_line(fields)}")
+            say(f"{path}: {_line(fields)}")
     if failed:
-        typer.echo(f"allophone: {failed} of {len(audio)} recordings could not be classified.", err=True)
+        say(f"allophone: {failed} of {len(audio)} recordings could not be classified.", err=True)
         raise typer.Exit(1)
 
 

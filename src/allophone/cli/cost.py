@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from allophone.cli.cost_reproduction import plain_table, reproduction
+from allophone.cli.say import say
 
 if TYPE_CHECKING:
     from allophone.costs import EmotionCost, RecognitionCost
@@ -183,7 +184,7 @@ def _print(result: tuple[dict[str, Any], list[Table]], *, as_json: bool) -> None
 
     record, tables = result
     if as_json:
-        typer.echo(json.dumps(record, indent=1, default=float))
+        say(json.dumps(record, indent=1, default=float))
         return
     for table in tables:
         print_table(table)

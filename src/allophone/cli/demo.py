@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["demo"]
 
 
@@ -28,28 +30,28 @@ def demo(
     from allophone.report.tables import frontier_table
     from allophone.sweeps.run import Progress, sweep
 
-    typer.echo("Synthesising the demo corpus (once; it is cached) ...")
+    say("Synthesising the demo corpus (once; it is cached) ...")
     with show_progress() as progress:
         manifest = build_demo_corpus(progress=lambda done, total: progress(Progress("synthesising", done, total, None)))
-    typer.echo("Measuring operating points; Ctrl-C stops, the same command continues ...")
+    say("Measuring operating points; Ctrl-C stops, the same command continues ...")
     with show_progress() as progress:
         sweep(manifest, out=out, models=["tiny.en", "base"], progress=progress)
-    typer.echo("")
+    say("")
     print_table(frontier_table(Frontier.from_run(out)))
-    typer.echo("")
+    say("")
     try:
         decision = decide(out, {"rtf": max_rtf})
     except InfeasibleError as error:
         # A slow machine: say by how much the budget is missed, then answer without it.
-        typer.echo(str(error))
+        say(str(error))
         decision = decide(out, {})
     save_decision(out, decision, out / "point.json")
-    typer.echo(decision.question)
+    say(decision.question)
     for line in decision.explanation:
-        typer.echo(f"  {line}")
-    typer.echo("")
-    typer.echo(f"Report:     {write_report(out)}")
-    typer.echo(f"Saved:      {out / 'point.json'}")
+        say(f"  {line}")
+    say("")
+    say(f"Report:     {write_report(out)}")
+    say(f"Saved:      {out / 'point.json'}")
     # Without an activated environment the bare name would not be found.
     command = "allophone" if shutil.which("allophone") else sys.argv[0]
-    typer.echo(f"Run it:     {command} transcribe --point {out / 'point.json'} YOUR.wav")
+    say(f"Run it:     {command} transcribe --point {out / 'point.json'} YOUR.wav")

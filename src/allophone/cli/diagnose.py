@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["diagnose"]
 
 
@@ -38,13 +40,13 @@ def diagnose(
     emotion = isinstance(read_any_run(run), EmotionRunRecord)
     found: AnyDiagnosis = (diagnose_emotion if emotion else diagnose_speech)(run, point, cost, confidence, margin / 100)
     if as_json:
-        typer.echo(diagnosis_json(found))
+        say(diagnosis_json(found))
         return
     if isinstance(found, EmotionDiagnosis):
         table, lines = emotion_table(found), emotion_lines(found)
     else:
         table, lines = diagnosis_table(found), diagnosis_lines(found)
     print_table(table)
-    typer.echo()
+    say()
     for line in lines:
-        typer.echo(line)
+        say(line)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 if TYPE_CHECKING:
     from allophone.ledger.run_record import MachineStamp
 
@@ -74,12 +76,12 @@ def doctor(
         "problems": problems,
     }
     if as_json:
-        typer.echo(json.dumps(facts, indent=1))
+        say(json.dumps(facts, indent=1))
     else:
         for key, value in facts.items():
             for line in value if isinstance(value, list) else [value]:
-                typer.echo(f"{key:>14}  {line}")
-        typer.echo("Ready." if not problems else "Not ready; see the problems above.")
+                say(f"{key:>14}  {line}")
+        say("Ready." if not problems else "Not ready; see the problems above.")
     if problems:
         raise typer.Exit(1)
 

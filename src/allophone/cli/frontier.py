@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["frontier"]
 
 
@@ -38,6 +40,6 @@ def frontier(
     else:
         found = Frontier.from_run(run, cost or "rtf", confidence)
     if as_json:
-        typer.echo(found.to_json())
+        say(found.to_json())
         return
     print_table(any_frontier_table(found))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from allophone.cli.say import say
+
 if TYPE_CHECKING:
     from allophone.frontier.law import Law
     from allophone.frontier.law_search import Extrapolation
@@ -54,12 +56,12 @@ def law(
     notices = [*summary.notices, *found.warnings]
     if as_json:
         record = _record(found, budget_gflops, best, following, notices)
-        typer.echo(json.dumps(record, indent=1, ensure_ascii=False))
+        say(json.dumps(record, indent=1, ensure_ascii=False))
         return
     for line in _lines(found, summary.run.quality_name, budget_gflops, best, following):
-        typer.echo(line)
+        say(line)
     for notice in notices:
-        typer.echo(notice)
+        say(notice)
 
 
 def _gflops(summary: RunSummary, candidates: Sequence[OperatingPoint]) -> list[float]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["models"]
 
 
@@ -48,7 +50,7 @@ def models(
             {"model": name, "source": source, "folder": folder or None, **asdict(dims)}
             for name, source, folder, dims in listed
         ]
-        typer.echo(json.dumps(rows, indent=1))
+        say(json.dumps(rows, indent=1))
         return
     print_table(
         Table(

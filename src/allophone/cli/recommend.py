@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["recommend"]
 
 
@@ -78,17 +80,17 @@ def recommend(
     saved = decide(run, constraints, minimise, confidence, policy or ())
     save_decision(run, saved, out)
     if as_json:
-        typer.echo(saved.model_dump_json(indent=1))
+        say(saved.model_dump_json(indent=1))
         return
-    typer.echo(saved.question)
+    say(saved.question)
     for line in saved.explanation:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
     if isinstance(saved, EmotionPointFile):
-        typer.echo(f"Train it on all speakers but one: {saved.command}")
+        say(f"Train it on all speakers but one: {saved.command}")
     elif saved.policy is not None:
-        typer.echo(f"Run it with: allophone transcribe --policy {saved.policy} AUDIO...")
+        say(f"Run it with: allophone transcribe --policy {saved.policy} AUDIO...")
     elif out is not None:
-        typer.echo(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")
+        say(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")
 
 
 _OPTIONS = {

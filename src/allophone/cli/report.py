@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["report"]
 
 
@@ -18,4 +20,4 @@ def report(
     """Write a self-contained HTML report of a run."""
     from allophone.report.html import write_report
 
-    typer.echo(f"Report: {write_report(run, cost, out)}")
+    say(f"Report: {write_report(run, cost, out)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from allophone.cli.route_emotion import route_emotion
+from allophone.cli.say import say
 
 if TYPE_CHECKING:
     from allophone.routing.policy_file import PolicyFile
@@ -95,22 +96,22 @@ def train(
         )
     trained = policy.training
     better, equal, worse = (f"{100 * share:.0f} %" for share in trained.label_shares)
-    typer.echo(f"{policy.kind} over {', '.join(point.name for point in policy.points)}: {trained.regressor}")
-    typer.echo(
+    say(f"{policy.kind} over {', '.join(point.name for point in policy.points)}: {trained.regressor}")
+    say(
         f"  trained on {trained.n_utterances} utterances of {len(trained.speakers)} speakers; the last point is better "
         f"on {better}, equal on {equal}, worse on {worse} of them"
     )
     low, high = trained.recovered_interval
     if trained.recovered_share is not None and low is not None and high is not None:
-        typer.echo(
+        say(
             f"  on speakers not seen, recovers {100 * trained.recovered_share:.0f} % of what the oracle gains over "
             f"chance [{100 * low:.0f}, {100 * high:.0f}]"
         )
     for warning in trained.warnings:
-        typer.echo(f"  {warning}")
+        say(f"  {warning}")
     if kind == "faithful":
-        typer.echo(f"  climbs where the first point is likelier than {policy.threshold:g} to make more errors")
-    typer.echo(f"Saved. Set its threshold with: allophone route calibrate {out} RUN... --big-share 0.3")
+        say(f"  climbs where the first point is likelier than {policy.threshold:g} to make more errors")
+    say(f"Saved. Set its threshold with: allophone route calibrate {out} RUN... --big-share 0.3")
 
 
 @route.command("calibrate")
@@ -135,7 +136,7 @@ def calibrate(
     if len(given) != 1:
         raise UsageError("give one of --target-wer, --budget-gflops and --big-share.")
     for line in _calibrated(calibrate_policy(policy, runs, given[0], force=force)):
-        typer.echo(line)
+        say(line)
 
 
 def _calibrated(policy: PolicyFile) -> list[str]:
@@ -178,7 +179,7 @@ def evaluate(
         write_whole(out / "evaluation.json", found.to_json() + "\n")
         write_whole(out / "evaluation.html", evaluation_html(found))
     if as_json:
-        typer.echo(found.to_json())
+        say(found.to_json())
         return
     for table in evaluation_tables(found):
         print_table(table)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["route_emotion"]
 
 
@@ -53,13 +55,13 @@ def route_emotion(
         check_cascade(out, run, candidates, folders)
     found = judge(candidates, wish, seed=seed)
     if as_json:
-        typer.echo(cascade_json(found))
+        say(cascade_json(found))
     else:
         print_table(cascade_table(found))
     if out is None:
         return
     policy = write_emotion_policy(out, run, candidates, found, folders)
-    typer.echo(
+    say(
         f"{out}: climbs where {policy.signal.replace('_', ' ')} is in doubt by more than {policy.threshold:.3f}. "
         f"Run it: allophone classify a.wav --policy {out}",
         err=as_json,

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
+from allophone.cli.say import printable
+
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
@@ -38,19 +40,21 @@ def print_table(table: Table) -> None:
     console.print(grid)
     notes = [f"No room for: {'; '.join(left_out)}. Widen the terminal, or use --json."] if left_out else []
     for note in (*notes, *table.notes):
-        console.print(note, highlight=False, markup=False)
+        console.print(printable(note), highlight=False, markup=False, emoji=False)
 
 
 def _grid(table: Table, left_out: Collection[str]) -> RichTable:
     from rich.table import Table as RichTable
+    from rich.text import Text
 
-    grid = RichTable(title=table.title, title_justify="left", title_style="bold")
+    # As Text: a string would be read as markup, and names such as speech[final] or x[/b] are none.
+    grid = RichTable(title=Text(printable(table.title)), title_justify="left", title_style="bold")
     shown = [place for place, column in enumerate(table.columns) if column not in left_out]
     for place in shown:
         justify: Literal["left", "right"] = "left" if place in (0, len(table.columns) - 1) else "right"
-        grid.add_column(table.columns[place], justify=justify, overflow="fold")
+        grid.add_column(Text(table.columns[place]), justify=justify, overflow="fold")
     for row, muted in zip(table.rows, table.muted, strict=True):
-        grid.add_row(*(row[place] for place in shown), style="dim" if muted else "")
+        grid.add_row(*(Text(printable(row[place])) for place in shown), style="dim" if muted else "")
     return grid
 
 
@@ -64,11 +68,11 @@ def show_progress() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[left]}", markup=False),
         console=Console(stderr=True),
     )
     with bar:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import typer
 
+from allophone.cli.say import say
+
 __all__ = ["stoppable"]
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -27,5 +29,5 @@ def stoppable(out: Path, kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"allophone: stopped; {kept} in {out}. The same command continues.", err=True)
+        say(f"allophone: stopped; {kept} in {out}. The same command continues.", err=True)
         raise typer.Exit(_INTERRUPTED) from None

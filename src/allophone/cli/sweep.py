@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.say import say
 from allophone.cli.sweep_emotion import ASR_OPTIONS, EMOTION_OPTIONS, refuse_options, run_emotion
 from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS, run_throughput
 
@@ -184,13 +185,13 @@ def sweep(
             spend=spend,
             progress=progress,
         )
+    for notice in result.notices:
+        say(notice, err=True)
     for name, reason in result.failures:
-        typer.echo(f"skipped '{name}': {reason}", err=True)
-    typer.echo(f"{result.points} points, {result.rows} rows in {out} ({result.wall_s:.0f} s this time).")
+        say(f"skipped '{name}': {reason}", err=True)
+    say(f"{result.points} points, {result.rows} rows in {out} ({result.wall_s:.0f} s this time).")
     if result.failures:
-        typer.echo(
-            f"{len(result.failures)} recordings could not be read and were skipped; --strict stops at the first."
-        )
+        say(f"{len(result.failures)} recordings could not be read and were skipped; --strict stops at the first.")
     if throughput:
         with stoppable(out, "what is measured is kept"):
             run_throughput(
@@ -201,7 +202,7 @@ def sweep(
                 minutes=throughput_minutes,
                 rounds=throughput_rounds,
             )
-    typer.echo(f"Next: allophone frontier {out}{' --cost rtf_throughput' if throughput else ''}")
+    say(f"Next: allophone frontier {out}{' --cost rtf_throughput' if throughput else ''}")
 
 
 def _print_plan(

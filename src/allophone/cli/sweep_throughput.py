@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+from allophone.cli.say import say
 
 __all__ = ["THROUGHPUT_OPTIONS", "run_throughput"]
 
@@ -39,7 +39,7 @@ def run_throughput(corpus: str, out: Path, *, jobs: int, batch_size: int, minute
         walls.setdefault(one.point, []).append(one.wall_s)
     rtfx = {point: record.audio_s / median(seconds) for point, seconds in walls.items()}
     fastest = max(rtfx, key=lambda point: rtfx[point])
-    typer.echo(
+    say(
         f"Throughput of {len(rtfx)} points on {len(record.utterances)} recordings ({record.audio_s / 60:.1f} min): "
         f"up to {rtfx[fastest]:.1f} seconds of audio a second ({fastest})."
     )

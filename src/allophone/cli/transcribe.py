@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.say import say
+
 if TYPE_CHECKING:
     from allophone.errors import AudioError
     from allophone.models.transcriber import Transcriber
@@ -62,23 +64,23 @@ def transcribe(
         results = _results(transcriber, wanted, style in ("srt", "vtt", "json"), jobs, batch_size)
         for done, (path, found) in enumerate(zip(wanted, results, strict=True), start=1):
             if isinstance(found, AudioError):
-                typer.echo(f"allophone: {found}", err=True)
+                say(f"allophone: {found}", err=True)
                 failed += 1
             else:
                 if isinstance(found, RoutedTranscript) and style != "json":
-                    typer.echo(f"allophone: {path}: {found.explain()}", err=True)
+                    say(f"allophone: {path}: {found.explain()}", err=True)
                 audio_s += (found.transcript if isinstance(found, RoutedTranscript) else found).duration_s
                 text = _shown(found, style)
                 if path in written:
                     _write(written[path], text)
                 else:
-                    typer.echo(f"{path}: {text}" if len(audio) > 1 and style == "text" else text)
+                    say(f"{path}: {text}" if len(audio) > 1 and style == "text" else text)
             if advance is not None:
                 advance(done)
     if len(audio) > 1:
-        typer.echo(_summary(len(wanted) - failed, len(audio) - len(wanted), audio_s, monotonic() - started), err=True)
+        say(_summary(len(wanted) - failed, len(audio) - len(wanted), audio_s, monotonic() - started), err=True)
     if failed:
-        typer.echo(f"allophone: {failed} of {len(audio)} recordings could not be transcribed.", err=True)
+        say(f"allophone: {failed} of {len(audio)} recordings could not be transcribed.", err=True)
         raise typer.Exit(1)
 
 

@@ -115,7 +115,8 @@ def summarise_emotion(folder: Path) -> EmotionRunSummary:
     given_up = {item.point for item in eliminated}
     by_name = {point.name: point for point in run.points if point.name not in given_up}
     units = read_units(folder)
-    with connect(folder) as connection:
+    reading = connect(folder)
+    with reading as connection:
         load_numbers(connection)
         started = ask_points(connection, folder, list(by_name), {unit.point for unit in units.values()})
         share_rows(connection, len(started))
@@ -128,6 +129,7 @@ def summarise_emotion(folder: Path) -> EmotionRunSummary:
         seeds = _count(connection, "SELECT count(DISTINCT seed) FROM shared")
         failures = failed_utterances(folder)
         notices = _notices(run, started, len(by_name), len(given_up), shared, seeds, len(failures))
+    notices = (*reading.notices, *notices)
     points = tuple(_point(by_name[name], samples, place) for place, name in enumerate(names))
     return EmotionRunSummary(run, points, failures, notices, samples, tuple(eliminated))
 

@@ -115,7 +115,8 @@ def summarise_run(folder: Path) -> RunSummary:
     eliminated = read_race(folder)[1]
     given_up = {item.point for item in eliminated}
     by_name = {point.name: point for point in run.points if point.name not in given_up}
-    with connect(folder) as connection:
+    reading = connect(folder)
+    with reading as connection:
         load_numbers(connection)
         started = ask_points(connection, folder, list(by_name))
         share_utterances(connection, len(started))
@@ -128,6 +129,7 @@ def summarise_run(folder: Path) -> RunSummary:
         notices = _notices(
             connection, run, len(by_name), started, len(failures), gone=len(given_up), ended=race_ended(folder)
         )
+    notices = (*reading.notices, *notices)
     points = tuple(_point(by_name[name], rows[name]) for name in names)
     if (rounds := read_rounds(folder, names)) is not None:
         samples = replace(samples, throughput=rounds)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from allophone.errors import LedgerError
-from allophone.files import write_whole
+from allophone.files import load_json, write_whole
 
 __all__ = ["RACE_FILE", "Elimination", "race_ended", "read_race", "write_race"]
 
@@ -48,9 +48,12 @@ def write_race(folder: Path, looks_done: int, eliminated: list[Elimination], *, 
 
 
 def race_ended(folder: Path) -> bool:
-    """Return whether a race ended because its time was spent, so that its survivors are measured in part on purpose."""
-    path = folder / RACE_FILE
-    return path.exists() and bool(json.loads(path.read_text(encoding="utf-8")).get("ended", False))
+    """Return whether a race ended because its time was spent, so that its survivors are measured in part on purpose.
+
+    Raises:
+        LedgerError: The file is damaged.
+    """
+    return _read(folder)[2]
 
 
 def read_race(folder: Path) -> tuple[int, list[Elimination]]:
@@ -59,14 +62,19 @@ def read_race(folder: Path) -> tuple[int, list[Elimination]]:
     Raises:
         LedgerError: The file is damaged.
     """
+    return _read(folder)[:2]
+
+
+def _read(folder: Path) -> tuple[int, list[Elimination], bool]:
     path = folder / RACE_FILE
-    if not path.exists():
-        return 0, []
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = load_json(path)
         for item in fields["eliminated"]:
             if "wer" in item:  # what it was called when there were runs of speech recognition alone
                 item["loss"] = item.pop("wer")
-        return int(fields["looks_done"]), [Elimination(**item) for item in fields["eliminated"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        eliminated = [Elimination(**item) for item in fields["eliminated"]]
+        return int(fields["looks_done"]), eliminated, bool(fields.get("ended", False))
+    except FileNotFoundError:
+        return 0, [], False
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LedgerError(f"{path}: damaged ({error}). Delete it; the same sweep judges the looks again.") from None

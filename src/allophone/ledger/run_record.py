@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from allophone.emotion_records import EmotionMeasurement, EmotionSetting
 from allophone.errors import LedgerError, UsageError
-from allophone.files import first_problem
+from allophone.files import first_problem, load_json
 from allophone.ledger.machine import MachineStamp, machine_stamp
 from allophone.records import Measurement, OperatingPoint
 
@@ -177,10 +177,10 @@ def read_any_run(folder: Path) -> AnyRunRecord:
         LedgerError: The folder is no run, the file is damaged, or another schema version wrote it.
     """
     path = folder / RUN_FILE
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path.is_dir it says no, too, where one may not look
         raise LedgerError(f"{folder}: no such run. 'allophone sweep CORPUS --out {folder}' makes one.")
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = load_json(path)
     except FileNotFoundError:
         raise LedgerError(
             f"{folder}: holds no {RUN_FILE}, so it is not a run. Name a folder that a sweep wrote."

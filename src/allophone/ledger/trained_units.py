@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from allophone.errors import LedgerError
-from allophone.ledger.ledger import drop_torn_line
+from allophone.ledger.journal import drop_torn_line
 
 __all__ = ["UNITS_FILE", "TrainedUnit", "add_unit", "read_units"]
 
@@ -100,6 +100,6 @@ def read_units(folder: Path) -> dict[tuple[str, str, int], TrainedUnit]:
         for line in lines[:-1]:
             unit = TrainedUnit(**json.loads(line))
             units[unit.key] = unit
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise LedgerError(f"{path}: damaged ({error}). Restore it, or sweep into a new folder.") from None
     return units

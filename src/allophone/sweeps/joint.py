@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,15 +28,11 @@ from allophone.sweeps.executor import WeightsKey
 from allophone.sweeps.plans import ARMS
 from allophone.sweeps.race import look_sizes, race_order
 from allophone.sweeps.rounds import run_race, tasks_for
+from allophone.sweeps.study import Study, open_study, reaching_storage
 from allophone.sweeps.worker import Task
 
-if TYPE_CHECKING:
-    import optuna
+__all__ = ["JointSearch", "run_joint"]
 
-__all__ = ["STUDY_FILE", "JointSearch", "run_joint"]
-
-STUDY_FILE = "study.db"
-_STUDY = "joint"
 _LAW_EVERY = 3  # every third point is the law's to propose, once a law can be fitted
 _REPEATS = 3  # suggestions of measured points in a row, after which one is drawn from the others
 
@@ -92,8 +89,6 @@ def run_joint(
         UsageError: The storage cannot be opened.
         SpaceError: Unknown cost, fewer than one trial, or a spend that is no share.
     """
-    import optuna
-
     find_cost(search.cost)
     if search.trials < 1:
         raise SpaceError(f"trials is {search.trials}; a search needs at least one.")
@@ -102,44 +97,10 @@ def run_joint(
     candidates = [point for point in candidates if gflops[point] <= most]
     if not candidates:
         raise SpaceError(f"no point of the space costs {most:g} GFLOPs an utterance or less. Widen the space.")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = _open_study(search, folder)
-    for stopped in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
-        study.tell(stopped.number, state=optuna.trial.TrialState.FAIL)  # its rows are in the ledger; they are not lost
-    if not study.trials:
-        for centre in _centres(candidates):
-            study.enqueue_trial(_parameters(centre))
-    first_look = race_order(utterances, search.seed)[: look_sizes(len(utterances))[0]]
-    by_parameters = {tuple(_parameters(point).values()): point for point in candidates}
-    rng = np.random.default_rng(search.seed)
-    tried = {point.name for point in candidates if all(ledger.is_done(point.name, index) for index in first_look)}
-    in_a_row = 0  # suggestions that were tried before
-    while len(tried) < min(search.trials, len(candidates)):
-        if in_a_row >= _REPEATS:
-            waiting = [other for other in candidates if other.name not in tried]
-            study.enqueue_trial(_parameters(waiting[rng.integers(len(waiting))]))
-        elif in_a_row == 0 and tried and len(tried) % _LAW_EVERY == 0:
-            _enqueue_proposal(study, folder, candidates, gflops)
-        trial = study.ask()
-        point = by_parameters.get(_suggest(trial, candidates))
-        if point is None:  # the values of no candidate: a space that leaves combinations out, or a limit
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            in_a_row += 1
-            continue
-        new = point.name not in tried
-        in_a_row = 0 if new else in_a_row + 1
-        if new:
-            _race_again(folder)
-            measure(tasks_for([(index, utterances[index]) for index in first_look], [point], ledger))
-            tried.add(point.name)
-        found = _summary_of(folder, point)
-        if found is None:  # a race has given it up already, so its trial is known
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            continue
-        trial.set_user_attr("point", point.name)
-        for name, limit in search.limits.items():
-            trial.set_constraint(name, getattr(found, name) / limit - 1)
-        study.tell(trial, [found.wer, getattr(found, search.cost)])
+    identity = sha256(f"{ledger.run.created} {ledger.run.fingerprint}".encode()).hexdigest()[:12]
+    study = open_study(folder, search.storage, identity, _choices(candidates), search.seed)
+    with reaching_storage(folder, search.storage):
+        tried = _try_points(search, study, candidates, utterances, folder, ledger, measure, gflops)
     points = [point for point in candidates if point.name in tried]
     run_race(
         utterances,
@@ -162,22 +123,56 @@ def _race_again(folder: Path) -> None:
         write_race(folder, 0, eliminated)
 
 
-def _open_study(search: JointSearch, folder: Path) -> optuna.Study:
-    import optuna
-
-    storage = search.storage or f"sqlite:///{folder / STUDY_FILE}"
-    sampler = optuna.samplers.TPESampler(seed=search.seed)
-    try:
-        return optuna.create_study(
-            storage=storage,
-            study_name=_STUDY if search.storage is None else f"{_STUDY}-{folder.resolve().name}",
-            sampler=sampler,
-            directions=["minimize", "minimize"],
-            load_if_exists=True,
-        )
-    except Exception as error:  # SQLAlchemy raises many kinds: bad URL, missing driver, refused connection
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"storage '{storage}' cannot be opened: {reason}. Give an SQLAlchemy URL.") from None
+def _try_points(
+    search: JointSearch,
+    study: Study,
+    candidates: Sequence[OperatingPoint],
+    utterances: Sequence[Utterance],
+    folder: Path,
+    ledger: Ledger,
+    measure: Callable[[Iterator[tuple[WeightsKey, Task]]], None],
+    gflops: Mapping[OperatingPoint, float],
+) -> set[str]:
+    """Measure the first look of as many points as the search wants; return the names of those tried."""
+    first_look = race_order(utterances, search.seed)[: look_sizes(len(utterances))[0]]
+    by_parameters = {tuple(_parameters(point).values()): point for point in candidates}
+    if study.is_new:
+        for centre in _centres(candidates):
+            study.enqueue(_parameters(centre))
+    tried = {point.name for point in candidates if all(ledger.is_done(point.name, index) for index in first_look)}
+    for parameters in study.take_up_stopped():  # measured, perhaps, but its trial has not ended
+        if (point := by_parameters.get(tuple(parameters[name] for name in _parameters(candidates[0])))) is not None:
+            tried.discard(point.name)
+    in_a_row = study.repeats
+    while len(tried) < min(search.trials, len(candidates)):
+        free = not study.has_queue
+        if free and in_a_row >= _REPEATS:
+            waiting = [other for other in candidates if other.name not in tried]
+            rng = np.random.default_rng((search.seed, len(tried)))
+            study.enqueue(_parameters(waiting[rng.integers(len(waiting))]))
+        elif free and in_a_row == 0 and tried and len(tried) % _LAW_EVERY == 0:
+            _enqueue_proposal(study, folder, candidates, gflops)
+        trial, values = study.suggest()
+        point = by_parameters.get(values)
+        if point is None:  # the values of no candidate: a space that leaves combinations out, or a limit
+            study.tell(trial, None, repeated=True)
+            in_a_row += 1
+            continue
+        new = point.name not in tried
+        in_a_row = 0 if new else in_a_row + 1
+        if new:
+            _race_again(folder)
+            measure(tasks_for([(index, utterances[index]) for index in first_look], [point], ledger))
+            tried.add(point.name)
+        found = _summary_of(folder, point)
+        if found is None:  # a race has given it up already, so its trial is known
+            study.tell(trial, None, repeated=not new)
+            continue
+        trial.set_user_attr("point", point.name)
+        for name, limit in search.limits.items():
+            trial.set_constraint(name, getattr(found, name) / limit - 1)
+        study.tell(trial, [found.wer, getattr(found, search.cost)], repeated=not new)
+    return tried
 
 
 def _centres(candidates: Sequence[OperatingPoint]) -> list[OperatingPoint]:
@@ -193,16 +188,14 @@ def _parameters(point: OperatingPoint) -> dict[str, Any]:
     return {"model": point.model, "context": point.context_name, **{arm: getattr(point, arm) for arm in ARMS}}
 
 
-def _suggest(trial: optuna.Trial, candidates: Sequence[OperatingPoint]) -> tuple[Any, ...]:
+def _choices(candidates: Sequence[OperatingPoint]) -> dict[str, list[Any]]:
+    """The values of every parameter, in the candidates' order."""
     listed = [_parameters(point) for point in candidates]
-    return tuple(
-        trial.suggest_categorical(name, list(dict.fromkeys(parameters[name] for parameters in listed)))
-        for name in listed[0]
-    )
+    return {name: list(dict.fromkeys(parameters[name] for parameters in listed)) for name in listed[0]}
 
 
 def _enqueue_proposal(
-    study: optuna.Study,
+    study: Study,
     folder: Path,
     candidates: Sequence[OperatingPoint],
     gflops: Mapping[OperatingPoint, float],
@@ -211,7 +204,7 @@ def _enqueue_proposal(
         law = fit_run_law(summarise_run(folder))
         costs = [gflops[point] for point in candidates]
         for point in propose(law, candidates, costs, [gflops[point] for point in law.points], 1):
-            study.enqueue_trial(_parameters(point))
+            study.enqueue(_parameters(point))
     except (LawError, UsageError):  # too few points, a law not to be believed, or a model of unknown size
         return
 

@@ -63,6 +63,7 @@ class SweepResult:
         failures: Utterance id and reason of every recording that could not be measured.
         engine_s: Seconds inside the workers during this sitting.
         wall_s: Seconds of this sitting.
+        notices: What a reader must know, such as damaged lines that were measured again.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class SweepResult:
     failures: tuple[tuple[str, str], ...]
     engine_s: float
     wall_s: float
+    notices: tuple[str, ...] = ()
 
 
 def sweep(
@@ -202,7 +204,9 @@ def sweep(
         raise CorpusError(
             f"{opened.path}: not one of the {len(failures)} recordings could be read; the first: {failures[0][1]}"
         )
-    return SweepResult(folder, len(points), rows, failures, meter.engine_s, time.monotonic() - started)
+    return SweepResult(
+        folder, len(points), rows, failures, meter.engine_s, time.monotonic() - started, tuple(ledger.notices)
+    )
 
 
 def _kept(

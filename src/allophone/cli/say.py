@@ -1,0 +1,56 @@
+"""The border between the command and the terminal: control characters and encodings."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+
+import typer
+
+__all__ = ["accept_any_character", "printable", "say"]
+
+# C0 and C1 control characters but tab and newline: a file's name must not move the cursor or set the window's title.
+# The overrides of the writing direction make text look like other text.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ESCAPED = "allophone.escaped"
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print a line on stdout, or on stderr, with control characters escaped."""
+    typer.echo(printable(text), err=err)
+
+
+def printable(text: str) -> str:
+    r"""Return text with control characters as escapes, such as ``\x1b``; tabs and newlines stay."""
+    return _CONTROL.sub(lambda found: _escape(found.group()), text)
+
+
+def accept_any_character() -> None:
+    r"""Let stdout and stderr escape what their encoding lacks, where they would raise.
+
+    The escapes are those of JSON, so that JSON stays what it is: a console in cp1252 shows Ж as ``\u0416``.
+    """
+    codecs.register_error(_ESCAPED, _replace)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_unit(character) for character in error.object[error.start : error.end]), error.end
+
+
+def _unit(character: str) -> str:
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)  # a pair of UTF-16, as JSON has it
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
