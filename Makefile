@@ -18,6 +18,7 @@ check: $(VENV)/.all  ## style, types, import order, generated docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/write_docs.py --check
+	$(BIN)/python scripts/stale_pages.py
 
 bench: $(VENV)/.all  ## every figure in docs/results, measured again on this machine
 	$(BIN)/python benchmarks/run_all.py

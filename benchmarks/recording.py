@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,26 +11,50 @@ from statistics import median
 from typing import Any
 
 from allophone.ledger.run_record import machine_stamp
+from code_digest import CodeTree
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 SPEECH = ROOT.parent / "shared" / "data"
 
 
+def _code_that_runs() -> dict[str, Any] | None:
+    tree, script = CodeTree(ROOT), Path(sys.argv[0]).stem
+    return tree.code_of(script) if script in tree.scripts else None
+
+
+_CODE = _code_that_runs()  # read when the benchmark starts, for the files may change before it ends
+
+
 def write_result(name: str, settings: dict[str, Any], figures: dict[str, Any], page: str | None = None) -> None:
-    """Write ``docs/results/NAME.json`` with machine, versions, settings and repeats, and a page beside it."""
+    """Write ``docs/results/NAME.json`` with machine, versions, code, settings and repeats, and a page beside it."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     record = {
         "benchmark": name,
         "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": machine_stamp().model_dump(),
+        "code": _CODE,
         "settings": settings,
         "figures": figures,
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if page is not None:
-        (RESULTS / f"{name}.md").write_text(page.rstrip() + "\n", encoding="utf-8")
+        (RESULTS / f"{name}.md").write_text(f"{page.rstrip()}\n\n{_code_line(_CODE)}\n", encoding="utf-8")
     print(json.dumps(figures, indent=1))
+
+
+def rewrite_result(name: str, figures: dict[str, Any], page: str) -> None:
+    """Write what follows from figures measured before: machine, time, settings and code stay those of the measuring."""
+    path = RESULTS / f"{name}.json"
+    record = json.loads(path.read_text(encoding="utf-8")) | {"figures": figures}
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    parts = [page.rstrip(), *([_code_line(code)] if (code := record.get("code")) else [])]
+    (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _code_line(code: dict[str, Any] | None) -> str:
+    digest = code["digest"] if code else "unknown"
+    return f"Code `{digest}`; `python scripts/stale_pages.py` tells whether it has changed since."
 
 
 def stamp_line() -> str:
