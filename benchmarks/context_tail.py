@@ -16,7 +16,7 @@ import numpy as np
 
 from allophone.frontier.confidence import draw_replicates
 from allophone.ledger.readers import connect
-from allophone.measure.bootstrap import intervals, resample_ratio
+from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.models.guard import distrust
 from allophone.records import Segment
 from allophone.sweeps.run import sweep
@@ -165,8 +165,7 @@ def describe(rows: list[Row], full: list[Row], speakers: list[str]) -> dict[str,
     """Error rate, its difference to full context with an interval, and costs as shares of full context's."""
     errors = np.array([[row.errors for row in rows], [row.errors for row in full]], float)
     words = np.array([row.words for row in rows], float)
-    replicates = resample_ratio(errors, words, draw_replicates(speakers, 0.95))
-    change = intervals(replicates.difference(1))[0]
+    change = intervals(resample_ratio_difference(errors, words, draw_replicates(speakers, 0.95), 1))[0]
     return {
         "n": len(rows),
         "wer": errors[0].sum() / words.sum(),

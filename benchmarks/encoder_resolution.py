@@ -18,7 +18,7 @@ from allophone.audio.tail import tail_positions
 from allophone.costs.formulas import encoder_flops, stem_flops
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE
 from allophone.frontier.confidence import draw_replicates
-from allophone.measure.bootstrap import intervals, resample_ratio
+from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.measure.wer import count_word_errors
 from allophone.models.engine import load_engine, text_token_cap
 from allophone.models.torch_whisper import load_torch_whisper
@@ -128,8 +128,8 @@ def measure(name: str, recordings: list[tuple[dict[str, Any], np.ndarray]]) -> d
                 encoder_flops(dims, tokens) / dims.n_audio_layer for tokens in (frames // FRAMES_PER_AUDIO_TOKEN, late)
             )
             flops[index, column] = stem_flops(dims, frames) + early * whole + (dims.n_audio_layer - early) * fewer
-    replicates = resample_ratio(errors, words, draw_replicates([row["speaker"] for row, _ in recordings], 0.95))
-    changes = intervals(replicates.difference(0))
+    resample = draw_replicates([row["speaker"] for row, _ in recordings], 0.95)
+    changes = intervals(resample_ratio_difference(errors, words, resample, 0))
     return {
         variant: {
             "wer": float(errors[index].sum() / words.sum()),
