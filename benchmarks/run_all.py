@@ -18,6 +18,7 @@ ANYWHERE = (
     *("startup", "sweep_overhead", "sweep_memory", "cost_speed", "threads"),
     *("bootstrap_speed", "interval_coverage"),
 )
+STATEMENTS = tuple(sorted(path.stem for path in HERE.glob("statements_*.py") if path.stem != "statements_page"))
 REAL_SPEECH = (
     "star_sweep",
     *("grid_search measure", "grid_search judge", "context_tail measure", "context_tail judge"),
@@ -30,7 +31,8 @@ def main() -> int:
     """Return the number of benchmarks that failed."""
     argparse.ArgumentParser(description=__doc__).parse_args()  # so that --help starts nothing
     failed = 0
-    for name in (*ANYWHERE, *REAL_SPEECH):
+    pages = ("statements_page",) if STATEMENTS else ()
+    for name in (*ANYWHERE, *STATEMENTS, *pages, *REAL_SPEECH):
         script, *stage = name.split()
         if name in REAL_SPEECH and not SPEECH.is_dir():
             print(f"== {name}: passed over, no real speech beside the checkout", flush=True)

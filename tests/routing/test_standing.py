@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from allophone.measure.blocks import draw_blocks
+from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.routing.curve import Outcome, replay
 from allophone.routing.routers import FixedRouter
 from allophone.routing.samples import read_route_samples
@@ -47,3 +49,13 @@ def test_no_error_rate_is_below_nothing(tmp_path):
     found = at_threshold(samples, FixedRouter(0), 0.0, n_replicates=200)
     assert found.wer.low == 0
     assert found.wer_over_last.low <= found.wer_over_last.estimate
+
+
+def test_a_policy_worse_for_every_speaker_has_the_interval_of_a_difference(tmp_path):
+    samples = read_route_samples([write_routed(tmp_path / "r", 40, 8)], [TINY.name, BASE.name])
+    samples.errors[0] = samples.errors[1] + np.arange(40) % 3
+    found = at_threshold(samples, FixedRouter(0), 0.0, n_replicates=400).wer_over_last
+    drawn = draw_blocks(samples.speakers, n_replicates=400)
+    wanted = intervals(resample_ratio_difference(samples.errors, samples.words, drawn, 1))[0]
+    assert (found.low, found.estimate, found.high) == (wanted.low, wanted.estimate, wanted.high)
+    assert found.estimate - found.low == pytest.approx(found.high - found.estimate)  # not on the logarithm, as a rate's

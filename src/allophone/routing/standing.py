@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio
+from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio, resample_ratio_difference
 from allophone.routing.curve import Outcome, replay
 from allophone.routing.routers import Router
 from allophone.routing.samples import RouteSamples
@@ -51,7 +51,8 @@ def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_r
     outcome = replay(samples, router, threshold)
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
     wer = intervals(resample_ratio(outcome.errors[None], samples.words, resample))[0]  # alone: no rate is below 0
-    over = intervals(resample_ratio((outcome.errors - samples.errors[-1])[None], samples.words, resample))[0]
+    paired = np.stack([outcome.errors, samples.errors[-1]])
+    over = intervals(resample_ratio_difference(paired, samples.words, resample, 1))[0]
     gflops, seconds = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
     climbed = outcome.reached == len(samples.points) - 1
     right, right_all = decision_accuracy(samples, outcome)
