@@ -18,8 +18,8 @@ from allophone.records import Utterance
 from peer_page import page
 from peer_sets import SEED, SETS, SHORT_S, Log, long_parts
 from peer_systems import OURS, SYSTEMS
-from peer_targets import targets
-from recording import SPEECH, write_result
+from peer_targets import headline, targets
+from recording import SPEECH, read_result, rewrite_result, write_result
 
 REFERENCE = "faster-whisper"
 POOLED = "both sets"
@@ -46,6 +46,7 @@ def judge(log: Log) -> None:
         "flops": flops(log.rows),
     }
     figures["targets"] = targets(figures)
+    figures["headline"] = headline(figures)
     settings = {
         "starts": [{name: value for name, value in start.items() if name != "machine"} for start in starts],
         "systems": {name: [one.number_format, one.settings] for name, one in SYSTEMS.items()},
@@ -53,6 +54,14 @@ def judge(log: Log) -> None:
         "reference": REFERENCE,
     }
     write_result("peers", settings, figures, page(settings, figures))
+
+
+def derive() -> None:
+    """Add what follows from the figures that are there, and write the page again."""
+    record = read_result("peers")
+    figures = record["figures"]
+    figures["headline"] = headline(figures)
+    rewrite_result(record, page(record["settings"], figures, record["machine"]))
 
 
 @lru_cache

@@ -34,8 +34,8 @@ _NOTES = {
 }
 
 
-def page(settings: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
-    """Return the page in Markdown."""
+def page(settings: Mapping[str, Any], figures: Mapping[str, Any], measured_on: dict[str, Any] | None = None) -> str:
+    """Return the page in Markdown; figures measured before state the machine they were measured on."""
     starts = settings["starts"]
     left_out: dict[str, list[str]] = {}
     for start in starts:
@@ -48,13 +48,14 @@ def page(settings: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     loads = ", ".join(f"{start['load_average'][0]:.1f}" for start in starts)
     builds = "; ".join(f"{name} {told}" for name, told in starts[-1]["builds"].items()) or "nothing"
     gone = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in left_out.items()) or "none"
-    head = _HEAD.format(stamp=stamp_line(), packages=packages, loads=loads, builds=builds, left_out=gone)
+    head = _HEAD.format(stamp=stamp_line(measured_on), packages=packages, loads=loads, builds=builds, left_out=gone)
     formats = {"allophone": ["int8", "the operating point named"], **settings["systems"]}
     return "\n\n".join(
         [
             "# allophone and its peers",
             head,
             markdown_table(["system", "number format", "settings"], [[name, *told] for name, told in formats.items()]),
+            *_headline(figures["headline"]),
             *_targets(figures["targets"]),
             *_latency(figures["latency"]),
             *_totals("Many short files", figures["throughput"], _NOTES["throughput"]),
@@ -62,6 +63,17 @@ def page(settings: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
             *_flops(figures["flops"]),
         ]
     )
+
+
+def _headline(lines: Sequence[Row]) -> list[str]:
+    parts = ["## Against faster-whisper's defaults and its lean settings"]
+    parts += [
+        f"{line['model']}, {_threads(line['threads'])}, {line['set']}, {line['utterances']} utterances: "
+        f"{_with_ends(line['speedup'])} times as fast as the defaults, {line['speedup_over_lean']:.2f} times as fast "
+        f"as lean; WER {100 * line['wer']:.2f} %, of lean {100 * line['wer_of_lean']:.2f} %."
+        for line in lines
+    ]
+    return parts
 
 
 def _targets(lines: Sequence[Row]) -> list[str]:

@@ -22,6 +22,7 @@ WHYS = {
     "few": "too many",
 }
 
+DEFAULT, LEAN = OURS + "fit+1tallg", "faster-whisper lean"
 _BATCHED = "faster-whisper batched"
 Row = dict[str, Any]
 
@@ -43,6 +44,56 @@ def targets(figures: Mapping[str, Any]) -> list[Row]:
         found.append(_judged("long", line, sound=sound, ahead=_ahead(line, figures["long"])))
     few = [(line, line["share_of_full"]["estimate"] <= MOST_FLOPS) for line in figures["flops"]]
     return [*found, *(_judged("flops", line, few=met) for line, met in few)]
+
+
+def headline(figures: Mapping[str, Any]) -> list[Row]:
+    """Return what the default point comes to on both sets, with one thread: against the defaults and against lean.
+
+    ``lean`` is faster-whisper without timestamps and fallback, as ours decodes; its ratio is of total seconds on the
+    utterances of both, without an interval.
+    """
+    found = []
+    for line in figures["latency"]:
+        if (line["system"], line["set"], line["threads"]) != (DEFAULT, "both sets", 1):
+            continue
+        (lean,) = (other for other in figures["latency"] if other["system"] == LEAN and _where(other) == _where(line))
+        if lean["utterances"] != line["utterances"]:
+            raise ValueError(f"{LEAN} has {lean['utterances']} utterances, {DEFAULT} {line['utterances']}")
+        many = [
+            other
+            for other in figures["throughput"]
+            if (other["system"], other["model"], other["threads"]) == (DEFAULT, line["model"], 1)
+        ]
+        found.append(
+            {
+                **{name: line[name] for name in ("model", "threads", "set", "utterances", "repeats", "speedup")},
+                "wer_difference": line["wer_difference"],
+                "speedup_over_lean": lean["total_s"] / line["total_s"],
+                "wer": line["wer"]["estimate"],
+                "wer_of_lean": lean["wer"]["estimate"],
+                "target": _target_of("latency", line, figures),
+                "throughput": [
+                    {
+                        **{name: other[name] for name in ("set", "repeats", "speedup")},
+                        "target": _target_of("throughput", other, figures),
+                    }
+                    for other in many
+                ],
+            }
+        )
+    return found
+
+
+def _where(line: Row) -> tuple[Any, ...]:
+    return tuple(line[name] for name in ("model", "threads", "set"))
+
+
+def _target_of(target: str, line: Row, figures: Mapping[str, Any]) -> Row:
+    keys = ("system", "model", "threads", "set")
+    (found,) = (
+        one for one in figures["targets"] if one["target"] == target and all(one[key] == line[key] for key in keys)
+    )
+    return {"met": found["met"], "missed": [why for name, why in WHYS.items() if not found.get(name, True)]}
 
 
 def _ours(lines: list[Row]) -> list[Row]:

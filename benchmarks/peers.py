@@ -4,7 +4,8 @@ Every system runs in a process of its own, on as many cores as the thread budget
 utterance in an order drawn anew each time, so that whatever else the machine does falls on all alike. ``measure`` may
 be interrupted and goes on where it stopped; ``judge`` writes ``docs/results/peers.json`` and ``peers.md``. Install the
 peers with ``pip install -r benchmarks/peers-requirements.txt``; those that are missing, or whose converted weights do
-not give CTranslate2's float32 transcripts, are left out and named in the result.
+not give CTranslate2's float32 transcripts, are left out and named in the result. ``derive`` only adds to the result
+that is there what follows from its figures.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from allophone.ledger.run_record import machine_stamp
 from allophone.records import Utterance
-from peer_judge import judge
+from peer_judge import derive, judge
 from peer_sets import SETS, SHORT_S, Log, read_set, write_long
 from peer_systems import OURS, SYSTEMS, parse_point
 from peer_worker import Worker
@@ -39,7 +40,7 @@ WARM_UP = 2  # utterances
 def main() -> None:
     """Measure what is missing, then judge all there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("step", choices=("measure", "judge", "both"))
+    parser.add_argument("step", choices=("measure", "judge", "both", "derive"))
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
     parser.add_argument("--models", type=listed, default="tiny.en,base")
     parser.add_argument("--modes", type=listed, default="latency,throughput,long")
@@ -58,6 +59,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None, help="only the first of these, for a trial")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the long recording")
     asked = parser.parse_args()
+    if asked.step == "derive":
+        derive()
+        return
     log = Log(asked.out / "peers.jsonl")
     if asked.step != "judge":
         Measuring(asked, log).all()

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from allophone.ledger.run_record import machine_stamp
+from allophone.ledger.run_record import MachineStamp, machine_stamp
 from code_digest import CodeTree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,13 +43,19 @@ def write_result(name: str, settings: dict[str, Any], figures: dict[str, Any], p
     print(json.dumps(figures, indent=1))
 
 
-def rewrite_result(name: str, figures: dict[str, Any], page: str) -> None:
-    """Write what follows from figures measured before: machine, time, settings and code stay those of the measuring."""
-    path = RESULTS / f"{name}.json"
-    record = json.loads(path.read_text(encoding="utf-8")) | {"figures": figures}
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    parts = [page.rstrip(), *([_code_line(code)] if (code := record.get("code")) else [])]
-    (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+def read_result(name: str) -> dict[str, Any]:
+    """Return what ``docs/results/NAME.json`` holds."""
+    record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return record
+
+
+def rewrite_result(record: dict[str, Any], page: str | None = None) -> None:
+    """Write a result again with what follows from its figures; machine, time and code stay those of the measuring."""
+    name = record["benchmark"]
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if page is not None:
+        parts = [page.rstrip(), *([_code_line(code)] if (code := record.get("code")) else [])]
+        (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _code_line(code: dict[str, Any] | None) -> str:
@@ -57,9 +63,9 @@ def _code_line(code: dict[str, Any] | None) -> str:
     return f"Code `{digest}`; `python scripts/stale_pages.py` tells whether it has changed since."
 
 
-def stamp_line() -> str:
-    """Return one line that says where and with what a page's figures were measured."""
-    machine = machine_stamp()
+def stamp_line(measured_on: dict[str, Any] | None = None) -> str:
+    """Return one line that says where and with what a page's figures were measured: here, or as a result states it."""
+    machine = MachineStamp.model_validate(measured_on) if measured_on else machine_stamp()
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}; {packages}"
 

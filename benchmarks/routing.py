@@ -22,9 +22,9 @@ from allophone.routing.samples import read_route_samples
 from allophone.routing.training import train_policy
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
-from recording import SPEECH, write_result
+from recording import SPEECH, read_result, rewrite_result, write_result
 from routing_drawing import draw
-from routing_figures import Judged, below_big, cost_orders, figures_of, pace_of_runs, parts_of
+from routing_figures import Judged, below_big, cost_orders, figures_of, headline, pace_of_runs, parts_of
 from routing_noise import SNRS_DB, under_noise
 from routing_page import page
 
@@ -78,7 +78,13 @@ def main() -> None:
     parser.add_argument("--report", type=Path, nargs="*", help="Runs to report on instead; none is measured then.")
     parser.add_argument("--policy", type=Path, default=Path("runs/routing-policy"), help="The cascade's folder.")
     parser.add_argument("--reuse", action="store_true", help="Report the policies that are there, without training.")
+    parser.add_argument("--derive", action="store_true", help="Only add what follows from the figures that are there.")
     asked = parser.parse_args()
+    if asked.derive:
+        record = read_result("routing")
+        record["figures"]["headline"] = headline(record["figures"])
+        rewrite_result(record)
+        return
     train = asked.train or [measure(asked.runs, name, count) for name, count in TRAIN.items()]
     report = asked.report or [measure(asked.runs, name, count) for name, count in REPORT.items()]
     judged = {}
@@ -95,6 +101,7 @@ def main() -> None:
         "pace": pace_of_runs([*train, *report], POINTS),
         "noise": noise,
     }
+    figures["headline"] = headline(figures)
     settings = {
         "points": POINTS,
         "light_points": LIGHT_POINTS,

@@ -81,7 +81,8 @@ def page(judged: Sequence[Judged], figures: dict[str, Any], settings: dict[str, 
         ),
         f"Set for {100 * settings['flops_share']:.0f} % of always-base's FLOPs on held-out training speakers; what the "
         "report sets' other mix of speech makes of it stands above. Decided right: of the utterances on which the "
-        "points differ; in brackets of all, ties rightly left below.",
+        "points differ; in brackets of all, ties rightly left below. The policy that README shows is the "
+        f"{figures['headline']['policy']}: it {figures['headline']['rule']}.",
         "## Where the cost goes",
         _where(figures),
         markdown_table(

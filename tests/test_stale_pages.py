@@ -1,15 +1,11 @@
 """Results say which code wrote them, and what of it has changed since is listed: on a small repository of its own."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from code_digest import CodeTree, code_digest
-
-sys.path.pop(0)
 
 PACKAGE = {
     "__init__": "",

@@ -1,15 +1,10 @@
 """The page of stated probabilities says which hold, and counts as its tables show."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from statements_page import is_met, page, read_families
-
-sys.path.pop(0)
 
 
 def row(held, stated=0.9, statement="recommend", cell="12 points, 28 speakers", **others):
