@@ -17,6 +17,8 @@ The tree::
 A message names the file, the field and the remedy; it is the whole of what a user sees.
 """
 
+from allophone.unicode_text import printable
+
 __all__ = [
     "AllophoneError",
     "AudioError",
@@ -33,9 +35,16 @@ __all__ = [
 
 
 class AllophoneError(Exception):
-    """Base of all errors raised on purpose; ``exit_code`` is what the command returns."""
+    r"""Base of all errors raised on purpose; ``exit_code`` is what the command returns.
+
+    Messages are whole Unicode text, so that they can be written anywhere: bytes of a path that are not UTF-8 stand in
+    them as ``\xe9``.
+    """
 
     exit_code = 1
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(printable(part) if isinstance(part, str) else part for part in arguments))
 
 
 class UsageError(AllophoneError):

@@ -28,12 +28,15 @@ def record(tmp_path: Path) -> Callable[..., Path]:
         options: dict[str, str] | None = None,
         target: Any = None,
         container: str | None = None,
+        bit_rate: int | None = None,
     ) -> Path:
         if samples is None:
             samples = 0.5 * np.sin(2 * np.pi * 440 * np.arange(round(rate * duration_s)) / rate)
         path = tmp_path / name
         with av.open(target or str(path), "w", format=container, options=options or {}) as output:
             stream = output.add_stream(codec, rate=rate, layout=layout)
+            if bit_rate is not None:
+                stream.bit_rate = bit_rate
             channels = np.tile(samples.astype(np.float32), (CHANNELS[layout], 1))
             frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout=layout)
             frame.sample_rate, frame.pts = rate, 0

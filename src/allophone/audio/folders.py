@@ -10,6 +10,7 @@ from allophone.audio.decode import AUDIO_SUFFIXES
 from allophone.audio.named_labels import label_of_name
 from allophone.errors import CorpusError
 from allophone.records import Utterance
+from allophone.unicode_text import printable
 
 __all__ = ["read_folder"]
 
@@ -52,7 +53,7 @@ def _side_cars(root: Path, directory: Path, names: list[str]) -> Iterator[Uttera
         side_car = path.with_suffix(".txt")
         text = _read_text(side_car).strip() if side_car.is_file() else None
         name_below = path.relative_to(root).with_suffix("").as_posix()
-        own_id = os.fsencode(name_below).decode("utf-8", "backslashreplace")
+        own_id = printable(name_below)
         label, speaker = label_of_name(path.stem)
         yield Utterance(id=own_id, audio_filepath=path, text=text, label=label, speaker=speaker)
 

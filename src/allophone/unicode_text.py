@@ -1,0 +1,13 @@
+"""Texts that can be written as UTF-8 whatever they were made of: names of files are bytes, and not all are text."""
+
+from __future__ import annotations
+
+__all__ = ["printable"]
+
+
+def printable(text: str) -> str:
+    r"""Return a text or path as whole Unicode text: a byte that is not UTF-8, half of a pair in Python, as ``\xe9``."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a UTF-16 pair that stands for no byte
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
