@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from typing import TYPE_CHECKING
 
 from allophone.dimensions import SAMPLE_RATE
@@ -13,7 +14,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Cut", "Span", "clip_spans", "longest_pause", "pack_spans", "speech_spans", "split_windows"]
+__all__ = [
+    "Cut",
+    "Span",
+    "clip_spans",
+    "longest_pause",
+    "most_windows",
+    "pack_spans",
+    "speech_spans",
+    "split_windows",
+]
 
 Span = tuple[int, int]  # samples: start, end
 
@@ -71,6 +81,24 @@ def split_windows(samples: NDArray[np.float32], window_s: float, *, pack_s: floa
             begin = found.pop().start  # the next piece begins with this window, which may go on
         windows += found
     return windows
+
+
+def most_windows(audio_s: float, window_s: float, pack_s: float | None = None) -> int:
+    """Return the most windows that :func:`split_windows` can make of a recording, whatever is in it.
+
+    Two neighbours together are longer than what stretches of speech may share, or they would be one, and parts of a
+    long stretch are at least half a window. Pieces that are searched apart overlap by a window at most.
+
+    Args:
+        audio_s: Seconds of audio, after time compression.
+        window_s: As there.
+        pack_s: As there.
+    """
+    if audio_s <= window_s:
+        return 1
+    pack_s = window_s if pack_s is None else min(window_s, pack_s)
+    pieces = ceil(audio_s / (_PIECE / SAMPLE_RATE - window_s))
+    return int(2 * (audio_s + pieces * window_s) / pack_s) + pieces
 
 
 def speech_spans(samples: NDArray[np.float32], longest_s: float) -> list[Span]:

@@ -12,7 +12,7 @@ from math import log2
 
 from allophone.records import Segment
 
-__all__ = ["better_pass", "distrust", "may_end_early"]
+__all__ = ["LONG_S", "SLOW_TOKENS_PER_SECOND", "better_pass", "distrust", "may_end_early"]
 
 # Fast readers reach 5.2 text tokens a second; a short call of a few words needs some beyond its length.
 _TOKENS_PER_SECOND = 5.5
@@ -21,8 +21,8 @@ _TOKENS_AT_LEAST = 5
 _LEAST_AVG_LOGPROB = -1.0
 _NO_SPEECH = 0.6
 # Read speech has 2 to 5 text tokens a second; short calls and words with pauses between them have fewer.
-_SLOW_TOKENS_PER_SECOND = 2.2
-_LONG_S = 6.0
+SLOW_TOKENS_PER_SECOND = 2.2
+LONG_S = 6.0
 
 
 def distrust(segment: Segment) -> str | None:
@@ -55,7 +55,7 @@ def may_end_early(segment: Segment, speech_s: float | None = None) -> bool:
         speech_s: Seconds of speech in it; None, where nobody has looked, takes all of it for speech.
     """
     said_s = segment.end_s - segment.start_s if speech_s is None else speech_s
-    return bool(segment.text) and said_s >= _LONG_S and segment.token_count < _SLOW_TOKENS_PER_SECOND * said_s
+    return bool(segment.text) and said_s >= LONG_S and segment.token_count < SLOW_TOKENS_PER_SECOND * said_s
 
 
 def better_pass(short: Segment, whole: Segment) -> Segment:

@@ -15,14 +15,14 @@ from allophone.models.guard import better_pass, distrust, may_end_early
 from allophone.models.passes import EncodedWindows, Reading, Window, align_words, decode_pass, encode_windows
 from allophone.records import OperatingPoint, Segment
 
-__all__ = ["decode_windows"]
+__all__ = ["NEAR", "NEARLY_WHOLE", "decode_windows"]
 
 # Silence and noise have 0.2 to 0.99, speech seldom more than 0.1; whether anyone speaks is then asked of the VAD.
 _NO_SPEECH_PROB = 0.4
 # From 24 s on the full context is nearly the pass that went wrong already, and goes wrong again.
-_NEARLY_WHOLE = TRAINED_FRAMES * 4 // 5
+NEARLY_WHOLE = TRAINED_FRAMES * 4 // 5
 _LEAST_LEFT = 2 * SAMPLE_RATE  # samples of speech behind the last word; less is mostly that word, said slowly
-_NEAR = SAMPLE_RATE  # a pause this near to the last word is where it ends
+NEAR = SAMPLE_RATE  # a pause this near to the last word is where it ends
 _LONGEST_WORD_S = 1.0  # the alignment stretches the last word over all that was left out
 
 
@@ -73,7 +73,7 @@ def decode_windows(
     for index, spans in heard.items():
         place = _Place(engine, windows[index], point, languages[index], reading)
         if spans and distrust(passed[index]) is not None:
-            pause = longest_pause(spans) if encoded.frames >= _NEARLY_WHOLE else None
+            pause = longest_pause(spans) if encoded.frames >= NEARLY_WHOLE else None
             if pause is not None:
                 found[index] = place.in_parts(passed[index], pause)
             elif encoded.frames < TRAINED_FRAMES:
@@ -117,8 +117,8 @@ class _Place:
         if sum(max(0, end - max(start, ended)) for start, end in spans) < _LEAST_LEFT:
             return [passed]
         pauses = [(before[1] + after[0]) // 2 for before, after in pairwise(spans)]
-        cut = min((at for at in pauses if abs(at - ended) < _NEAR), key=lambda at: abs(at - ended), default=ended)
-        if cut < _NEAR // 2:  # nothing of the window was told, so the rest would be the same again
+        cut = min((at for at in pauses if abs(at - ended) < NEAR), key=lambda at: abs(at - ended), default=ended)
+        if cut < NEAR // 2:  # nothing of the window was told, so the rest would be the same again
             return [passed]
         head, rest = self._cut(cut)
         return [replace(passed, end_s=head.end_s), *self._run(rest)]

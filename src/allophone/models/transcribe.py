@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUTO_LANGUAGE",
+    "PACK_FIT_S",
     "EncodedRecording",
     "cut_windows",
     "encode_recording",
@@ -32,7 +33,7 @@ __all__ = [
 
 AUTO_LANGUAGE = "auto"
 # A fit pass costs what its audio is long, so nothing is saved by filling 30 s, and text ends early less often below.
-_PACK_FIT_S = 15.0
+PACK_FIT_S = 15.0
 
 
 def transcribe_points(
@@ -149,7 +150,7 @@ def cut_windows(samples: NDArray[np.float32], point: OperatingPoint) -> tuple[li
             cut.end * point.speed / SAMPLE_RATE,
             cut.speech,
         )
-        for cut in split_windows(audio, point.window_s, pack_s=_PACK_FIT_S if point.context == "fit" else None)
+        for cut in split_windows(audio, point.window_s, pack_s=PACK_FIT_S if point.context == "fit" else None)
     ]
     return windows, perf_counter() - started
 

@@ -1,0 +1,122 @@
+"""Tests by betting: exact capital, its expectation over all outcomes, and validity with rare huge losses."""
+
+from itertools import product
+from math import prod
+
+import numpy as np
+import pytest
+
+from allophone.guarantee.betting import e_values, needed_speakers
+
+
+def test_the_capital_is_the_mean_of_the_products_of_every_bet():
+    # bets 1, 1/2, 1/4, 1/8, 1/16 on losses of -1 and -1/2 of the bound, half of the capital on the first and so on
+    expected = 2 * 1.5 / 2 + 1.5 * 1.25 / 4 + 1.25 * 1.125 / 8 + 1.125 * 1.0625 / 16 + 1.0625 * 1.03125 / 16
+    assert e_values([-4.0, -2.0], 4.0) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_greatest_loss_takes_all_of_the_greatest_bet_and_no_more():
+    without = 0 / 2 + 0.5 / 4 + 0.75 / 8 + 0.875 / 16 + 0.9375 / 16
+    assert e_values([4.0], 4.0) == pytest.approx(without, rel=1e-12)
+
+
+def test_many_points_are_tested_at_once_and_in_no_order():
+    rng = np.random.default_rng(0)
+    losses = rng.uniform(-2, 3, (5, 40))
+    found = e_values(losses, np.full(5, 3.0))
+    assert found.shape == (5,)
+    np.testing.assert_allclose(found, e_values(losses[:, ::-1], np.full(5, 3.0)))
+    for row, value in zip(losses.tolist(), found.tolist(), strict=True):
+        shares = ((1, 0.5), (0.5, 0.25), (0.25, 0.125), (0.125, 0.0625), (0.0625, 0.0625))
+        by_hand = sum(share * prod(1 - bet * loss / 3 for loss in row) for bet, share in shares)
+        assert value == pytest.approx(by_hand)
+
+
+def test_the_capital_of_very_many_speakers_is_finite():
+    assert np.isfinite(e_values(np.full(100_000, -1.0), 1.0))
+    assert e_values([*[-1.0] * 1000, *[0.9] * 3000], 1.0) == pytest.approx(0.0, abs=1e-12)
+
+
+# Two outcomes a speaker: (chance of the great loss, great loss, small loss); expectations that sum to zero.
+NULLS = {
+    "alike": [(0.1, 9.0, -1.0)] * 8,
+    "rare and huge": [(0.01, 9.9, -0.1)] * 8,
+    "unlike": [(0.5, 3.0, -1.0), (0.5, 1.0, -3.0)] * 4,  # expectations of 1 and -1
+    "certain": [(0.5, -2.0, -2.0), (0.5, 2.0, 2.0)] * 4,
+    "late": [(0.2, 1.0, -1.5)] * 4 + [(0.2, 10.0, -1.25)] * 4,  # expectations of -1 and 1
+}
+
+
+@pytest.mark.parametrize("case", NULLS)
+def test_at_the_limit_the_expected_capital_is_one_at_most_over_all_outcomes(case):
+    speakers = NULLS[case]
+    assert sum(p * great + (1 - p) * small for p, great, small in speakers) == pytest.approx(0, abs=1e-12)
+    outcomes = list(product((True, False), repeat=len(speakers)))
+    losses = [[s[1] if hit else s[2] for s, hit in zip(speakers, found, strict=True)] for found in outcomes]
+    chances = np.array([prod(s[0] if hit else 1 - s[0] for s, hit in zip(speakers, f, strict=True)) for f in outcomes])
+    found = e_values(losses, np.full(len(outcomes), 10.0))
+    assert chances @ found <= 1 + 1e-12
+    if case in {"alike", "rare and huge"}:
+        assert chances @ found == pytest.approx(1)
+    for alpha in (0.3, 0.1, 0.05):
+        assert chances[found >= 1 / alpha].sum() <= alpha
+
+
+def test_rejects_the_true_null_as_rarely_as_promised_where_few_speakers_lose_everything():
+    rng = np.random.default_rng(1)
+    n_corpora = 4000
+    greatest = 0.0
+    for n_speakers in (5, 28, 125):
+        for chance in (0.001, 0.02, 0.1, 1 - 0.024 ** (1 / n_speakers)):
+            usual = -100 * chance / (1 - chance)  # so that the expectation is zero
+            losses = np.where(rng.random((n_corpora, n_speakers)) < chance, 100.0, usual)
+            share = np.mean(e_values(losses, np.full(n_corpora, 100.0)) >= 20)
+            assert share <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_corpora)
+            greatest = max(greatest, share)
+    assert greatest > 0.015  # not because nothing is ever rejected
+
+
+def test_a_plug_in_test_of_the_normal_distribution_would_not_have_kept_that():
+    rng = np.random.default_rng(1)
+    losses = np.where(rng.random((4000, 28)) < 0.02, 100.0, -100 * 0.02 / 0.98) + 1e-9 * rng.random((4000, 28))
+    t = losses.mean(axis=1) / (losses.std(axis=1, ddof=1) / np.sqrt(28))
+    assert np.mean(t < -1.703) > 0.5
+
+
+@pytest.mark.parametrize("gain", [0.05, 0.3, 0.9])
+def test_as_many_speakers_as_are_said_to_be_needed_are_enough(gain):
+    needed = int(needed_speakers([-gain] * 7, 1.0, 0.05))
+    assert e_values([-gain] * needed, 1.0) >= 20
+    assert e_values([-gain] * int(0.75 * needed - 1), 1.0) < 20
+
+
+def test_no_number_of_speakers_is_enough_at_or_above_the_limit():
+    assert needed_speakers([0.0, 0.0], 1.0, 0.05) == np.inf
+    assert needed_speakers([-1.0, 1.0], 1.0, 0.05) == np.inf
+    assert needed_speakers([-1.0, 0.5], 1.0, 0.05) < np.inf
+
+
+@pytest.mark.parametrize(("losses", "bound"), [([], 1.0), ([1.5], 1.0), ([-1.0], 0.0), ([-1.0], -1.0)])
+def test_refuses_what_cannot_be_bet_on(losses, bound):
+    with pytest.raises(ValueError, match="positive bound"):
+        e_values(losses, bound)
+
+
+def test_equals_the_martingale_of_confseq():
+    betting = pytest.importorskip("confseq.betting", reason="confseq needs a C++ compiler and Boost to install")
+    rng = np.random.default_rng(3)
+    losses = rng.uniform(-0.3, 0.6, 30)  # of a bound of 1 and a limit of 0.4: values of 0.1 to 1
+    bets = ((1, 0.5), (0.5, 0.25), (0.25, 0.125), (0.125, 0.0625), (0.0625, 0.0625))
+    total = 0.0
+    for bet, share in bets:
+        # confseq bets that the mean is above m; 1 - x turns that round. Its bet on x is ours over the bound of 0.6.
+        mart = betting.betting_mart(
+            1 - (losses + 0.4),
+            0.6,
+            lambdas_fns_positive=lambda x, m, bet=bet: np.full(len(x), bet / 0.6),
+            theta=1,
+            trunc_scale=1,
+            m_trunc=True,
+        )
+        total += share * float(mart[-1])
+    assert e_values(losses, 0.6) == pytest.approx(total)
