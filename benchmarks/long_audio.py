@@ -74,7 +74,7 @@ def measure(model: str, minutes: float, transcriber: Transcriber) -> Run:
     alone = [found for found in transcriber.transcribe_many(recordings) if isinstance(found, Transcript)]
     alone_s = perf_counter() - started
     memory = PeakMemory()
-    memory()
+    memory.start()
     started = perf_counter()
     whole = transcriber.transcribe(joined)
     joined_s = perf_counter() - started
@@ -99,7 +99,7 @@ def measure(model: str, minutes: float, transcriber: Transcriber) -> Run:
         seconds_joined=joined_s,
         prepare_s=whole.prepare_s,
         rtfx_joined=joined.size / SAMPLE_RATE / joined_s,
-        peak_memory_bytes=memory(),
+        peak_memory_bytes=memory.peak(),
     )
 
 

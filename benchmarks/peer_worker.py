@@ -77,7 +77,7 @@ def serve(name: str, model: str, folder: Path, threads: int) -> None:
 
     started = perf_counter()
     system: Any = load_system(name, model, folder, threads)
-    peak = PeakMemory()
+    memory = PeakMemory()
 
     def send(reply: dict[str, Any]) -> None:
         print(json.dumps(reply), file=replies, flush=True)
@@ -96,7 +96,7 @@ def serve(name: str, model: str, folder: Path, threads: int) -> None:
             texts = system.files(request["files"])
             send({"seconds": perf_counter() - started, "cpu_s": process_time() - cpu_started, "texts": texts})
         else:
-            send({"peak_memory_bytes": peak()})
+            send({"peak_memory_bytes": memory.peak()})
 
 
 def _end_with_parent() -> None:

@@ -7,7 +7,7 @@ utterances stay exact.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
@@ -168,6 +168,8 @@ class Segment:
         token_logprobs: Log-probability of each generated token, end-of-text included; empty where not asked for.
         token_entropies: Entropy in nats of the distribution that each was drawn from; empty where not asked for.
         confidence_s: Seconds that these two took, which are no part of ``decode_s``.
+        cpu_s: Processor seconds of preparing, encoding and decoding, of all threads of the process: what this pass took
+            where nothing else runs beside it.
         rejected: The other pass of a window that the guard had run twice, with its own times.
     """
 
@@ -189,6 +191,16 @@ class Segment:
     token_entropies: tuple[float, ...] = ()
     confidence_s: float = 0.0
     rejected: Segment | None = None
+    cpu_s: float = 0.0
+
+    def charged(self, wall_s: float, cpu_s: float) -> Segment:
+        """Return the segment with so much more decoding on its bill.
+
+        Args:
+            wall_s: Seconds that passed.
+            cpu_s: Processor seconds within them.
+        """
+        return replace(self, decode_s=self.decode_s + wall_s, cpu_s=self.cpu_s + cpu_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +215,7 @@ class Transcript:
         segments: One per window, in order.
         prepare_s: Seconds of time compression, voice-activity detection and log-mel.
         prompt_tokens: Tokens given to the decoder before the first generated one.
-        peak_memory_bytes: Peak resident memory of the process during this recording, or None where not measured.
+        cut_cpu_s: Processor seconds of time compression and voice-activity detection.
     """
 
     point: OperatingPoint
@@ -213,7 +225,7 @@ class Transcript:
     segments: tuple[Segment, ...]
     prepare_s: float
     prompt_tokens: int
-    peak_memory_bytes: int | None = None
+    cut_cpu_s: float = 0.0
 
     @property
     def passes(self) -> tuple[Segment, ...]:
@@ -242,6 +254,11 @@ class Transcript:
         """Seconds from samples in memory to text."""
         return self.prepare_s + self.encode_s + self.decode_s
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds within ``latency_s``, of all threads of the process."""
+        return self.cut_cpu_s + sum(passed.cpu_s for passed in self.passes)
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -258,7 +275,10 @@ class Measurement:
     the words were counted. ``relative_to`` names the model whose transcripts stand in for references, or is None where
     the reference is the corpus's own. ``error`` names why an utterance could not be measured; the counts are then 0
     and the row enters no rate. ``snr_db`` is estimated from the recording (:mod:`allophone.audio.snr`); None where it
-    cannot be, and in runs of before there was such a column.
+    cannot be, and in runs of before there was such a column. ``cpu_s`` is the processor time of all threads of the
+    worker within ``latency_s``, ``load_average`` the system's over the last minute, ``threads`` how many the run's own
+    workers may keep busy at once; None where the system does not tell, and in older runs.
+    ``peak_memory_bytes`` is watched on some recordings only, in a pass of its own: None elsewhere.
     """
 
     point: str
@@ -298,3 +318,6 @@ class Measurement:
     peak_memory_bytes: int | None
     error: str | None
     snr_db: float | None = None
+    cpu_s: float | None = None
+    load_average: float | None = None
+    threads: int | None = None

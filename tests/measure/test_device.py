@@ -1,6 +1,13 @@
+import json
+from dataclasses import asdict
+
 import pytest
 
-from allophone.measure.device import cache_bytes_of, format_ratios, measure_device
+from allophone.errors import AllophoneError
+from allophone.measure import device
+from allophone.measure.device import MeasuredDevice, cache_bytes_of, format_ratios, measure_device, measure_device_apart
+
+MEASURED = MeasuredDevice(8, 1000, 3, 1.0, 1.0, None, 4, 2)
 
 
 class Clock:
@@ -31,10 +38,26 @@ def test_this_machine_is_somewhere_between_a_microcontroller_and_a_supercomputer
     assert measured.bfloat16_ratio >= 2
 
 
-@pytest.mark.parametrize("knob", ["matmul_width", "copy_bytes", "repeats"])
+@pytest.mark.parametrize("knob", ["matmul_width", "copy_bytes", "repeats", "threads"])
 def test_nothing_to_measure_is_an_error(knob):
     with pytest.raises(ValueError, match="at least 1"):
         measure_device(**{knob: 0})
+
+
+def test_a_process_of_its_own_has_as_many_threads_as_asked(tmp_path, monkeypatch):
+    # The process that it starts says what it was given, in place of measuring for seconds.
+    program = tmp_path / "python"
+    program.write_text(
+        "#!/bin/sh\n"
+        'test "$OPENBLAS_NUM_THREADS$OMP_NUM_THREADS$MKL_NUM_THREADS" = 333 || exit 1\n'
+        f"echo '{json.dumps({**asdict(MEASURED), 'threads': 3})}'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(device.sys, "executable", str(program))
+    assert measure_device_apart(3).threads == 3
+    program.write_text("#!/bin/sh\necho no memory >&2; exit 1\n")
+    with pytest.raises(AllophoneError, match=r"rates cannot be measured: no memory\."):
+        measure_device_apart(1)
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,22 @@ SIZE = 200_000_000  # bytes
 @linux
 def test_a_peak_is_seen_even_when_the_memory_is_free_again():
     memory = PeakMemory()
-    memory()
+    memory.start()
     before = resident_bytes()
     block = np.ones(SIZE // 8)
     del block
-    assert memory() - before == pytest.approx(SIZE, rel=0.1)
+    assert memory.peak() - before == pytest.approx(SIZE, rel=0.1)
 
 
 @linux
-def test_each_call_starts_a_new_interval():
+def test_an_interval_knows_nothing_of_the_one_before():
     memory = PeakMemory()
+    memory.start()
     block = np.ones(SIZE // 8)
-    high = memory()
+    high = memory.peak()
     del block
-    memory()
-    assert memory() < high - 0.9 * SIZE
+    memory.start()
+    assert memory.peak() < high - 0.9 * SIZE
 
 
 def test_a_process_without_a_status_file_has_no_figure(tmp_path):

@@ -201,19 +201,54 @@ def test_a_runaway_loop_ends_at_the_cap():
     assert caps == [28, 28]  # the words of a second stay as many when it is played faster
 
 
-def test_memory_peaks_belong_to_their_point():
-    # The hook returns the peak since it was last asked: before, after preparation, after encoding, after each point.
-    peaks = iter([999, 10, 50, 30, 70])
+def busy_for(seconds):
+    ends = time.process_time() + seconds
+    while time.process_time() < ends:
+        pass
+
+
+def test_processor_time_is_what_ran_and_not_what_was_waited_for(speech):
+    class Slow(FakeEngine):
+        def encode(self, mel):
+            time.sleep(0.05)
+            return super().encode(mel)
+
+        def decode_batch(self, encoded, **knobs):
+            busy_for(0.02 * knobs["token_stride"])
+            return super().decode_batch(encoded, **knobs)
+
+        def detect_language(self, encoded):
+            busy_for(0.03)
+            return "en"
+
+    points = [OperatingPoint(model="fake:tiny", token_stride=stride) for stride in (1, 3)]
+    samples = speech[0].samples  # one window
+    for point, found in zip(points, transcribe_points(Slow("tiny"), samples, points, language="auto"), strict=True):
+        ran_s = 0.03 + 0.02 * point.token_stride
+        assert ran_s <= found.cpu_s
+        assert found.segments[0].cpu_s + found.cut_cpu_s == found.cpu_s
+        assert found.latency_s - found.cpu_s > 0.045
+
+
+def test_reading_confidence_takes_its_share_of_the_processor_time_with_it():
+    class Reader(FakeEngine):
+        def decode_batch(self, encoded, **knobs):
+            busy_for(0.2)
+            return [replace(one, confidence_s=0.15) for one in super().decode_batch(encoded, **knobs)]
+
+    (found,) = transcribe_points(Reader("tiny"), tone(1.0, 1), [OperatingPoint(model="fake:tiny")], confidence=True)
+    assert found.decode_s >= 0.049
+    assert 0 < found.segments[0].cpu_s < 0.15
+
+
+def test_a_pass_that_several_points_need_counts_in_full_for_each_in_processor_time_too(speech):
+    class Heavy(FakeEngine):
+        def encode(self, mel):
+            busy_for(0.05)
+            return super().encode(mel)
+
     points = [OperatingPoint(model="fake:tiny", token_stride=stride) for stride in (1, 2)]
-    transcripts = transcribe_points(FakeEngine("tiny"), tone(1.0, 1), points, peak_memory=lambda: next(peaks))
-    assert [transcript.peak_memory_bytes for transcript in transcripts] == [50, 70]
-
-
-@pytest.mark.parametrize("hook", [None, lambda: None])
-def test_without_a_hook_memory_stays_unmeasured(hook):
-    point = OperatingPoint(model="fake:tiny")
-    (transcript,) = transcribe_points(FakeEngine("tiny"), tone(1.0, 1), [point], peak_memory=hook)
-    assert transcript.peak_memory_bytes is None
+    assert all(found.cpu_s >= 0.05 for found in transcribe_points(Heavy("tiny"), speech[0].samples, points))
 
 
 @pytest.mark.parametrize("point", [FULL, FIT, FULL.model_copy(update={"token_stride": 2, "beam_size": 5})])
@@ -272,7 +307,7 @@ def test_a_recording_that_is_encoded_already_is_only_decoded():
     (transcript,) = transcribe_points(engine, samples, [point], encoded=encoded)
     assert transcript.text == reference.text
     assert transcript.encode_s == sum(passed.encode_s for passed in encoded.passes)
-    assert transcript.prepare_s == encoded.cut_s + sum(passed.prepare_s for passed in encoded.passes)
+    assert transcript.prepare_s == encoded.cut.wall_s + sum(passed.prepare_s for passed in encoded.passes)
     engine, guarded = Looping("tiny"), point.model_copy(update={"guard": True})
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("allophone.models.mending.speech_spans", lambda audio, longest_s: [(0, audio.size)])

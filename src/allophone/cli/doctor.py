@@ -89,10 +89,14 @@ def doctor(
 def _rates(machine: MachineStamp, *, measure: bool) -> str:
     if not measure:
         return "measured with --measure"
+    from allophone.models.threads import physical_cores
     from allophone.sweeps.roofline import device_rates
 
-    rates = device_rates(machine, again=True)
-    return (
-        f"float32 products {rates.float32_flop_per_s / 1e9:.0f} GFLOP/s, memory {rates.bytes_per_s / 1e9:.1f} GB/s "
-        f"(median of {rates.repeats}; the fastest measurement so far is kept)"
-    )
+    counts = sorted({1, physical_cores()})
+    measured = [device_rates(machine, count, again=True) for count in counts]
+    told = [
+        f"{rates.threads} thread{'s' if rates.threads > 1 else ''}: float32 products "
+        f"{rates.float32_flop_per_s / 1e9:.0f} GFLOP/s, memory {rates.bytes_per_s / 1e9:.1f} GB/s"
+        for rates in measured
+    ]
+    return f"{'; '.join(told)} (median of {measured[0].repeats}; the fastest measurement so far is kept)"

@@ -41,7 +41,12 @@ COLUMN_TYPES: dict[str, str] = {
     "list[float]": "DOUBLE[]",
 }
 
-_ADDED = ("snr_db",)  # columns that older runs of the same schema lack; they read as NULL there
+_ADDED = (
+    "snr_db",
+    "cpu_s",
+    "load_average",
+    "threads",
+)  # columns that older runs of the same schema lack; they read as NULL there
 
 
 def columns(row: type[Row] = Measurement) -> dict[str, str]:

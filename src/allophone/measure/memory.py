@@ -26,27 +26,29 @@ def resident_bytes(field: str = "VmRSS", process: Path = _PROCESS) -> int | None
 
 
 class PeakMemory:
-    """Calls return the peak resident bytes since the call before, and start a new interval.
+    """The peak of resident memory within an interval, in which nothing must be timed.
 
     Linux resets the peak (``VmHWM``) when 5 is written to ``/proc/self/clear_refs``; freed memory is handed back to the
-    kernel first, so that one point's peak is not the next one's floor. Where that is impossible calls return the peak
-    since the process began.
+    kernel first, so that one point's peak is not the next one's floor. What runs next fetches its pages anew, which
+    makes it up to a sixth slower. Where a reset is impossible the peak is that since the process began.
     """
 
     def __init__(self) -> None:
         self._clear_refs = _PROCESS / "clear_refs"
         self._resettable = True
 
-    def __call__(self) -> int | None:
-        """Return the peak of the interval that ends now, in bytes; None where the system tells nothing."""
-        peak = resident_bytes("VmHWM") or _rusage_peak()
+    def start(self) -> None:
+        """Begin an interval."""
         _trim()()
         if self._resettable:
             try:
                 self._clear_refs.write_text("5", encoding="ascii")
             except OSError:
                 self._resettable = False
-        return peak
+
+    def peak(self) -> int | None:
+        """Return the peak since the interval began, in bytes; None where the system tells nothing."""
+        return resident_bytes("VmHWM") or _rusage_peak()
 
 
 def _rusage_peak() -> int | None:

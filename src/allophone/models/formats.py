@@ -42,11 +42,21 @@ def format_transcript(transcript: Transcript, style: TranscriptFormat) -> str:
 
 def transcript_dict(transcript: Transcript) -> dict[str, Any]:
     """Return a transcript as plain data, with its point's name and its times in seconds."""
-    fields = asdict(transcript)
+    fields = _without_processor_time(asdict(transcript))
     fields["point"] = transcript.point.name
     for name in ("encode_s", "decode_s", "latency_s"):
         fields[name] = getattr(transcript, name)
     return fields
+
+
+def _without_processor_time(fields: dict[str, Any]) -> dict[str, Any]:
+    """Many recordings may have run at once, and their processor time cannot be told apart."""
+    kept = {name: value for name, value in fields.items() if name not in ("cpu_s", "cut_cpu_s")}
+    if kept.get("rejected") is not None:
+        kept["rejected"] = _without_processor_time(kept["rejected"])
+    if "segments" in kept:
+        kept["segments"] = [_without_processor_time(segment) for segment in kept["segments"]]
+    return kept
 
 
 def _cues(transcript: Transcript) -> Iterator[tuple[int, int, str]]:

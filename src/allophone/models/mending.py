@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from time import perf_counter
 
 from allophone.audio.mel import TRAINED_FRAMES, context_frames
 from allophone.audio.windows import Span, clip_spans, longest_pause, speech_spans
@@ -13,6 +12,7 @@ from allophone.dimensions import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.models.engine import Engine
 from allophone.models.guard import better_pass, distrust, may_end_early
 from allophone.models.passes import EncodedWindows, Reading, Window, align_words, decode_pass, encode_windows
+from allophone.models.stopwatch import Stopwatch
 from allophone.records import OperatingPoint, Segment
 
 __all__ = ["NEAR", "NEARLY_WHOLE", "decode_windows"]
@@ -107,9 +107,9 @@ class _Place:
 
     def to_the_end(self, passed: Segment, encoded: object, spans: Sequence[Span]) -> list[Segment]:
         """Run what lies behind the last word as a window of its own, where that is speech."""
-        started = perf_counter()
+        watch = Stopwatch()
         words = passed.words or align_words(self.engine, encoded, passed.tokens, self.point, self.language, self.window)
-        passed = replace(passed, decode_s=passed.decode_s + perf_counter() - started)
+        passed = passed.charged(*watch.lap())
         if not words:
             return [passed]
         ended_s = min(words[-1].end_s, words[-1].start_s + _LONGEST_WORD_S)
@@ -158,9 +158,9 @@ def _search(window: Window, segment: Segment) -> tuple[Segment, Sequence[Span]]:
     """Return the segment with the time that the search took, and where the window holds speech."""
     if window.speech is not None:
         return segment, window.speech
-    started = perf_counter()
+    watch = Stopwatch()
     spans = speech_spans(window.audio, TRAINED_CONTEXT_S)
-    return replace(segment, decode_s=segment.decode_s + perf_counter() - started), spans
+    return segment.charged(*watch.lap()), spans
 
 
 def _hang(segment: Segment, passed: Segment) -> Segment:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.tail import tail_positions
 from allophone.audio.windows import Span
 from allophone.models.engine import Engine, text_token_cap
+from allophone.models.stopwatch import Stopwatch
 from allophone.records import OperatingPoint, Segment, Word
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class EncodedWindows:
         frames: Log-mel frames that each window ran on.
         prepare_s: Seconds of each window's log-mel.
         encode_s: Seconds of each window in the encoder: its share of the frames that ran.
+        cpu_s: Processor seconds of both, each window's share.
     """
 
     mels: tuple[NDArray[np.float32], ...]
@@ -62,6 +63,7 @@ class EncodedWindows:
     frames: int
     prepare_s: float
     encode_s: float
+    cpu_s: float = 0.0
 
 
 def encode_windows(engine: Engine, windows: Sequence[Window], frames: int) -> EncodedWindows:
@@ -74,14 +76,13 @@ def encode_windows(engine: Engine, windows: Sequence[Window], frames: int) -> En
     """
     import numpy as np
 
-    started = perf_counter()
+    watch, count = Stopwatch(), len(windows)
     mels = [engine.prepare(window.audio, frames) for window in windows]
-    prepared = perf_counter()
-    output = engine.encode(np.stack(mels) if len(mels) > 1 else mels[0])
-    encoded = perf_counter()
-    return EncodedWindows(
-        tuple(mels), output, frames, (prepared - started) / len(mels), (encoded - prepared) / len(mels)
-    )
+    prepared = watch.lap()
+    output = engine.encode(np.stack(mels) if count > 1 else mels[0])
+    encoded = watch.lap()
+    cpu_s = (prepared.cpu_s + encoded.cpu_s) / count
+    return EncodedWindows(tuple(mels), output, frames, prepared.wall_s / count, encoded.wall_s / count, cpu_s)
 
 
 def decode_pass(
@@ -103,9 +104,10 @@ def decode_pass(
         reading: What else to read.
 
     Returns:
-        A segment for each window; the text-token cap is that of the longest, the time is shared equally.
+        A segment for each window; the text-token cap is that of the longest, the time is shared equally. Reading each
+        token's confidence is no part of it; of the processor time it is taken to have had its share of the seconds.
     """
-    started = perf_counter()
+    watch = Stopwatch()
     positions = tail_positions(encoded.frames, point.tail, engine.dimensions.n_audio_ctx)
     output = engine.append_tail(encoded.output, positions)
     batch = engine.decode_batch(
@@ -116,13 +118,16 @@ def decode_pass(
         languages=languages,
         confidence=reading.confidence,
     )
-    shared_s = (perf_counter() - started - sum(decoded.confidence_s for decoded in batch)) / len(batch)
+    shared = watch.lap()
+    decode_s = shared.wall_s - sum(decoded.confidence_s for decoded in batch)
+    cpu_s = shared.cpu_s * decode_s / shared.wall_s if shared.wall_s else 0.0
     segments = []
     for index, (window, decoded, language) in enumerate(zip(windows, batch, languages, strict=True)):
-        started = perf_counter()
+        watch = Stopwatch()
         words: tuple[Word, ...] = ()
         if reading.words:
             words = align_words(engine, engine.row(output, index), decoded.tokens, point, language, window)
+        aligned = watch.lap()
         segments.append(
             Segment(
                 start_s=window.start_s,
@@ -137,11 +142,12 @@ def decode_pass(
                 compression_ratio=compression_ratio(decoded.text),
                 truncated=decoded.truncated,
                 encode_s=encoded.encode_s,
-                decode_s=shared_s + perf_counter() - started,
+                decode_s=decode_s / len(batch) + aligned.wall_s,
                 words=words,
                 token_logprobs=decoded.token_logprobs,
                 token_entropies=decoded.token_entropies,
                 confidence_s=decoded.confidence_s,
+                cpu_s=encoded.cpu_s + cpu_s / len(batch) + aligned.cpu_s,
             )
         )
     return segments

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import context_frames
@@ -15,6 +14,7 @@ from allophone.models.batches import choose_batch
 from allophone.models.engine import Engine
 from allophone.models.mending import decode_windows
 from allophone.models.passes import Reading, Window, encode_windows
+from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.models.transcribe import AUTO_LANGUAGE, cut_windows, join_segments, with_detection
 from allophone.records import OperatingPoint, Segment, Transcript
 
@@ -136,8 +136,8 @@ class _Stream:
             samples = load()
         except AudioError as error:
             return error
-        windows, prepare_s = ([], 0.0) if self.stopped.is_set() else cut_windows(samples, self.point)
-        return _Recording(samples.size, prepare_s, self.language, windows, {})
+        windows, cut = ([], Lap(0.0, 0.0)) if self.stopped.is_set() else cut_windows(samples, self.point)
+        return _Recording(samples.size, cut.wall_s, self.language, windows, {})
 
     def take_recording(self, index: int, recording: _Recording | AudioError) -> None:
         """Let a recording's windows wait, in the order of the recordings."""
@@ -168,16 +168,16 @@ class _Stream:
         """Encode and decode a batch; runs in a runner's thread."""
         engine, windows = self.engine, [place.window for place in batch]
         encoded = encode_windows(engine, windows, max(place.frames for place in batch))
-        languages, detected_s = [], []
+        languages, detected = [], []
         for row, place in enumerate(batch):
-            started = perf_counter()
+            watch = Stopwatch()
             language = self._open[place.recording].language
             if language == AUTO_LANGUAGE:
                 language = engine.detect_language(engine.row(encoded.output, row))
             languages.append(language)
-            detected_s.append(perf_counter() - started)
+            detected.append(watch.lap())
         found = decode_windows(engine, windows, encoded, self.point, languages, self.reading)
-        segments = [with_detection(parts, seconds) for parts, seconds in zip(found, detected_s, strict=True)]
+        segments = [with_detection(parts, lap) for parts, lap in zip(found, detected, strict=True)]
         return _Passed(segments, languages, encoded.prepare_s)
 
     def take_passed(self, batch: list[_Place], passed: _Passed) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from allophone.audio.mel import context_frames
@@ -14,6 +13,7 @@ from allophone.dimensions import SAMPLE_RATE
 from allophone.models.engine import Engine
 from allophone.models.mending import decode_windows
 from allophone.models.passes import EncodedWindows, Reading, Window, encode_windows
+from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.records import OperatingPoint, Segment, Transcript
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ def transcribe_points(
     words: bool = False,
     confidence: bool = False,
     encoded: EncodedRecording | None = None,
-    peak_memory: Callable[[], int | None] | None = None,
 ) -> list[Transcript]:
     """Transcribe one recording at several points, encoding each window once.
 
@@ -63,7 +62,6 @@ def transcribe_points(
         confidence: Whether to read each token's log-probability and entropy (greedy points only).
         encoded: The recording's windows where they are encoded already, by :func:`encode_recording` at such a point;
             then only the decoder runs.
-        peak_memory: Returns the peak resident bytes since it was last called; None leaves the field empty.
 
     Returns:
         One transcript per point, in order. Audio without speech gives no segment and an empty text.
@@ -75,30 +73,25 @@ def transcribe_points(
     shared = points[0]
     if any(point.encode_key != shared.encode_key for point in points):
         raise ValueError("these points do not share an encoder pass")
-    watch = peak_memory or (lambda: None)
-    watch()
-    windows, prepare_s = cut_windows(samples, shared) if encoded is None else (encoded.windows, encoded.cut_s)
+    windows, cut = cut_windows(samples, shared) if encoded is None else (encoded.windows, encoded.cut)
+    prepare_s = cut.wall_s
     segments: list[list[Segment]] = [[] for _ in points]
-    peaks: list[int] = [0 for _ in points]
-    shared_peak = watch() or 0
     for place, window in enumerate(windows):
         passed = encoded.passes[place] if encoded is not None else encode_window(engine, window, shared)
         prepare_s += passed.prepare_s
-        shared_peak = max(shared_peak, watch() or 0)
-        detect_s = 0.0
+        detected = Lap(0.0, 0.0)
         if language == AUTO_LANGUAGE:
-            started = perf_counter()
+            watch = Stopwatch()
             language = engine.detect_language(passed.output)
-            detect_s = perf_counter() - started
+            detected = watch.lap()
         whole: dict[tuple[int, ...], EncodedWindows] = {}
         for index, point in enumerate(points):
             reading = Reading(words=words, confidence=confidence)
             (found,) = decode_windows(engine, [window], passed, point, [language], reading, whole)
-            peaks[index] = max(peaks[index], watch() or 0)
-            segments[index] += with_detection(found, detect_s)
+            segments[index] += with_detection(found, detected)
     return [
-        join_segments(engine, point, parts, samples.size, prepare_s, language, max(shared_peak, peak) or None)
-        for point, parts, peak in zip(points, segments, peaks, strict=True)
+        join_segments(engine, point, parts, samples.size, prepare_s, language, cut.cpu_s)
+        for point, parts in zip(points, segments, strict=True)
     ]
 
 
@@ -109,12 +102,12 @@ class EncodedRecording:
     Args:
         windows: In order.
         passes: One a window.
-        cut_s: Seconds of time compression and of cutting it into windows.
+        cut: What time compression and cutting it into windows took.
     """
 
     windows: list[Window]
     passes: list[EncodedWindows]
-    cut_s: float
+    cut: Lap
 
 
 def encode_recording(engine: Engine, samples: NDArray[np.float32], point: OperatingPoint) -> EncodedRecording:
@@ -125,8 +118,8 @@ def encode_recording(engine: Engine, samples: NDArray[np.float32], point: Operat
         samples: Shape ``(n_samples,)``, 16 kHz mono.
         point: Its ``encode_key`` says how.
     """
-    windows, cut_s = cut_windows(samples, point)
-    return EncodedRecording(windows, [encode_window(engine, window, point) for window in windows], cut_s)
+    windows, cut = cut_windows(samples, point)
+    return EncodedRecording(windows, [encode_window(engine, window, point) for window in windows], cut)
 
 
 def encode_window(engine: Engine, window: Window, point: OperatingPoint) -> EncodedWindows:
@@ -134,14 +127,14 @@ def encode_window(engine: Engine, window: Window, point: OperatingPoint) -> Enco
     return encode_windows(engine, [window], context_frames(window.audio.size, point))
 
 
-def cut_windows(samples: NDArray[np.float32], point: OperatingPoint) -> tuple[list[Window], float]:
-    """Return a recording's windows after time compression, and the seconds that preparing them took.
+def cut_windows(samples: NDArray[np.float32], point: OperatingPoint) -> tuple[list[Window], Lap]:
+    """Return a recording's windows after time compression, and what preparing them took.
 
     Args:
         samples: Shape ``(n_samples,)``, 16 kHz mono.
         point: Its ``speed`` and ``window_s`` count.
     """
-    started = perf_counter()
+    watch = Stopwatch()
     audio = compress_time(samples, point.speed)
     windows = [
         Window(
@@ -152,16 +145,16 @@ def cut_windows(samples: NDArray[np.float32], point: OperatingPoint) -> tuple[li
         )
         for cut in split_windows(audio, point.window_s, pack_s=PACK_FIT_S if point.context == "fit" else None)
     ]
-    return windows, perf_counter() - started
+    return windows, watch.lap()
 
 
-def with_detection(segments: list[Segment], seconds: float) -> list[Segment]:
+def with_detection(segments: list[Segment], detected: Lap) -> list[Segment]:
     """Charge telling the language to the first pass of a window."""
     first, *others = segments
     if first.rejected is not None:
-        first = replace(first, rejected=replace(first.rejected, decode_s=first.rejected.decode_s + seconds))
+        first = replace(first, rejected=first.rejected.charged(*detected))
     else:
-        first = replace(first, decode_s=first.decode_s + seconds)
+        first = first.charged(*detected)
     return [first, *others]
 
 
@@ -172,7 +165,7 @@ def join_segments(
     n_samples: int,
     prepare_s: float,
     language: str,
-    peak_memory_bytes: int | None = None,
+    cut_cpu_s: float = 0.0,
 ) -> Transcript:
     """Return the transcript of a recording from its segments in order.
 
@@ -183,7 +176,7 @@ def join_segments(
         n_samples: Length of the recording at 16 kHz.
         prepare_s: As in :class:`allophone.records.Transcript`.
         language: Of the prompt; without a window nothing tells ``auto``, and it becomes ``en``.
-        peak_memory_bytes: As in :class:`allophone.records.Transcript`.
+        cut_cpu_s: As in :class:`allophone.records.Transcript`.
     """
     language = "en" if language == AUTO_LANGUAGE else language
     return Transcript(
@@ -194,5 +187,5 @@ def join_segments(
         segments=tuple(segments),
         prepare_s=prepare_s,
         prompt_tokens=engine.prompt_tokens(language),
-        peak_memory_bytes=peak_memory_bytes,
+        cut_cpu_s=cut_cpu_s,
     )

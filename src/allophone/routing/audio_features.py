@@ -93,12 +93,12 @@ def encode_audio(
     channels = mel_channels(engine.dimensions) if engine is not None else n_mels
     if recording is not None:
         windows, passes = recording.windows, recording.passes
-        prepare_s = recording.cut_s + sum(passed.prepare_s for passed in passes)
+        prepare_s = recording.cut.wall_s + sum(passed.prepare_s for passed in passes)
         encode_s = sum(passed.encode_s for passed in passes)
         frames = tuple(passed.frames for passed in passes)
     else:
-        windows, cut_s = cut_windows(samples, point)
-        prepare_s, encode_s, passes = cut_s, 0.0, []
+        windows, cut = cut_windows(samples, point)
+        prepare_s, encode_s, passes = cut.wall_s, 0.0, []
         frames = tuple(context_frames(window.audio.size, point) for window in windows)
     started = perf_counter()
     if engine is not None and isinstance(engine.dimensions, WhisperDimensions):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from allophone.costs.formulas import audio_tokens
 from allophone.files import file_sha256
 from allophone.models.ctranslate2_arrays import storage_view
 from allophone.models.passes import EncodedWindows
+from allophone.models.stopwatch import Stopwatch
 from allophone.models.transcribe import EncodedRecording, cut_windows
 from allophone.records import OperatingPoint
 from allophone.routing.audio_features import mel_channels
@@ -111,26 +111,27 @@ class FaithfulDecider:
         Args:
             samples: Shape (n_samples,), 16 kHz mono.
         """
-        windows, cut_s = cut_windows(samples, self.point)
+        windows, cut = cut_windows(samples, self.point)
         passes, logits = [], []
         for window in windows:
-            started = perf_counter()
+            watch = Stopwatch()
             frames = context_frames(window.audio.size, self.point)
             mel = log_mel(window.audio, frames, self._channels)
-            prepared = perf_counter()
+            prepared = watch.lap()
             logit, *encoded = self._session.run(None, {"mel": mel[None]})
             output = storage_view(encoded[0]) if encoded else None
-            ran = perf_counter()
-            passes.append(EncodedWindows((mel,), output, frames, prepared - started, ran - prepared))
+            ran = watch.lap()
+            cpu_s = prepared.cpu_s + ran.cpu_s
+            passes.append(EncodedWindows((mel,), output, frames, prepared.wall_s, ran.wall_s, cpu_s))
             logits.append(float(logit[0]))
         counts = tuple(passed.frames for passed in passes)
         reads_encoder = any(passed.output is not None for passed in passes)
         mean = float(np.average(logits, weights=counts)) if logits else -np.inf
         return Looked(
             probability=float((1 + np.tanh(mean / 2)) / 2),
-            recording=EncodedRecording(windows, passes, cut_s) if reads_encoder or not windows else None,
+            recording=EncodedRecording(windows, passes, cut) if reads_encoder or not windows else None,
             frames=counts,
-            prepare_s=cut_s + sum(passed.prepare_s for passed in passes),
+            prepare_s=cut.wall_s + sum(passed.prepare_s for passed in passes),
             encode_s=sum(passed.encode_s for passed in passes),
         )
 

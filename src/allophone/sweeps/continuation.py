@@ -23,7 +23,9 @@ from allophone.records import OperatingPoint
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings
 
-__all__ = ["continue_run", "describe_run", "earlier_run"]
+__all__ = ["SEARCHES", "continue_run", "describe_run", "earlier_run"]
+
+SEARCHES = ("race", "joint")  # plans with a cost to judge by and an order to draw; all others have seed 0
 
 Record = TypeVar("Record", RunRecord, EmotionRunRecord)
 
@@ -42,9 +44,8 @@ def describe_run(
     settings: Settings,
     machine: MachineStamp,
     cost: str,
-    seed: int,
 ) -> RunRecord:
-    """Return the record of what is asked now; cost and seed belong to the searches alone."""
+    """Return the record of what is asked now; the cost belongs to the searches alone."""
     return RunRecord(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         corpus=summary.source,
@@ -60,8 +61,8 @@ def describe_run(
         relative_to=settings.relative_to,
         device=settings.device,
         threads=settings.threads,
-        cost=cost if plan in {"race", "joint"} else None,
-        seed=seed if plan in {"race", "joint"} else 0,
+        cost=cost if plan in SEARCHES else None,
+        seed=settings.seed,
         machine=machine,
     )
 

@@ -29,6 +29,7 @@ from allophone.sweeps.plans import ARMS
 from allophone.sweeps.race import look_sizes, race_order
 from allophone.sweeps.rounds import run_race, tasks_for
 from allophone.sweeps.study import Study, open_study, reaching_storage
+from allophone.sweeps.twin import Twin
 from allophone.sweeps.worker import Task
 
 __all__ = ["JointSearch", "run_joint"]
@@ -67,6 +68,7 @@ def run_joint(
     measure: Callable[[Iterator[tuple[WeightsKey, Task]]], None],
     give_up: Callable[[int], None],
     gflops: Mapping[OperatingPoint, float],
+    twin: Twin | None = None,
 ) -> list[OperatingPoint]:
     """Try points one after another, race those tried, and return them; a search that was stopped goes on.
 
@@ -84,6 +86,7 @@ def run_joint(
         give_up: Is told how many rows will never be measured.
         gflops: Predicted executed GFLOPs an utterance of every candidate. A limit on them is kept before anything is
             measured; limits on what only a measurement can tell are the sampler's to learn.
+        twin: The point that is measured twice: the first one tried.
 
     Raises:
         UsageError: The storage cannot be opened.
@@ -100,7 +103,7 @@ def run_joint(
     identity = sha256(f"{ledger.run.created} {ledger.run.fingerprint}".encode()).hexdigest()[:12]
     study = open_study(folder, search.storage, identity, _choices(candidates), search.seed)
     with reaching_storage(folder, search.storage):
-        tried = _try_points(search, study, candidates, utterances, folder, ledger, measure, gflops)
+        tried = _try_points(search, study, candidates, utterances, folder, ledger, measure, gflops, twin)
     points = [point for point in candidates if point.name in tried]
     run_race(
         utterances,
@@ -113,6 +116,7 @@ def run_joint(
         seed=search.seed,
         spend=search.spend,
         weight=everything / sum(gflops[point] for point in points),
+        twin=twin,
     )
     return points
 
@@ -132,6 +136,7 @@ def _try_points(
     ledger: Ledger,
     measure: Callable[[Iterator[tuple[WeightsKey, Task]]], None],
     gflops: Mapping[OperatingPoint, float],
+    twin: Twin | None,
 ) -> set[str]:
     """Measure the first look of as many points as the search wants; return the names of those tried."""
     first_look = race_order(utterances, search.seed)[: look_sizes(len(utterances))[0]]
@@ -162,7 +167,7 @@ def _try_points(
         in_a_row = 0 if new else in_a_row + 1
         if new:
             _race_again(folder)
-            measure(tasks_for([(index, utterances[index]) for index in first_look], [point], ledger))
+            measure(tasks_for([(index, utterances[index]) for index in first_look], [point], ledger, twin))
             tried.add(point.name)
         found = _summary_of(folder, point)
         if found is None:  # a race has given it up already, so its trial is known

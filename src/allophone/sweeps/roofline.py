@@ -13,33 +13,35 @@ from allophone.costs.devices import Device, measured_device, recognition_rooflin
 from allophone.errors import LedgerError, SpaceError
 from allophone.files import write_whole
 from allophone.ledger.run_record import MachineStamp
-from allophone.measure.device import MeasuredDevice, measure_device
+from allophone.measure.device import MeasuredDevice, measure_device_apart
 from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import OperatingPoint
 
 __all__ = ["device_rates", "least_latency_s", "roofline_device"]
 
 
-def device_rates(machine: MachineStamp, *, again: bool = False) -> MeasuredDevice:
+def device_rates(machine: MachineStamp, threads: int, *, again: bool = False) -> MeasuredDevice:
     """Return the rates of this machine, measuring them (a few seconds) where that was never done.
 
     Rates are bounds, so of repeated measurements the faster one is kept: a busy moment must not lower them.
 
     Args:
-        machine: This machine; rates are kept by processor and cores.
+        machine: This machine; rates are kept by processor, cores and threads.
+        threads: How many threads run.
         again: Measure even if there are rates already.
     """
-    kept = _read(_path(machine))
+    path = _path(machine, threads)
+    kept = _read(path)
     if kept is not None and not again:
         return kept
-    measured = measure_device()
+    measured = measure_device_apart(threads)
     if kept is not None:
         faster = {
             name: max(getattr(kept, name), getattr(measured, name)) for name in ("float32_flop_per_s", "bytes_per_s")
         }
         measured = MeasuredDevice(**{**asdict(measured), **faster})
     try:
-        write_whole(_path(machine), json.dumps(asdict(measured), indent=1))
+        write_whole(path, json.dumps(asdict(measured), indent=1))
     except LedgerError:  # a read-only cache only costs measuring again
         return measured
     return measured
@@ -84,8 +86,8 @@ def least_latency_s(
         return None
 
 
-def _path(machine: MachineStamp) -> Path:
-    name = sha256(f"{machine.processor}/{machine.cores}".encode()).hexdigest()[:16]
+def _path(machine: MachineStamp, threads: int) -> Path:
+    name = sha256(f"{machine.processor}/{machine.cores}/{threads}".encode()).hexdigest()[:16]
     return cache_folder() / "devices" / f"{name}.json"
 
 

@@ -14,29 +14,37 @@ from allophone.ledger.readers import connect
 from allophone.records import OperatingPoint, Utterance
 from allophone.sweeps.executor import WeightsKey
 from allophone.sweeps.race import judge, look_sizes, race_order
+from allophone.sweeps.turns import in_turn
+from allophone.sweeps.twin import Twin
 from allophone.sweeps.worker import Task
 
 __all__ = ["run_race", "tasks_for"]
 
 
 def tasks_for(
-    utterances: Iterable[tuple[int, Utterance]], points: Sequence[OperatingPoint], ledger: Ledger
+    utterances: Iterable[tuple[int, Utterance]],
+    points: Sequence[OperatingPoint],
+    ledger: Ledger,
+    twin: Twin | None = None,
 ) -> Iterator[tuple[WeightsKey, Task]]:
-    """Yield what is still to be measured, utterance by utterance, models taking turns.
+    """Yield what is still to be measured, utterance by utterance, models taking turns in an order drawn anew each time.
 
     Args:
         utterances: Place in the corpus and utterance.
         points: Points to measure.
         ledger: Knows what is measured.
+        twin: The point that is measured twice; None measures none twice.
     """
+    twinned = None if twin is None else twin.among(points)
     groups: dict[WeightsKey, list[OperatingPoint]] = {}
     for point in points:
         groups.setdefault(point.weights_key, []).append(point)
     for index, utterance in utterances:
-        for key, members in groups.items():
-            missing = tuple(point for point in members if not ledger.is_done(point.name, index))
+        for key in in_turn(groups, ledger.run.seed, index):
+            missing = tuple(point for point in groups[key] if not ledger.is_done(point.name, index))
+            again = twinned if twin is not None and twinned in missing and twin.is_due(twinned, index) else None
             if missing:
-                yield key, Task(index, utterance, missing)
+                yield key, Task(index, utterance, missing, again)
 
 
 def run_race(
@@ -51,6 +59,7 @@ def run_race(
     seed: int = 0,
     spend: float | None = None,
     weight: float = 1.0,
+    twin: Twin | None = None,
 ) -> None:
     """Measure points on growing subsets, giving up those without a prospect; a race that was stopped goes on.
 
@@ -66,6 +75,7 @@ def run_race(
         spend: Share of the engine time of measuring everything that may be spent, predicted from the first look; the
             race ends where the next utterance would exceed it. None measures survivors on the whole corpus.
         weight: What measuring everything costs, in units of measuring these points on the whole corpus.
+        twin: The point that is measured twice.
 
     Raises:
         SpaceError: ``spend`` is no share.
@@ -83,7 +93,7 @@ def run_race(
         size = wanted
         if spend is not None and look > 0:
             size = _affordable(folder, points, alive, order, (sizes[0], looked, wanted), spend * weight)
-        measure(tasks_for([(index, utterances[index]) for index in order[:size]], alive, ledger))
+        measure(tasks_for([(index, utterances[index]) for index in order[:size]], alive, ledger, twin))
         if size < wanted:
             write_race(folder, max(looks_done, look), eliminated, ended=True)
             give_up(len(alive) * (len(utterances) - size))

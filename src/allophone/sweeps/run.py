@@ -13,11 +13,13 @@ from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import failed_utterances
-from allophone.ledger.run_record import RunRecord, machine_stamp
+from allophone.ledger.run_record import MachineStamp, RunRecord, machine_stamp
+from allophone.measure.device import MeasuredDevice
 from allophone.measure.wer import Normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX, require_weights
+from allophone.models.threads import choose_threads
 from allophone.records import OperatingPoint, Utterance
-from allophone.sweeps.continuation import continue_run, describe_run, earlier_run
+from allophone.sweeps.continuation import SEARCHES, continue_run, describe_run, earlier_run
 from allophone.sweeps.executor import LocalExecutor, MakeExecutor, WeightsKey
 from allophone.sweeps.isoflop import mean_gflops
 from allophone.sweeps.joint import JointSearch, run_joint
@@ -27,6 +29,7 @@ from allophone.sweeps.references import reference_point, require_references, tra
 from allophone.sweeps.roofline import device_rates
 from allophone.sweeps.rounds import run_race, tasks_for
 from allophone.sweeps.space import SearchSpace
+from allophone.sweeps.twin import Twin, cheapest_point, twin_places
 from allophone.sweeps.worker import Settings, Task
 
 __all__ = ["Progress", "SweepResult", "sweep"]
@@ -137,24 +140,17 @@ def sweep(
     """
     started = time.monotonic()
     folder = Path(out)
-    if space is None:
-        space = SearchSpace(model=tuple(models)) if models else SearchSpace()
-    elif models:
+    space = space or SearchSpace()
+    if models:
         space = space.model_copy(update={"model": tuple(models)})
     opened = open_corpus(corpus)
     summary = opened.scan()
     earlier = earlier_run(folder, RunRecord) if extend else None
     points = _kept(plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops), keep, earlier)
-    load_normalizer(normalizer)
     models = tuple(dict.fromkeys(point.model for point in points))
     real = [model for model in models if not model.startswith(FAKE_PREFIX)]
-    for model in dict.fromkeys([*real, *([reference_model] if reference_model else [])]):
-        require_weights(model)
+    _check_asked([*real, *([reference_model] if reference_model else [])], normalizer, cost, limits or {})
     machine = machine_stamp()
-    if find_cost(cost).name == "rtf_throughput":
-        raise SpaceError("a search cannot judge by rtf_throughput, which is measured behind it. Judge by rtf.")
-    for name in limits or {}:
-        find_objective(name)
     stand_in = reference_point(reference_model) if reference_model else None
     if stand_in is None:
         require_references(opened)
@@ -163,12 +159,12 @@ def sweep(
         language=language,
         relative_to=stand_in.name if stand_in else None,
         device=device,
-        threads=threads or (0 if workers == 1 else max(1, machine.cores // workers)),
-        rates=device_rates(machine) if real and device == "cpu" else None,
+        threads=_threads(threads, workers, machine),
+        rates=_rates(real, threads, workers, machine) if device == "cpu" else None,
+        seed=seed if plan in SEARCHES else 0,
+        workers=workers,
     )
-    record = continue_run(
-        folder, describe_run(summary, points, plan, space, settings, machine, cost, seed), extend=extend
-    )
+    record = continue_run(folder, describe_run(summary, points, plan, space, settings, machine, cost), extend=extend)
     with Ledger(folder, record) as ledger:
         utterances: Callable[[], Iterator[Utterance]] = opened.__iter__
         if stand_in is not None:
@@ -176,9 +172,12 @@ def sweep(
             utterances = lambda: with_references(opened, folder)  # noqa: E731
         meter = _Meter(len(points) * summary.n_utterances, sum(ledger.count_done(point.name) for point in points))
         with executor(settings, workers) as running:
+            twin = Twin(folder, twin_places(opened, summary.n_utterances, record.seed), cheapest_point)
 
             def measure(tasks: Iterator[tuple[WeightsKey, Task]]) -> None:
                 for result in running.run(tasks):
+                    if result.twin is not None:
+                        twin.append(result.twin)
                     ledger.append(result.rows)
                     if strict and (reason := result.rows[0].error):
                         raise AudioError(f"utterance '{result.rows[0].utterance_id}': {reason}")
@@ -191,13 +190,22 @@ def sweep(
                 )
                 meter.total = min(wanted, len(points)) * summary.n_utterances
                 gflops = mean_gflops(points, sample_durations(opened)[0], model_dimensions(models))
-                run_joint(search, points, list(utterances()), folder, ledger, measure, meter.give_up, gflops)
+                run_joint(search, points, list(utterances()), folder, ledger, measure, meter.give_up, gflops, twin)
             elif plan == "race":
                 run_race(
-                    list(utterances()), points, folder, cost, ledger, measure, meter.give_up, seed=seed, spend=spend
+                    list(utterances()),
+                    points,
+                    folder,
+                    cost,
+                    ledger,
+                    measure,
+                    meter.give_up,
+                    seed=seed,
+                    spend=spend,
+                    twin=twin,
                 )
             else:
-                measure(tasks_for(enumerate(utterances()), points, ledger))
+                measure(tasks_for(enumerate(utterances()), points, ledger, twin))
         rows = sum(ledger.count_done(point.name) for point in points)
     failures = failed_utterances(folder)
     if len(failures) == summary.n_utterances:
@@ -209,6 +217,16 @@ def sweep(
     )
 
 
+def _check_asked(models: Sequence[str], normalizer: Normalizer, cost: str, limits: Mapping[str, float]) -> None:
+    load_normalizer(normalizer)
+    for model in dict.fromkeys(models):
+        require_weights(model)
+    if find_cost(cost).name == "rtf_throughput":
+        raise SpaceError("a search cannot judge by rtf_throughput, which is measured behind it. Judge by rtf.")
+    for name in limits:
+        find_objective(name)
+
+
 def _kept(
     points: list[OperatingPoint], keep: Callable[[OperatingPoint], bool] | None, earlier: RunRecord | None
 ) -> list[OperatingPoint]:
@@ -216,6 +234,20 @@ def _kept(
     if not kept:
         raise SpaceError("not one point of the plan is kept. Widen the space, or what 'keep' lets through.")
     return list(dict.fromkeys([*(earlier.points if earlier else []), *kept]))
+
+
+def _threads(threads: int, workers: int, machine: MachineStamp) -> int:
+    """CPU threads of each worker; 0 leaves the choice to the model's size."""
+    return threads or (0 if workers == 1 else max(1, machine.cores // workers))
+
+
+def _rates(
+    models: Sequence[str], threads: int, workers: int, machine: MachineStamp
+) -> dict[int, MeasuredDevice] | None:
+    """The machine's rates at every number of threads that a model runs on."""
+    given = _threads(threads, workers, machine)
+    counts = {given} if given else {choose_threads(dims) for dims in model_dimensions(models).values()}
+    return {count: device_rates(machine, count) for count in sorted(counts)} if models else None
 
 
 class _Meter:

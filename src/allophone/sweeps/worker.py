@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import Any
@@ -16,44 +18,56 @@ from allophone.costs.published import published_recognition_flops
 from allophone.costs.transcript import transcript_flops
 from allophone.errors import AllophoneError, AudioError
 from allophone.measure.device import MeasuredDevice
-from allophone.measure.memory import PeakMemory, resident_bytes
+from allophone.measure.memory import resident_bytes
 from allophone.measure.wer import Normalizer, count_word_errors
 from allophone.models.engine import Engine, load_engine
+from allophone.models.threads import choose_threads
 from allophone.models.transcribe import transcribe_points
 from allophone.records import Measurement, OperatingPoint, Transcript, Utterance
+from allophone.sweeps.peak_watch import PeakWatch
 from allophone.sweeps.roofline import least_latency_s, roofline_device
+from allophone.sweeps.turns import in_turn
 
 __all__ = ["Ready", "Settings", "Task", "TaskResult", "run_worker"]
+
+TWIN = "twin"  # tells the second run of a point from the first
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all rows of a run have in common; the names are those of ``RunRecord``. ``rates`` are this machine's."""
+    """What all rows of a run have in common; the names are those of ``RunRecord``.
+
+    ``rates`` are this machine's, by the number of threads; ``workers`` may be busy at once.
+    """
 
     normalizer: Normalizer = "english"
     language: str = "en"
     relative_to: str | None = None
     device: str = "cpu"
     threads: int = 0
-    rates: MeasuredDevice | None = None
+    rates: Mapping[int, MeasuredDevice] | None = None
+    seed: int = 0
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One utterance at some points of one model, in encoder-sharing order."""
+    """One utterance at some points of one model; at ``twin`` once more, as if that were another point."""
 
     index: int
     utterance: Utterance
     points: tuple[OperatingPoint, ...]
+    twin: OperatingPoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """The rows of one task."""
+    """The rows of one task, one per point, and that of the twin."""
 
     index: int
     rows: list[Measurement]
     seconds: float
+    twin: Measurement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +90,10 @@ def run_worker(connection: Connection, model: str, compute_type: str, settings: 
         engine = load_engine(model, compute_type, threads=settings.threads, device=settings.device)
         warm_up(engine, settings.language)
         connection.send(Ready(perf_counter() - started, resident_bytes()))
-        memory = PeakMemory()
+        watch = PeakWatch()
         while True:
             task = connection.recv()
-            connection.send(measure_task(engine, task, settings, memory))
+            connection.send(measure_task(engine, task, settings, watch))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except AllophoneError as error:
@@ -97,30 +111,61 @@ def warm_up(engine: Engine, language: str) -> None:
     engine.decode(encoded, token_stride=1, beam_size=1, max_tokens=4, language="en" if language == "auto" else language)
 
 
-def measure_task(engine: Engine, task: Task, settings: Settings, memory: PeakMemory | None) -> TaskResult:
-    """Measure one utterance at the task's points; a recording that cannot be read gives rows with ``error``."""
+def measure_task(engine: Engine, task: Task, settings: Settings, watch: PeakWatch) -> TaskResult:
+    """Measure one utterance at the task's points; a recording that cannot be read gives rows with ``error``.
+
+    Points that share an encoder pass follow each other; otherwise the order is drawn anew for every utterance. The twin
+    never shares a pass. Peaks of memory are watched when all is timed.
+
+    Args:
+        engine: The points' model.
+        task: What to measure.
+        settings: What all rows have in common.
+        watch: Knows what peaks have been watched so far.
+    """
     began = perf_counter()
     try:
         samples = load_audio(task.utterance.audio_filepath)
     except AudioError as error:
         rows = [_failed(task, point, settings, str(error)) for point in task.points]
-        return TaskResult(task.index, rows, perf_counter() - began)
+        twin = None if task.twin is None else _failed(task, task.twin, settings, str(error))
+        return TaskResult(task.index, rows, perf_counter() - began, twin)
     load_s = perf_counter() - began
-    snr_db = estimate_snr_db(samples)
-    groups: dict[tuple[object, ...], list[OperatingPoint]] = {}
-    for point in task.points:
-        groups.setdefault(point.encode_key, []).append(point)
-    rows = []
-    for points in groups.values():
-        for transcript in transcribe_points(
-            engine, samples, points, language=settings.language, confidence=True, peak_memory=memory
-        ):
-            rows.append(_row(task, transcript, engine, settings, load_s, snr_db))
-    return TaskResult(task.index, rows, perf_counter() - began)
+    about = _Recording(load_s, estimate_snr_db(samples), load_average())
+    runs = {point.name: point for point in task.points}
+    if task.twin is not None:
+        runs[f"{task.twin.name} {TWIN}"] = task.twin
+    groups: dict[str, list[str]] = {}
+    for name, point in runs.items():
+        groups.setdefault(f"{point.encode_key}{name.removeprefix(point.name)}", []).append(name)
+    run = partial(transcribe_points, engine, samples, language=settings.language, confidence=True)
+    transcripts: dict[str, Transcript] = {}
+    for key in in_turn(groups, settings.seed, task.index):
+        names = in_turn(groups[key], settings.seed, task.index)
+        transcripts.update(zip(names, run([runs[name] for name in names]), strict=True))
+    peaks = watch.peaks(samples.size, {name: partial(run, [point]) for name, point in runs.items()})
+    by_name = {
+        name: _row(task, transcript, engine, settings, about, peaks.get(name))
+        for name, transcript in transcripts.items()
+    }
+    in_order = [by_name.pop(point.name) for point in task.points]
+    return TaskResult(task.index, in_order, perf_counter() - began, next(iter(by_name.values()), None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    load_s: float
+    snr_db: float | None
+    load_average: float | None
+
+
+def load_average() -> float | None:
+    """Return how many threads of the whole system ran or waited for a processor, mean of the last minute or so."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _row(
-    task: Task, transcript: Transcript, engine: Engine, settings: Settings, load_s: float, snr_db: float | None
+    task: Task, transcript: Transcript, engine: Engine, settings: Settings, about: _Recording, peak_bytes: int | None
 ) -> Measurement:
     utterance, segments, point = task.utterance, transcript.segments, transcript.point
     reference = utterance.text or ""
@@ -131,12 +176,13 @@ def _row(
     published = published_recognition_flops(
         engine.dimensions, window_frames=frames, window_tokens=tokens, token_stride=point.token_stride
     )
+    threads = settings.threads or choose_threads(engine.dimensions)
     roofline_s = None
-    if settings.rates is not None:
+    if settings.rates is not None and (rates := settings.rates.get(threads)) is not None:
         roofline_s = least_latency_s(
             engine.dimensions,
             point,
-            roofline_device(settings.rates),
+            roofline_device(rates),
             window_frames=frames,
             window_tail=tails,
             window_tokens=tokens,
@@ -172,7 +218,7 @@ def _row(
         token_logprobs=[value for segment in segments for value in segment.token_logprobs],
         token_entropies=[value for segment in segments for value in segment.token_entropies],
         confidence_s=sum(segment.confidence_s for segment in segments),
-        load_s=load_s,
+        load_s=about.load_s,
         prepare_s=transcript.prepare_s,
         encode_s=transcript.encode_s,
         decode_s=transcript.decode_s,
@@ -180,9 +226,12 @@ def _row(
         executed_flops=transcript_flops(engine.dimensions, transcript).total,
         published_flops=round(published.total),
         roofline_s=roofline_s,
-        peak_memory_bytes=transcript.peak_memory_bytes,
+        peak_memory_bytes=peak_bytes,
         error=None,
-        snr_db=snr_db,
+        snr_db=about.snr_db,
+        cpu_s=transcript.cpu_s,
+        load_average=about.load_average,
+        threads=settings.workers * threads,
     )
 
 
