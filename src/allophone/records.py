@@ -277,7 +277,8 @@ class Measurement:
     and the row enters no rate. ``snr_db`` is estimated from the recording (:mod:`allophone.audio.snr`); None where it
     cannot be, and in runs of before there was such a column. ``cpu_s`` is the processor time of all threads of the
     worker within ``latency_s``, ``load_average`` the system's over the last minute, ``threads`` how many the run's own
-    workers may keep busy at once; None where the system does not tell, and in older runs.
+    workers may keep busy at once; None where the system does not tell,
+    on a GPU (``cpu_s``), and in older runs.
     ``peak_memory_bytes`` is watched on some recordings only, in a pass of its own: None elsewhere.
     """
 

@@ -159,7 +159,7 @@ def _differences(samples: AnySamples, resample: Resample, name: str, chosen: int
     """Every point minus the chosen one; where a closed form of the standard error exists, with it."""
     if name == "wer" and isinstance(samples, RunSamples):
         return resample_ratio_difference(samples.errors, samples.words, resample, chosen)
-    if name == "rtf":
+    if name == "rtf" and name not in samples.noise:  # the closed form knows nothing of the machine's noise
         return resample_ratio_difference(samples.latency_s, samples.duration_s, resample, chosen)
     return resample_objective(samples, name, resample).difference(chosen)
 

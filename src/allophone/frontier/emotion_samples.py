@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from allophone.errors import SpaceError
+from allophone.frontier.noise_floor import TIMED, Noise, resample_time
 from allophone.frontier.objectives import Task
 from allophone.measure.blocks import Resample
-from allophone.measure.bootstrap import Replicates, resample_mean, resample_ratio
-from allophone.measure.quantiles import resample_quantile
+from allophone.measure.bootstrap import Replicates, resample_mean
 from allophone.measure.recall import resample_uar
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class EmotionSamples:
         confusion: How often reference ``i`` was taken for ``j``, over all seeds, shape (n_points, n_classes,
             n_classes).
         training: One a point.
+        noise: From :func:`allophone.frontier.noise_floor.read_noise`, by cost; without a cost, its noise is unknown.
     """
 
     task: ClassVar[Task] = "emotion"
@@ -73,6 +75,12 @@ class EmotionSamples:
     executed_flops: FloatArray
     confusion: IntArray
     training: tuple[TrainingCosts, ...]
+    noise: Mapping[str, Noise] = field(default_factory=dict)
+
+    @property
+    def noise_floors(self) -> dict[str, float]:
+        """Relative difference below which points are not told apart, by cost of which the noise is known."""
+        return {name: known.floor for name, known in self.noise.items()}
 
     def equal(self, one: int, other: int) -> bool:
         """Whether two points recognise the same utterances."""
@@ -144,6 +152,7 @@ def read_emotion_samples(
         duration_s=np.array([row[3] for row in common], dtype=np.float64),
         confusion=confusion,
         training=training,
+        noise={},
         **{name: np.array(rows) for name, rows in arrays.items()},
     )
 
@@ -164,10 +173,8 @@ def resample_emotion(samples: EmotionSamples, name: str, resample: Resample) -> 
     if name == "uar_loss":
         found = resample_uar(samples.hits, samples.classes, resample)
         return Replicates(resample, 1 - found.estimates, 1 - found.values, most=1.0)
-    if name == "rtf":
-        return resample_ratio(samples.latency_s, samples.duration_s, resample)
-    if name in {"latency_p50_s", "latency_p95_s"}:
-        return resample_quantile(samples.latency_s, 0.5 if name == "latency_p50_s" else 0.95, resample)
+    if name in TIMED:
+        return resample_time(samples.latency_s, samples.duration_s, name, samples.noise, resample)
     if name == "executed_gflops":
         return resample_mean(samples.executed_flops / 1e9, resample)
     if name in {"trainable_params", "training_gflops", "train_s"}:

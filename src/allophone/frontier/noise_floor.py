@@ -1,10 +1,15 @@
 """The noise floor of a cost: how far apart two equal points come out on one machine, from a run's A/A pair.
 
-A sweep measures one point twice (:mod:`allophone.sweeps.twin`). Between the two nothing differs but the moment, so which
-of them is called the first does not matter, and their difference is as likely to have the other sign. The spread of the
-difference of their totals is that of all draws in which the two are exchanged, speaker by speaker, at random (the
-randomisation test of paired data; Edgington and Onghena, "Randomization tests", 2007). The floor is what the absolute
-relative difference of two equal points stays below with 95 % probability, and never less than what was seen.
+A sweep measures one point twice (:mod:`allophone.sweeps.twin`). Between the two nothing differs but the moment, so
+which of them is called the first does not matter: an utterance's difference is as likely to have the other sign. The
+spread of the difference of their totals is that of all draws in which the two are exchanged, utterance by utterance, at
+random (the randomisation test of paired data; Edgington and Onghena, "Randomization tests", 2007). Speakers are no
+blocks here: both have the same audio, and the order of points is drawn anew for every utterance.
+
+The floor is what the absolute relative difference of two equal points stays below with 95 % probability, and never less
+than what was seen. A spread that a few hiccups make is known badly, so the normal quantile gives way to Student's, with
+as many degrees of freedom as there are utterances that carry the differences, ``(sum of squares)² / sum of fourth
+powers``. A quantile jumps from one utterance to the next, so its spread is the mean over those near it.
 """
 
 from __future__ import annotations
@@ -17,24 +22,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from allophone.frontier.objectives import Objective
 from allophone.ledger.twin_record import read_twins
-from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Replicates
+from allophone.measure.blocks import Resample
+from allophone.measure.bootstrap import Replicates, resample_ratio
+from allophone.measure.quantiles import resample_quantile
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["TIMED", "Noise", "Twins", "estimate_noise", "noise_floor", "read_noise", "with_noise"]
+__all__ = ["TIMED", "Noise", "Twins", "estimate_noise", "noise_floor", "noise_notes", "read_noise", "resample_time"]
 
 FloatArray = npt.NDArray[np.float64]
 
 TIMED = ("rtf", "latency_p50_s", "latency_p95_s")  # costs that hold the machine's noise
 MEMORY_RESOLUTION = 0.01  # allocators hand memory back in chunks: two peaks nearer than this are not told apart
-_EXCHANGES = 4_000
-_LEVEL = 0.95
-# Two-sided 95 % point of Student's t, by degrees of freedom; between them the next smaller one counts.
-_STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 8: 2.31, 10: 2.23, 15: 2.13, 20: 2.09, 30: 2.04}
-_NORMAL = 1.96
+_EXCHANGES = 2_000
+_NORMAL = 1.96  # two-sided 95 % point, and those of Student's t by degrees of freedom
+_STUDENT = {
+    1: 12.71,
+    2: 4.30,
+    3: 3.18,
+    4: 2.78,
+    5: 2.57,
+    6: 2.45,
+    8: 2.31,
+    10: 2.23,
+    12: 2.18,
+    15: 2.13,
+    20: 2.09,
+    25: 2.06,
+    30: 2.04,
+    60: 2.0,
+    120: _NORMAL,
+}
+_NEAR = np.arange(-1.5, 2, 0.5)  # standard errors of a share within which quantiles are near each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +65,7 @@ class Noise:
 
     Args:
         floor: What the relative difference of two equal points stays below with 95 % probability, a fraction.
-        deviation: Standard deviation of that difference, a fraction.
+        deviation: Of the normal distribution that stays below the floor as often, a fraction; less where more was seen.
         pairs: Utterances that were measured twice.
     """
 
@@ -57,12 +79,10 @@ class Twins:
     """The two measurements of the A/A pair.
 
     Args:
-        speakers: Speaker of every utterance, or None.
         latency_s: Shape (2, n_pairs), as the array below.
         peak_memory_bytes: NaN where it was not watched.
     """
 
-    speakers: tuple[str | None, ...]
     latency_s: FloatArray
     peak_memory_bytes: FloatArray
 
@@ -98,13 +118,13 @@ def read_noise(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str,
         ],
     )
     rows = connection.execute(
-        f"SELECT speaker, latency_s, twin_latency_s, {peak}, twin_peak FROM measurements JOIN twins "
+        f"SELECT latency_s, twin_latency_s, {peak}, twin_peak FROM measurements JOIN twins "
         f"ON measurements.point = twins.point AND utterance_index = place AND {seed} = twin_seed "
         "SEMI JOIN shared USING (utterance_index) WHERE error IS NULL AND latency_s > 0 AND twin_latency_s > 0 "
         "ORDER BY utterance_index, measurements.point, twin_seed"
     ).fetchall()
-    values = np.array([row[1:] for row in rows], dtype=np.float64).reshape(-1, 4).T
-    return estimate_noise(Twins(tuple(row[0] for row in rows), values[:2], values[2:]))
+    values = np.array(rows, dtype=np.float64).reshape(-1, 4).T
+    return estimate_noise(Twins(values[:2], values[2:]))
 
 
 def estimate_noise(twins: Twins, seed: int = 0) -> dict[str, Noise]:
@@ -117,28 +137,31 @@ def estimate_noise(twins: Twins, seed: int = 0) -> dict[str, Noise]:
     n_pairs = twins.latency_s.shape[1]
     found: dict[str, Noise] = {}
     if n_pairs >= 2:
-        exchanged, n_blocks = _exchanges(twins.speakers, seed)
         first, second = twins.latency_s
-        totals = first.sum() + second.sum()
-        signs = np.where(exchanged, -1.0, 1.0)
-        drawn = 2 * signs @ (second - first) / totals
-        seen = 2 * float((second - first).sum()) / totals
-        found["rtf"] = _noise(drawn, seen, n_blocks, n_pairs)
-        ordered = np.where(exchanged[:, None], twins.latency_s[::-1], twins.latency_s)  # (n_exchanges, 2, n_pairs)
+        total = float(first.sum() + second.sum()) / 2
+        squares = (second - first) ** 2
+        carriers = squares.sum() ** 2 / (squares**2).sum() if squares.any() else n_pairs
+        found["rtf"] = _noise(
+            np.sqrt(squares.sum()) / total, abs(float((second - first).sum())) / total, carriers, n_pairs
+        )
+        exchanged = np.random.default_rng((seed, 5)).integers(0, 2, size=(_EXCHANGES, 1, n_pairs)).astype(np.bool_)
+        ordered = np.sort(np.where(exchanged, twins.latency_s[::-1], twins.latency_s), axis=-1)
+        measured = np.sort(twins.latency_s, axis=-1)
         for name, share in (("latency_p50_s", 0.5), ("latency_p95_s", 0.95)):
-            quantiles = np.quantile(ordered, share, axis=-1, method="inverted_cdf")
-            measured = np.quantile(twins.latency_s, share, axis=-1, method="inverted_cdf")
-            found[name] = _noise(_apart(quantiles.T), float(_apart(measured)), n_blocks, n_pairs)
+            error = np.sqrt(share * (1 - share) / n_pairs)
+            near = np.mean([np.mean(_quantiles_apart(ordered, share + step * error) ** 2) for step in _NEAR])
+            seen = float(np.abs(_quantiles_apart(measured, share)))
+            found[name] = _noise(np.sqrt(near), seen, 3 * n_pairs * error, n_pairs)  # the utterances that are near
     if (memory := _memory_noise(twins.peak_memory_bytes)) is not None:
         found["peak_memory_bytes"] = memory
     return found
 
 
-def _exchanges(speakers: Sequence[str | None], seed: int) -> tuple[npt.NDArray[np.bool_], int]:
-    """In which draws the two of every utterance are exchanged, shape (n_exchanges, n_pairs), and the blocks drawn."""
-    blocks = draw_blocks(speakers, n_replicates=1)
-    drawn = np.random.default_rng((seed, 5)).integers(0, 2, size=(_EXCHANGES, blocks.n_blocks)).astype(np.bool_)
-    return drawn[:, blocks.blocks], blocks.n_blocks
+def _quantiles_apart(ordered: FloatArray, share: float) -> FloatArray:
+    """Relative difference of the two's quantiles, from shape (..., 2, n_pairs) in ascending order."""
+    n_pairs = ordered.shape[-1]
+    place = int(np.clip(np.ceil(share * n_pairs - 1e-9) - 1, 0, n_pairs - 1))
+    return _apart(np.moveaxis(ordered[..., place], -1, 0))
 
 
 def _apart(pair: FloatArray) -> FloatArray:
@@ -146,11 +169,12 @@ def _apart(pair: FloatArray) -> FloatArray:
     return np.asarray(2 * (pair[1] - pair[0]) / (pair[0] + pair[1]))
 
 
-def _noise(drawn: FloatArray, seen: float, n_blocks: int, n_pairs: int) -> Noise:
-    deviation = float(np.sqrt(np.mean(drawn**2)))
-    # The mean is known to be 0, so every block tells of the spread.
-    reach = next((t for count, t in reversed(_STUDENT.items()) if n_blocks >= count), _NORMAL)
-    return Noise(max(abs(seen), (_NORMAL if n_blocks > 60 else reach) * deviation), deviation, n_pairs)
+def _noise(deviation: float, seen: float, freedom: float, n_pairs: int) -> Noise:
+    reach = [
+        quantile for least, quantile in _STUDENT.items() if freedom * (1 + 1e-9) >= least
+    ]
+    bound = float((reach[-1] if reach else _STUDENT[1]) * deviation)
+    return Noise(max(seen, bound), bound / _NORMAL, n_pairs)
 
 
 def _memory_noise(peaks: FloatArray) -> Noise | None:
@@ -176,29 +200,62 @@ def noise_floor(noise: Mapping[str, Noise], name: str) -> float:
     return float("nan") if name in (*TIMED, "peak_memory_bytes") else 0.0
 
 
-def with_noise(replicates: Replicates, noise: Noise | None, seed: int) -> Replicates:
-    """Let replicates hold the machine's noise too: each point's are multiplied by noise of their own.
-
-    A point alone has a variance half of that of a difference of two. In one replicate a point's noise is the same for
-    every cost.
+def noise_notes(noise: Mapping[str, Noise], costs: Sequence[Objective]) -> tuple[str, ...]:
+    """Say below which difference costs are not told apart; nothing where none of them holds noise.
 
     Args:
-        replicates: Of a time.
-        noise: Of that cost; None where it is unknown, which leaves the replicates as they are.
-        seed: Of the resample.
+        noise: Of a run's samples.
+        costs: Those that are compared.
     """
-    if noise is None or noise.deviation == 0:
-        return replicates
-    deviation = noise.deviation / np.sqrt(2)
-    draws = np.random.default_rng((seed, 4)).standard_normal(replicates.values.shape)
-    values = replicates.values * np.exp(deviation * draws)
-    if replicates.pivots is None or replicates.standard_errors is None:
-        return replace(replicates, values=values)
-    apart = np.abs(replicates.values - replicates.estimates)
+    noisy = [cost for cost in costs if noise_floor(noise, cost.name) != 0]
+    known = [cost for cost in noisy if cost.name in noise]
+    told = [f"{cost.title} {100 * noise[cost.name].floor:.1f} %" for cost in known]
+    pairs = max((noise[cost.name].pairs for cost in known), default=0)
+    lines = []
+    if told:
+        lines.append(
+            f"Noise floor, from one point measured twice on {pairs} utterance{'s' if pairs > 1 else ''}: "
+            f"{', '.join(told)}; costs nearer to each other than that are not told apart."
+        )
+    if unknown := [cost.title for cost in noisy if cost.name not in noise]:
+        lines.append(
+            f"The noise floor of {' and '.join(unknown)} is unknown, since this run measured no point twice: a small "
+            "difference may be the machine's."
+        )
+    return tuple(lines)
+
+
+def resample_time(
+    latency_s: FloatArray, duration_s: FloatArray, name: str, noise: Mapping[str, Noise], resample: Resample
+) -> Replicates:
+    """Return a cost of time in every replicate, which draws speakers and, as far as it is known, the machine's noise.
+
+    Every point's replicates are multiplied by noise of their own; in one replicate it is the same for every cost. A
+    point alone has half of the variance that a difference of two has.
+
+    Args:
+        latency_s: Seconds, shape (n_points, n_utterances).
+        duration_s: Seconds of audio, shape (n_utterances,).
+        name: One of :data:`TIMED`.
+        noise: Of the run's samples.
+        resample: From :func:`allophone.measure.blocks.draw_blocks`.
+    """
+    if name == "rtf":
+        found = resample_ratio(latency_s, duration_s, resample)
+    else:
+        found = resample_quantile(latency_s, 0.5 if name == "latency_p50_s" else 0.95, resample)
+    known = noise.get(name)
+    if known is None or known.deviation == 0:
+        return found
+    deviation = known.deviation / np.sqrt(2)
+    noisy = deviation * np.random.default_rng((resample.seed, 4)).standard_normal(found.values.shape)
+    values = found.values * np.exp(noisy)
+    if found.pivots is None or found.standard_errors is None:
+        return replace(found, values=values)
+    # Times are rates, so their pivots are log(replicate / estimate) over the replicate's relative standard error.
     with np.errstate(divide="ignore", invalid="ignore"):
-        errors = np.where(apart > 0, apart / replicates.pivots, replicates.standard_errors)
-    noisy = deviation * replicates.estimates
-    pivots = np.abs(values - replicates.estimates) / np.hypot(errors, noisy)
-    return replace(
-        replicates, values=values, standard_errors=np.hypot(replicates.standard_errors, noisy), pivots=pivots
-    )
+        logs = np.log(found.values / found.estimates)
+        relative = found.standard_errors / found.estimates
+        errors = np.where(logs == 0, relative, logs / found.pivots)
+        pivots = (logs + noisy) / np.hypot(errors, deviation)
+    return replace(found, values=values, standard_errors=found.estimates * np.hypot(relative, deviation), pivots=pivots)

@@ -13,6 +13,7 @@ import numpy as np
 from allophone.errors import SpaceError
 from allophone.frontier.dominance import dominance_matrix
 from allophone.frontier.emotion_summary import AnyPoint, AnySummary, summarise_any_run
+from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, Objective, find_cost
 from allophone.frontier.samples import resample_objective
 from allophone.frontier.summary import PointSummary
@@ -162,7 +163,8 @@ class Frontier:
             "normalizer": getattr(record, "normalizer", None),
             "costs": [cost.name for cost in self.costs],
             "confidence": self.confidence,
-            "notices": [*self.run.notices, *self.warnings],
+            "notices": [*self.run.notices, *self.warnings, *noise_notes(self.run.samples.noise, self.costs)],
+            "noise_floors": self.run.samples.noise_floors,
             "failures": [{"utterance_id": name, "error": reason} for name, reason in self.run.failures],
             "eliminated": [asdict(item) for item in self.run.eliminated],
             "tie_groups": [list(group) for group in self.tie_groups],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy.typing as npt
 
 from allophone.errors import SpaceError
 from allophone.frontier.emotion_samples import EmotionSamples, resample_emotion
+from allophone.frontier.noise_floor import TIMED, Noise, resample_time
 from allophone.frontier.objectives import Task
 from allophone.frontier.throughput import resample_throughput
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates, resample_mean, resample_ratio
-from allophone.measure.quantiles import resample_quantile
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +41,7 @@ class RunSamples:
         published_flops: FLOPs as the published formula bills them.
         peak_memory_bytes: Peak resident bytes; NaN where not measured.
         throughput: From :func:`allophone.frontier.throughput.read_rounds`, shape (n_points, n_rounds), or None.
+        noise: From :func:`allophone.frontier.noise_floor.read_noise`, by cost; without a cost, its noise is unknown.
     """
 
     task: ClassVar[Task] = "asr"
@@ -56,6 +58,12 @@ class RunSamples:
     published_flops: FloatArray
     peak_memory_bytes: FloatArray
     throughput: FloatArray | None = None
+    noise: Mapping[str, Noise] = field(default_factory=dict)
+
+    @property
+    def noise_floors(self) -> dict[str, float]:
+        """Relative difference below which points are not told apart, by cost of which the noise is known."""
+        return {name: known.floor for name, known in self.noise.items()}
 
     def equal(self, one: int, other: int) -> bool:
         """Whether two points make equally many errors in every utterance."""
@@ -113,6 +121,7 @@ def read_samples(connection: duckdb.DuckDBPyConnection, points: tuple[str, ...])
         speakers=tuple(row[1] for row in rows_of_one),
         words=np.array([row[2] for row in rows_of_one], dtype=np.float64),
         duration_s=np.array([row[3] for row in rows_of_one], dtype=np.float64),
+        noise={},
         **{name: np.array(rows) for name, rows in arrays.items()},
     )
 
@@ -122,6 +131,7 @@ def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Re
 
     Emotion runs go to :func:`allophone.frontier.emotion_samples.resample_emotion`. The peak of memory is a property of
     the process, not of the utterances drawn: it is the same in every replicate. Throughput draws its rounds instead.
+    Times hold the machine's noise too, as far as the samples know it.
 
     Args:
         samples: The measurements.
@@ -133,11 +143,10 @@ def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Re
     """
     if isinstance(samples, EmotionSamples):
         return resample_emotion(samples, name, resample)
-    ratios = {"wer": (samples.errors, samples.words), "rtf": (samples.latency_s, samples.duration_s)}
-    if name in ratios:
-        return resample_ratio(*ratios[name], resample)
-    if name in {"latency_p50_s", "latency_p95_s"}:
-        return resample_quantile(samples.latency_s, 0.5 if name == "latency_p50_s" else 0.95, resample)
+    if name == "wer":
+        return resample_ratio(samples.errors, samples.words, resample)
+    if name in TIMED:
+        return resample_time(samples.latency_s, samples.duration_s, name, samples.noise, resample)
     if name in {"executed_gflops", "published_gflops"}:
         flops = samples.executed_flops if name == "executed_gflops" else samples.published_flops
         return resample_mean(flops / 1e9, resample)

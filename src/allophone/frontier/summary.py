@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from allophone.errors import LedgerError
+from allophone.frontier.idleness import busy_notice
+from allophone.frontier.noise_floor import read_noise
 from allophone.frontier.objectives import Task
 from allophone.frontier.run_state import ask_points, load_numbers, progress_notices
 from allophone.frontier.samples import RunSamples, read_samples, share_utterances
@@ -124,7 +126,8 @@ def summarise_run(folder: Path) -> RunSummary:
         names = tuple(name for name in by_name if name in rows)
         if not names:
             raise LedgerError(f"{folder}: no utterance is measured at every point yet. Let its sweep go on.")
-        samples = read_samples(connection, names)
+        samples = replace(read_samples(connection, names), noise=read_noise(connection, folder))
+        busy = busy_notice(connection)
         failures = failed_utterances(folder)
         notices = _notices(
             connection, run, len(by_name), started, len(failures), gone=len(given_up), ended=race_ended(folder)
@@ -135,8 +138,7 @@ def summarise_run(folder: Path) -> RunSummary:
         samples = replace(samples, throughput=rounds)
         medians = np.median(rounds, axis=1).tolist()
         points = tuple(replace(point, rtf_throughput=rtf) for point, rtf in zip(points, medians, strict=True))
-    if (notice := throughput_notice(folder)) is not None:
-        notices = (*notices, notice)
+    notices = (*notices, *(notice for notice in (throughput_notice(folder), busy) if notice is not None))
     return RunSummary(run, points, failures, notices, samples, tuple(eliminated))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from allophone.frontier.emotion_summary import EmotionPointSummary, EmotionRunSummary
+from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier
 from allophone.report.tables import (
@@ -70,6 +71,7 @@ def emotion_frontier_table(frontier: Frontier, run: EmotionRunSummary) -> Table:
         notes=(
             *run.notices,
             *frontier.warnings,
+            *noise_notes(run.samples.noise, frontier.costs),
             f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
             f"dominated where that is {level} sure, else tied; * marks what is on the frontier as measured.",
             "UAR: mean over classes of the share recognised; higher is better. Training GFLOPs: all optimizer steps of "

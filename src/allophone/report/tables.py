@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
 
+from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES, QUALITY
 from allophone.frontier.pareto import Frontier, FrontierPoint
 from allophone.frontier.summary import PointSummary, RunSummary
@@ -90,6 +91,7 @@ def frontier_table(frontier: Frontier) -> Table:
         notes=(
             *frontier.run.notices,
             *frontier.warnings,
+            *noise_notes(frontier.run.samples.noise, frontier.costs),
             f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
             f"dominated where that is {level} sure, else tied; * marks what is on the frontier as measured.",
             "Of peak: the least time that this machine's measured rates allow over the time it took (roofline).",

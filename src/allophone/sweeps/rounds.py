@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from allophone.errors import SpaceError
+from allophone.frontier.noise_floor import read_noise
 from allophone.frontier.run_state import load_numbers
 from allophone.frontier.samples import RunSamples, read_samples, share_utterances
 from allophone.ledger.ledger import Ledger
@@ -146,4 +148,4 @@ def _samples(folder: Path, alive: Sequence[OperatingPoint]) -> RunSamples:
         load_numbers(connection)
         connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(names)])
         share_utterances(connection, len(names))
-        return read_samples(connection, names)
+        return replace(read_samples(connection, names), noise=read_noise(connection, folder))

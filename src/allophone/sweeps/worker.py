@@ -229,7 +229,7 @@ def _row(
         peak_memory_bytes=peak_bytes,
         error=None,
         snr_db=about.snr_db,
-        cpu_s=transcript.cpu_s,
+        cpu_s=transcript.cpu_s if engine.device == "cpu" else None,  # else the processor only waits
         load_average=about.load_average,
         threads=settings.workers * threads,
     )
