@@ -170,9 +170,7 @@ def _apart(pair: FloatArray) -> FloatArray:
 
 
 def _noise(deviation: float, seen: float, freedom: float, n_pairs: int) -> Noise:
-    reach = [
-        quantile for least, quantile in _STUDENT.items() if freedom * (1 + 1e-9) >= least
-    ]
+    reach = [quantile for least, quantile in _STUDENT.items() if freedom * (1 + 1e-9) >= least]
     bound = float((reach[-1] if reach else _STUDENT[1]) * deviation)
     return Noise(max(seen, bound), bound / _NORMAL, n_pairs)
 

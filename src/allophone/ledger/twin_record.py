@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from allophone.errors import LedgerError
-from allophone.ledger.ledger import drop_torn_line
+from allophone.ledger.journal import drop_torn_line
 
 __all__ = ["TWIN_FILE", "TwinRow", "add_twins", "read_twins"]
 
@@ -72,7 +72,7 @@ def read_twins(folder: Path) -> dict[tuple[str, int, int], TwinRow]:
         for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
             row = TwinRow(**json.loads(line))
             found[row.key] = row
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise LedgerError(
             f"{path}: damaged ({error}). Restore it, or delete it: the run then does not know its noise floor."
         ) from None
