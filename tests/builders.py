@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,19 @@ def write_run(
         for point, changed in rows.items():
             ledger.append([measurement(point, index, **change) for index, change in enumerate(changed)])
     return folder
+
+
+@contextmanager
+def small_files(n_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond this size, as on a disk that is full."""
+    import resource
+    import signal
+
+    usual = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, usual)

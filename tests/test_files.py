@@ -1,10 +1,12 @@
 import hashlib
+import os
 
 import pytest
 from pydantic import BaseModel
 
 from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import file_sha256, read_record, whole_file, write_whole
+from builders import small_files
 
 
 class Card(BaseModel):
@@ -60,3 +62,34 @@ def test_files_are_hashed_as_one(tmp_path):
         (tmp_path / name).write_bytes(data)
     whole = hashlib.sha256(b"x" * (1 << 20) + b"yz").hexdigest()
     assert file_sha256(tmp_path / "a", tmp_path / "b") == whole
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "x" * 200, "x" * 246, "x" * 255, "字" * 84 + "abc", "字" * 85, "é" * 127, ".hidden"]
+)
+def test_a_name_that_fits_is_written(tmp_path, name):
+    write_whole(tmp_path / name, "text")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "text"
+
+
+def test_a_name_too_long_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(LedgerError, match="x: cannot be written: File name too long"):
+        write_whole(tmp_path / ("x" * 256), "text")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a limit on the size of files")
+def test_a_full_disk_leaves_the_file_that_was_there(tmp_path):
+    write_whole(tmp_path / "x", "first")
+    with small_files(10), pytest.raises(LedgerError, match="x: cannot be written: File too large"):
+        write_whole(tmp_path / "x", "second, and longer than the disk has room for")
+    assert (tmp_path / "x").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000])
+def test_json_nested_too_deeply_is_no_json(tmp_path, text):
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(UsageError, match=r"card\.json: not valid JSON"):
+        read_record(tmp_path / "card.json", Card, 1, "Make another.")

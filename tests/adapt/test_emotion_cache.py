@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections import namedtuple
 
@@ -5,9 +6,9 @@ import numpy as np
 import pytest
 
 from allophone.audio.manifest import read_manifest
-from allophone.errors import CorpusError, SpaceError, UsageError
+from allophone.errors import CorpusError, LedgerError, SpaceError, UsageError
 from allophone.records import Utterance
-from builders import write_wav
+from builders import small_files, write_wav
 from emotion_builders import FAMILIES, tiny_model, write_emotions
 
 pytest.importorskip("torch")
@@ -123,3 +124,15 @@ def test_moments_are_for_probes(utterances, tmp_path):
     with pytest.raises(SpaceError, match="for probes only"):
         cached(tiny_model(unfrozen=1), utterances, tmp_path / "s").moments([0])
     assert torch.isfinite(cached(tiny_model(), utterances, tmp_path / "s").moments([0])[1]).all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("unfrozen", [0, 1])
+@pytest.mark.parametrize("n_bytes", [0, 1000])
+def test_a_full_disk_is_an_error_that_leaves_nothing_half_written(unfrozen, n_bytes, utterances, tmp_path):
+    model = tiny_model("whisper", unfrozen=unfrozen)
+    with small_files(n_bytes), pytest.raises(LedgerError, match="cannot be written: File too large"):
+        cached(model, utterances, tmp_path / "s")
+    (folder,) = (tmp_path / "s").iterdir()
+    assert not [path.name for path in folder.iterdir() if path.name.rpartition(".")[2].isdigit()]
+    cached(model, utterances, tmp_path / "s")

@@ -1,6 +1,7 @@
 """A cascade as a folder: chosen on a run, beside the recognisers of its points."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from allophone.errors import LedgerError, UsageError
 from allophone.routing.calibration import Wish
 from allophone.routing.emotion_routing import choose_cascade
+from builders import small_files
 from emotion_builders import judged_cascade, save_recogniser
 
 pytest.importorskip("torch")
@@ -110,3 +112,26 @@ def test_a_recogniser_that_is_not_whole_makes_no_policy(judged, tmp_path):
     with pytest.raises(LedgerError, match=r"m/head\.safetensors: cannot be read"):
         write(tmp_path / "p", judged, models=[tmp_path / "m", judged[3][1]])
     assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize("place", ["0", "1"])
+def test_a_recogniser_that_was_exchanged_for_another_is_found(judged, tmp_path, place):
+    write(tmp_path / "p", judged)
+    card = tmp_path / "p" / place / "emotion.json"
+    card.write_text(card.read_text().replace('"temperature": 1.0', '"temperature": 1.25'))
+    with pytest.raises(LedgerError, match=rf"p/{place}/emotion\.json: not the card.*'cards_sha256'"):
+        read_emotion_policy(tmp_path / "p")
+    policy = tmp_path / "p" / EMOTION_POLICY_FILE
+    fields = json.loads(policy.read_text())
+    del fields["cards_sha256"]  # as a policy of before
+    policy.write_text(json.dumps(fields))
+    assert read_emotion_policy(tmp_path / "p").cards_sha256 is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("n_bytes", [0, 600])
+def test_a_full_disk_leaves_no_half_of_a_policy(judged, tmp_path, n_bytes):
+    with small_files(n_bytes), pytest.raises(LedgerError, match="File too large"):
+        write(tmp_path / "p", judged)
+    assert not list((tmp_path / "p").iterdir())
+    assert write(tmp_path / "p", judged) == read_emotion_policy(tmp_path / "p")

@@ -1,12 +1,14 @@
 """Every trained parameter survives; adapters and merged models load elsewhere; another base model is refused."""
 
 import json
+import os
 import warnings
 
 import numpy as np
 import pytest
 
 from allophone.errors import LedgerError, UsageError, WeightsError
+from builders import small_files
 from emotion_builders import FAMILIES, save_encoder
 
 pytest.importorskip("torch")
@@ -164,3 +166,23 @@ def test_the_adapter_names_its_base(bases, tmp_path):
     save_emotion_model(tmp_path, trained_model(bases["whisper"], 2, 0), LABELS, 1.0)
     config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
     assert (config["base_model_name_or_path"], config["r"]) == (bases["whisper"], 2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("n_bytes", [0, 100, 3000])
+@pytest.mark.parametrize(("rank", "unfrozen"), [(0, 2), (2, 0)])
+def test_a_full_disk_leaves_the_recogniser_that_was_there(rank, unfrozen, n_bytes, bases, tmp_path):
+    first = trained_model(bases["whisper"], 0, 1)
+    card = save_emotion_model(tmp_path / "m", first, LABELS, 1.5)
+    before = sorted(path.name for path in (tmp_path / "m").iterdir())
+    other = trained_model(bases["whisper"], rank, unfrozen)
+    with small_files(n_bytes), pytest.raises(LedgerError, match="m: cannot be written: "):
+        save_emotion_model(tmp_path / "m", other, LABELS, 1.0)
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == before
+    assert load_emotion_model(tmp_path / "m").card == card
+    new = save_emotion_model(tmp_path / "m", other, LABELS, 1.0)
+    loaded = load_emotion_model(tmp_path / "m")
+    assert loaded.card == new
+    assert torch.equal(loaded.model.clip_logits(CLIP), other.clip_logits(CLIP))
+    assert (tmp_path / "m/unfrozen.safetensors").exists() == bool(unfrozen)
+    assert (tmp_path / "m/adapter").exists() == bool(rank)

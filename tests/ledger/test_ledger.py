@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import columns, connect
 from allophone.records import OperatingPoint
-from builders import measurement, run_record, write_run
+from builders import measurement, run_record, small_files, write_run
 from emotion_builders import emotion_record, emotion_row
 
 A = OperatingPoint(model="tiny.en")
@@ -158,3 +159,33 @@ def test_a_finished_point_is_opened_again_for_more_folds(tmp_path):
     assert [path.suffix for path in (tmp_path / "r/measurements").iterdir()] == [".parquet"]
     assert emotion_rows_of(tmp_path / "r")[:2] == before
     assert len(emotion_rows_of(tmp_path / "r")) == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("n_bytes", [0, 100, 1200, 3000])
+def test_a_full_disk_is_one_error_and_lets_the_run_go(tmp_path, n_bytes):
+    folder, record = tmp_path / "r", run_record([A], 3)
+    write_run(folder, {A: [{}]}, 3)
+    kept = None
+
+    def measure():
+        with Ledger(folder, record) as ledger:
+            ledger.append([measurement(A, index) for index in range(3)])
+
+    with small_files(n_bytes):
+        try:
+            measure()
+        except LedgerError as error:  # kept, as a notebook keeps the last error
+            kept = error
+    assert "cannot be written: File too large" in str(kept)
+    measure()
+    assert len(rows_of(folder)) == 3
+
+
+def test_a_run_that_cannot_be_continued_keeps_its_record(tmp_path):
+    folder = write_run(tmp_path / "r", {A: [{}, {}]})
+    before = (folder / "run.json").read_bytes()
+    (folder / "measurements" / f"{A.name}.parquet").write_bytes(b"damaged")
+    with pytest.raises(LedgerError, match="cannot be read"):
+        Ledger(folder, run_record([A, B], 2))
+    assert (folder / "run.json").read_bytes() == before

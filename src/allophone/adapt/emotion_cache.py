@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -24,7 +25,7 @@ from allophone.adapt.emotion_states import pad_clips
 from allophone.audio.cache import cache_folder
 from allophone.costs.adaptation import frozen_flops
 from allophone.errors import AudioError, CorpusError, SpaceError
-from allophone.files import write_whole
+from allophone.files import whole_file, write_whole
 from allophone.models.encoder_stages import n_layers, width
 from allophone.records import Utterance
 
@@ -123,8 +124,7 @@ class CachedStates:
         if not index.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             offsets, samples, failures = [0], [0] * len(utterances), {}
-            partial = self.folder / f"state-00.{os.getpid()}"
-            with partial.open("wb") as file:
+            with whole_file(self._path(0)) as partial, partial.open("wb") as file:
                 for row, utterance in enumerate(utterances):
                     tokens = 0
                     try:
@@ -136,7 +136,6 @@ class CachedStates:
                         failures[row] = str(error)
                     offsets.append(offsets[-1] + tokens)
                     self._report(0.5 * (row + 1) / len(utterances))
-            partial.replace(self._path(0))
             write_whole(index, json.dumps({"offsets": offsets, "samples": samples, "failures": failures}))
         found = json.loads(index.read_text(encoding="utf-8"))
         self._offsets: list[int] = found["offsets"]
@@ -168,8 +167,14 @@ class CachedStates:
         }
         shapes |= {self._path(number): (self.total_tokens, self._width) for number in states}
         make_room(self.folder, sum(_HALF_BYTES * _product(shape) for shape in shapes.values()))
-        partial = {path: path.with_name(f"{path.name}.{os.getpid()}") for path in shapes}
-        files = {path: self._open(partial[path], shape, "w+") for path, shape in shapes.items()}
+        with ExitStack() as written:
+            partial = {path: written.enter_context(whole_file(path)) for path in shapes}
+            for path, shape in shapes.items():
+                _reserve(partial[path], _HALF_BYTES * _product(shape))
+            files = {path: self._open(partial[path], shape, "r+") for path, shape in shapes.items()}
+            self._write_layers(moments, states, files)
+
+    def _write_layers(self, moments: Sequence[str], states: Sequence[int], files: Mapping[Path, Any]) -> None:
         first = self._open(self._path(0), (self.total_tokens, self._width), "r")
         rows = sorted((row for row in range(len(self._offsets) - 1) if self.tokens(row)), key=self.tokens)
         for start in range(0, len(rows), _BATCH):
@@ -189,9 +194,8 @@ class CachedStates:
                         place, : self.tokens(row)
                     ]
             self._report(0.5 + 0.5 * (start + len(batch)) / len(rows))
-        for path, file in files.items():
+        for file in files.values():
             file.flush()
-            partial[path].replace(path)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"state-{number:02d}.f16"
@@ -204,6 +208,15 @@ class CachedStates:
         import numpy as np
 
         return np.memmap(path, np.float16, mode, shape=shape)
+
+
+def _reserve(path: Path, n_bytes: int) -> None:
+    """Make a file of this size whose blocks are there: a disk that fills later is no bus error in a memory map."""
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate") and n_bytes:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        else:
+            file.truncate(n_bytes)
 
 
 def _stamps(utterances: Sequence[Utterance]) -> str:

@@ -30,6 +30,7 @@ def export_merged(folder: Path, out: Path, *, base: str | None = None, checked: 
         LedgerError: ``out`` cannot be written.
         UsageError: ``out`` holds anything but this recogniser's encoder, merged before.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     if not checked:
@@ -49,5 +50,6 @@ def export_merged(folder: Path, out: Path, *, base: str | None = None, checked: 
                 "sampling_rate": 16_000,
             }
             write_whole(out / "preprocessor_config.json", json.dumps(fields, indent=1) + "\n")
-    except OSError as error:
-        raise LedgerError(f"{out}: cannot be written: {error.strerror}. Free or choose another folder.") from None
+    except (OSError, SafetensorError) as error:  # the latter where a disk is full
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise LedgerError(f"{out}: cannot be written: {reason}. Free or choose another folder.") from None

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import rmtree
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from allophone.adapt.emotion_card import check_tensor_files, read_emotion_card
+from allophone.adapt.emotion_card import CARD, check_tensor_files, read_emotion_card
 from allophone.adapt.emotion_folders import EMOTION_POLICY_FILE, check_policy_folder
 from allophone.adapt.emotion_setting import EmotionSetting
 from allophone.adapt.emotion_store import copy_emotion_model
-from allophone.errors import UsageError
-from allophone.files import read_record, write_whole
+from allophone.errors import LedgerError, UsageError
+from allophone.files import file_sha256, read_record, write_whole
 from allophone.ledger.run_record import read_emotion_run
 from allophone.measure.bootstrap import Interval
 from allophone.routing.calibration import Target
@@ -60,6 +61,8 @@ class EmotionPolicy(BaseModel):
     """The contents of ``emotion_policy.json``.
 
     A recording climbs to the next point while the sign of doubt of the last posterior is above ``threshold``.
+    ``cards_sha256`` has the SHA-256 of every recogniser's card, which in turn has those of its tensors; policies of
+    before lack it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +77,7 @@ class EmotionPolicy(BaseModel):
     run: str
     fingerprint: str
     judged: JudgedCascade
+    cards_sha256: tuple[str, ...] | None = None
 
 
 def write_emotion_policy(
@@ -95,30 +99,36 @@ def write_emotion_policy(
     check_cascade(folder, run, candidates, models)
     record, settings = read_emotion_run(run), _settings(candidates)
     choice = choose_cascade(candidates, found.wish)
-    for place, path in enumerate(models):
-        copy_emotion_model(path, folder / str(place))
-    policy = EmotionPolicy(
-        points=settings,
-        labels=record.labels,
-        signal=choice.signal,
-        threshold=choice.threshold,
-        target=found.wish.target,
-        value=found.wish.value,
-        run=str(run),
-        fingerprint=record.fingerprint,
-        judged=JudgedCascade(
-            n_rows=found.n_rows,
-            n_speakers=found.n_speakers,
-            uar=_triple(found.uar),
-            over_chance=_triple(found.over_chance),
-            over_last=_triple(found.over_last),
-            gflops=found.gflops,
-            seconds=found.seconds,
-            climbed=found.climbed,
-            warning=found.warning,
-        ),
-    )
-    write_whole(folder / EMOTION_POLICY_FILE, policy.model_dump_json(indent=1) + "\n")
+    try:
+        for place, path in enumerate(models):
+            copy_emotion_model(path, folder / str(place))
+        policy = EmotionPolicy(
+            points=settings,
+            labels=record.labels,
+            signal=choice.signal,
+            threshold=choice.threshold,
+            target=found.wish.target,
+            value=found.wish.value,
+            run=str(run),
+            fingerprint=record.fingerprint,
+            judged=JudgedCascade(
+                n_rows=found.n_rows,
+                n_speakers=found.n_speakers,
+                uar=_triple(found.uar),
+                over_chance=_triple(found.over_chance),
+                over_last=_triple(found.over_last),
+                gflops=found.gflops,
+                seconds=found.seconds,
+                climbed=found.climbed,
+                warning=found.warning,
+            ),
+            cards_sha256=tuple(file_sha256(folder / str(place) / CARD) for place in range(len(models))),
+        )
+        write_whole(folder / EMOTION_POLICY_FILE, policy.model_dump_json(indent=1) + "\n")
+    except BaseException:
+        for place in range(len(models)):  # none was there before
+            rmtree(folder / str(place), ignore_errors=True)
+        raise
     return policy
 
 
@@ -147,7 +157,13 @@ def read_emotion_policy(folder: Path) -> EmotionPolicy:
     remedy = "'allophone route emotion RUN --points A,B --models FOLDER,FOLDER --out POLICY' makes one."
     policy = read_record(folder / EMOTION_POLICY_FILE, EmotionPolicy, _SCHEMA_VERSION, remedy)
     for place, setting in enumerate(policy.points):
-        _check_model(folder / str(place), setting, policy.labels)
+        path = folder / str(place)
+        _check_model(path, setting, policy.labels)
+        if policy.cards_sha256 is not None and file_sha256(path / CARD) not in policy.cards_sha256[place : place + 1]:
+            raise LedgerError(
+                f"{path / CARD}: not the card that {folder / EMOTION_POLICY_FILE} was written with (field "
+                f"'cards_sha256'): changed, or of another recogniser. Copy the whole folder again. {remedy}"
+            )
     return policy
 
 

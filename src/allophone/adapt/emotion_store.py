@@ -13,7 +13,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copyfile, copytree
+from shutil import copyfile, copytree, rmtree
 from typing import Any
 
 from allophone.adapt.emotion_card import (
@@ -32,6 +32,8 @@ from allophone.adapt.emotion_model import EmotionModel
 from allophone.errors import LedgerError, WeightsError
 from allophone.files import write_whole
 from allophone.models.speech_encoders import load_speech_encoder
+
+_SAVING = ".saving"
 
 __all__ = ["SavedEmotion", "copy_emotion_model", "load_emotion_model", "save_emotion_model"]
 
@@ -56,6 +58,7 @@ def save_emotion_model(folder: Path, model: EmotionModel, labels: tuple[str, ...
     Raises:
         LedgerError: The folder cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     unfrozen = {
@@ -63,27 +66,36 @@ def save_emotion_model(folder: Path, model: EmotionModel, labels: tuple[str, ...
         for name, parameter in model.trained().items()
         if not name.startswith("head.") and "lora_" not in name
     }
+    new = folder / _SAVING  # the folder's own model stays whole until the new one is
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CARD).unlink(missing_ok=True)
-        (folder / UNFROZEN).unlink(missing_ok=True)
-        save_file({name: value.cpu().contiguous() for name, value in model.head.state().items()}, folder / HEAD)
+        rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        save_file({name: value.cpu().contiguous() for name, value in model.head.state().items()}, new / HEAD)
         if unfrozen:
-            save_file(unfrozen, folder / UNFROZEN)
+            save_file(unfrozen, new / UNFROZEN)
         if model.peft_model is not None:
             model.peft_model.peft_config["default"].base_model_name_or_path = model.setting.model
-            model.peft_model.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
+            model.peft_model.save_pretrained(new / ADAPTER, save_embedding_layers=False)
         card = EmotionCard(
             setting=model.setting,
             labels=labels,
             precision=model.precision,
             temperature=temperature,
             base_weights_sha256=model.encoder.weights_sha256,
-            files_sha256=tensor_digests(folder, model.setting),
+            files_sha256=tensor_digests(new, model.setting),
         )
-    except OSError as error:
-        raise LedgerError(f"{folder}: cannot be written: {error.strerror}. Free or choose another folder.") from None
-    write_whole(folder / CARD, card.model_dump_json(indent=1) + "\n")
+        write_whole(new / CARD, card.model_dump_json(indent=1) + "\n")
+        for name in (CARD, UNFROZEN):
+            (folder / name).unlink(missing_ok=True)
+        rmtree(folder / ADAPTER, ignore_errors=True)
+        for name in (ADAPTER, UNFROZEN, HEAD, CARD):
+            if (new / name).exists():
+                (new / name).replace(folder / name)
+    except (OSError, SafetensorError) as error:  # the latter where a disk is full
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise LedgerError(f"{folder}: cannot be written: {reason}. Free or choose another folder.") from None
+    finally:
+        rmtree(new, ignore_errors=True)
     return card
 
 

@@ -19,7 +19,7 @@ from allophone.audio.labels import labelled_utterances, labels_of
 from allophone.audio.split_parts import PARTS, Part, Split, check_shape, check_speakers
 from allophone.audio.stratify import deal_speakers, speakers_of
 from allophone.errors import CorpusError, UsageError
-from allophone.files import first_problem, read_json
+from allophone.files import first_problem, read_json, write_whole
 from allophone.records import Utterance
 
 __all__ = ["PARTS", "Part", "Split", "SplitFile", "fixed_split", "make_folds", "read_splits", "write_splits"]
@@ -130,13 +130,9 @@ def write_splits(path: Path, splits: SplitFile) -> None:
     """Write a split file.
 
     Raises:
-        CorpusError: The folder cannot be written.
+        LedgerError: The folder cannot be written; a file that was there is as it was.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(splits.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be written ({error.strerror}). Choose another folder.") from None
+    write_whole(path, splits.model_dump_json(indent=1) + "\n")
 
 
 def read_splits(path: Path, corpus: Corpus | None = None) -> SplitFile:

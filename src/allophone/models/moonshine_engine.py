@@ -7,10 +7,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allophone.dimensions import HOP_SAMPLES
-from allophone.errors import SpaceError, UsageError, WeightsError
+from allophone.errors import SpaceError, UsageError
 from allophone.models.decoding_steps import read_steps
 from allophone.models.engine import Decoded, Engine
 from allophone.models.moonshine_weights import MoonshineWeights, read_vocabulary
+from allophone.models.onnx_session import OnnxSession
 from allophone.models.threads import choose_replicas, choose_threads
 from allophone.moonshine_dimensions import MoonshineDimensions
 from allophone.records import Word
@@ -47,25 +48,15 @@ class MoonshineEngine(Engine):
     def __init__(
         self, weights: MoonshineWeights, compute_type: str, *, threads: int = 0, replicas: int = 1, device: str = "cpu"
     ) -> None:
-        import onnxruntime
-
         if device not in ("cpu", "auto"):
             raise UsageError(f"device '{device}': {weights.model} runs on the CPU only. Use cpu.")
         if compute_type != "int8":
             raise SpaceError(f"compute_type '{compute_type}': {weights.model} has int8 only. Use compute_type=int8.")
         threads = threads or choose_threads(weights.dimensions)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        try:
-            self._encoder, self._decoder = (
-                onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-                for path in (weights.encoder, weights.decoder)
-            )
-        except Exception as error:  # onnxruntime has no common error class
-            raise WeightsError(
-                f"{weights.folder}: cannot be loaded: {error}. Install moonshine-voice 0.0.49 again."
-            ) from None
+        remedy = "Install moonshine-voice 0.0.49 again."
+        self._encoder, self._decoder = (
+            OnnxSession(path, remedy, threads=threads) for path in (weights.encoder, weights.decoder)
+        )
         self._replicas = replicas or choose_replicas(threads)
         self._dimensions = weights.dimensions
         self._vocabulary = [
@@ -107,7 +98,7 @@ class MoonshineEngine(Engine):
 
         windows = mel[None] if mel.ndim == 1 else mel
         every = np.ones((1, windows.shape[1]), np.int64)
-        states = [self._encoder.run(None, {"input_values": row[None], "attention_mask": every})[0] for row in windows]
+        states = [self._encoder.run({"input_values": row[None], "attention_mask": every})[0] for row in windows]
         return np.concatenate(states) if len(states) > 1 else states[0]
 
     def row(self, encoded: Any, index: int) -> Any:

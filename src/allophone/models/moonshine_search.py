@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allophone.models.onnx_session import OnnxSession
 from allophone.moonshine_dimensions import MoonshineDimensions
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ class OnnxDecoder:
     """The decoder on one window's audio tokens, a step at a time.
 
     Args:
-        session: onnxruntime session of ``decoder_model_merged``; several threads may use one.
+        session: Of ``decoder_model_merged``; several threads may use one.
         dims: The model.
         states: Audio tokens that the decoder sees, shape ``(1, n_positions, d)``.
     """
 
-    def __init__(self, session: Any, dims: MoonshineDimensions, states: NDArray[np.float32]) -> None:
+    def __init__(self, session: OnnxSession, dims: MoonshineDimensions, states: NDArray[np.float32]) -> None:
         self._session, self._states = session, states
         self._mask = np.ones((1, states.shape[1] * _SAMPLES_PER_TOKEN), np.int64)
         width = dims.n_text_state // dims.n_text_head
@@ -82,7 +83,6 @@ class OnnxDecoder:
         # Keys and values of the audio are made by the first call and come back empty from the others.
         wanted = [name for name in self._names if not self._started or ".decoder." in name]
         logits, *present = self._session.run(
-            ["logits", *(f"present.{name}" for name in wanted)],
             {
                 "input_ids": np.array(tokens, np.int64)[:, None],
                 "encoder_attention_mask": self._mask,
@@ -90,6 +90,7 @@ class OnnxDecoder:
                 "use_cache_branch": np.array([self._started]),
                 **{f"past_key_values.{name}": array for name, array in self._past.items()},
             },
+            ["logits", *(f"present.{name}" for name in wanted)],
         )
         self._past.update(zip(wanted, present, strict=True))
         self._started = True

@@ -126,8 +126,7 @@ def calibrate_policy(folder: Path, runs: Sequence[Path], wish: Wish, *, force: b
         warnings=warnings,
     )
     policy = policy.model_copy(update={"threshold": threshold, "calibration": calibration})
-    write_policy(folder, policy)
-    return policy
+    return write_policy(folder, policy)
 
 
 def choose_threshold(samples: RouteSamples, router: Router, wish: Wish) -> tuple[float, tuple[float, float], Outcome]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from allophone.audio.mel import log_mel
 from allophone.dimensions import SAMPLE_RATE
-from allophone.errors import LedgerError
 from allophone.routing.audio_features import AudioView, encoder_statistics, measure_overhead, mel_statistics
 from allophone.routing.network import Network, export_network
+from allophone.routing.policy_file import write_models
 from allophone.routing.samples import RouteSamples
 from allophone.routing.scoring import PolicyRouter, Scorer
 
@@ -27,19 +27,13 @@ def export_models(out: Path, steps: Sequence[Network], choices: Sequence[Network
         LedgerError: The folder cannot be written.
         MissingExtraError: The package ``onnx`` is missing.
     """
-    names = {
-        "steps": [f"step-{place}.onnx" for place in range(len(steps))],
-        "choices": [f"choice-{place}.onnx" for place in range(len(choices))],
+    networks = {
+        **{f"step-{place}.onnx": network for place, network in enumerate(steps)},
+        **{f"choice-{place}.onnx": network for place, network in enumerate(choices)},
     }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for listed, networks in ((names["steps"], steps), (names["choices"], choices)):
-            for name, network in zip(listed, networks, strict=True):
-                (out / name).write_bytes(export_network(network))
-    except OSError as error:
-        raise LedgerError(f"{out}: cannot be written: {error.strerror}. Free or choose another folder.") from None
+    written = list(write_models(out, {name: export_network(network) for name, network in networks.items()}).values())
     flops = max(network.flops for network in steps) + max((network.flops for network in choices), default=0)
-    return {**names, "overhead_flops": float(flops)}
+    return {"steps": written[: len(steps)], "choices": written[len(steps) :], "overhead_flops": float(flops)}
 
 
 def measured_fields(scorer: Scorer, samples: RouteSamples, views: Sequence[AudioView]) -> dict[str, object]:

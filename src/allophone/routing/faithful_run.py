@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +14,14 @@ from allophone.costs.decider import decider_flops_on
 from allophone.costs.formulas import audio_tokens
 from allophone.files import file_sha256
 from allophone.models.ctranslate2_arrays import storage_view
+from allophone.models.onnx_session import OnnxSession
 from allophone.models.passes import EncodedWindows
 from allophone.models.stopwatch import Stopwatch
 from allophone.models.transcribe import EncodedRecording, cut_windows
 from allophone.records import OperatingPoint
 from allophone.routing.audio_features import mel_channels
 from allophone.routing.feature_store import read_recordings
-from allophone.routing.policy_file import PolicyFile
+from allophone.routing.policy_file import RETRAIN, PolicyFile
 from allophone.routing.routers import Order, Overhead, last_kept
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples, point_dimensions
 
@@ -94,13 +95,9 @@ class FaithfulDecider:
     """
 
     def __init__(self, policy: PolicyFile, folder: Path, *, threads: int = 1) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         self.path = folder / policy.steps[0]
         self.point: OperatingPoint = policy.points[place_read(policy)]
-        self._session: Any = onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        self._session = OnnxSession(self.path, RETRAIN, threads=threads)
         self._channels = mel_channels(point_dimensions(self.point))
 
     def look(self, samples: NDArray[np.float32]) -> Looked:
@@ -118,7 +115,7 @@ class FaithfulDecider:
             frames = context_frames(window.audio.size, self.point)
             mel = log_mel(window.audio, frames, self._channels)
             prepared = watch.lap()
-            logit, *encoded = self._session.run(None, {"mel": mel[None]})
+            logit, *encoded = self._session.run({"mel": mel[None]})
             output = storage_view(encoded[0]) if encoded else None
             ran = watch.lap()
             cpu_s = prepared.cpu_s + ran.cpu_s

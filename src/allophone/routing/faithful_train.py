@@ -12,8 +12,9 @@ from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames, log_mel
 from allophone.costs.decider import DECIDER_BLOCKS
 from allophone.dimensions import FRAME_S, TRAINED_CONTEXT_S, WhisperDimensions
-from allophone.errors import LedgerError, UsageError
+from allophone.errors import UsageError
 from allophone.ledger.run_record import read_run
+from allophone.models.onnx_session import OnnxSession
 from allophone.models.transcribe import cut_windows
 from allophone.models.weights import resolve_weights
 from allophone.records import OperatingPoint
@@ -23,7 +24,7 @@ from allophone.routing.faithful_graph import decider_graph, states_graph
 from allophone.routing.faithful_run import FaithfulDecider, faithful_flops, place_read
 from allophone.routing.feature_store import recordings_of
 from allophone.routing.policy_card import policy_card
-from allophone.routing.policy_file import PolicyFile, write_policy
+from allophone.routing.policy_file import PolicyFile, write_models, write_policy
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
 from allophone.routing.training import check_enough, trained_places
 
@@ -93,16 +94,12 @@ def train_faithful(
     states, owners = _states(samples, point, whisper, threads, progress)
     labels = samples.errors[0] > samples.errors[1]
     network = _trained(states, labels[owners], epochs, seed, threads)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / _GRAPH).write_bytes(decider_graph(network, whisper))
-    except OSError as error:
-        raise LedgerError(f"{out}: cannot be written: {error.strerror}. Free or choose another folder.") from None
+    (name,) = write_models(out, {_GRAPH: decider_graph(network, whisper)}).values()
     scores = predict_decider(network, states)
     described = f"published decider on {encoder}, {len(DECIDER_BLOCKS)} blocks, {epochs} epochs"
     policy = policy.model_copy(
         update={
-            "steps": [_GRAPH],
+            "steps": [name],
             "threshold": PUBLISHED_THRESHOLDS[-1],
             "score_range": [tuple(np.quantile(scores, (0.005, 0.995)).tolist())],
             "training": policy.training.model_copy(update={"regressor": described}),
@@ -110,8 +107,7 @@ def train_faithful(
         }
     )
     policy = policy.model_copy(update={"overhead_s_per_audio_s": _timed(policy, out, samples, threads)})
-    write_policy(out, policy)
-    return policy
+    return write_policy(out, policy)
 
 
 def _point_to_read(policy: PolicyFile) -> OperatingPoint:
@@ -146,11 +142,7 @@ def _states(
     """Return the states of every window, shape (n_states, positions, width), and whose utterance each is."""
     session = None
     if encoder is not None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        session = onnxruntime.InferenceSession(states_graph(encoder), options, providers=["CPUExecutionProvider"])
+        session = OnnxSession(states_graph(encoder), "Train the policy again.", threads=threads)
     channels = mel_channels(point_dimensions(point))
     states, owners = [], []
     audio = [recordings_of(run, _names(samples, domain)) for domain, run in enumerate(samples.runs)]
@@ -158,7 +150,7 @@ def _states(
         windows, _ = cut_windows(load_audio(audio[domain][name]), point)
         for window in windows:
             mel = log_mel(window.audio, context_frames(window.audio.size, point), channels)
-            found = mel.T[None] if session is None else session.run(None, {"mel": mel[None]})[0]
+            found = mel.T[None] if session is None else session.run({"mel": mel[None]})[0]
             states.append(found.astype(np.float16))
             owners.append(place)
         if progress is not None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
+from itertools import count
+from math import isfinite, isnan
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from allophone.errors import UsageError, WeightsError
-from allophone.files import file_sha256, read_record, write_whole
+from allophone.errors import LedgerError, UsageError, WeightsError
+from allophone.files import file_sha256, load_json, read_record, whole_file, write_whole
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.moonshine_weights import resolve_moonshine
 from allophone.models.weights import resolve_weights
@@ -19,6 +23,7 @@ from allophone.records import OperatingPoint
 __all__ = [
     "POLICY_FILE",
     "POLICY_SCHEMA_VERSION",
+    "RETRAIN",
     "Calibration",
     "PolicyFile",
     "PolicyKind",
@@ -26,13 +31,15 @@ __all__ = [
     "check_weights",
     "read_policy",
     "weights_digest",
+    "write_models",
     "write_policy",
 ]
 
 POLICY_FILE = "policy.json"
 POLICY_SCHEMA_VERSION = 1
+RETRAIN = "'allophone route train RUN --points A,B --out FOLDER' makes one."
 PolicyKind = Literal["cascade", "decider", "faithful"]
-DeciderInput = Literal["encoder", "mel"]
+_READS = {"cascade": {"reading"}, "decider": {"encoder", "mel"}, "faithful": {"encoder", "mel", "big_encoder"}}
 
 
 class Training(BaseModel):
@@ -91,7 +98,8 @@ class PolicyFile(BaseModel):
     those of the first point's encoder. A ``faithful`` policy has one step, whose score is the probability that the
     first point makes more errors. ``choices`` are models that pick between the transcripts of two neighbouring
     points once both have run. ``duration_s`` and ``score_range`` say what training saw: the least and the greatest
-    duration, and for every step the 0.5 % and 99.5 % quantiles of its score. ``weights`` holds SHA-256 by model.
+    duration, and for every step the 0.5 % and 99.5 % quantiles of its score. ``weights`` holds SHA-256 by model,
+    ``files_sha256`` those of the steps and choices by name; cards of before lack it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,6 +123,7 @@ class PolicyFile(BaseModel):
     score_range: list[tuple[float, float]]
     training: Training
     calibration: Calibration | None = None
+    files_sha256: dict[str, str] | None = None
 
 
 def weights_digest(model: str) -> str:
@@ -146,24 +155,106 @@ def check_weights(policy: PolicyFile, folder: Path) -> None:
 
 
 def read_policy(folder: Path) -> PolicyFile:
-    """Read a policy's card.
+    """Read a policy's card, and make sure that its models are there, and are those that it was written with.
 
     Raises:
-        UsageError: No policy lies there, or a field is wrong; the message names file, field and remedy.
+        UsageError: No policy lies there, a field is wrong, or a model is missing or another one; the message names
+            file, field and remedy.
     """
     path = folder / POLICY_FILE
-    remedy = "'allophone route train RUN --points A,B --out FOLDER' makes one."
-    policy = read_record(path, PolicyFile, POLICY_SCHEMA_VERSION, remedy)
+    policy = read_record(path, PolicyFile, POLICY_SCHEMA_VERSION, RETRAIN)
+    if problem := _problem(policy):
+        raise UsageError(f"{path}: {problem}. {RETRAIN}")
     for name in [*policy.steps, *policy.choices]:
-        if not (folder / name).is_file():
-            raise UsageError(f"{folder / name}: missing; the policy is not whole. {remedy}")
+        try:
+            found = file_sha256(folder / name)
+        except FileNotFoundError:
+            raise UsageError(f"{folder / name}: missing; the policy is not whole. {RETRAIN}") from None
+        except OSError as error:
+            raise UsageError(f"{folder / name}: cannot be read ({error.strerror}). {RETRAIN}") from None
+        if policy.files_sha256 is not None and found != policy.files_sha256.get(name):
+            raise UsageError(
+                f"{folder / name}: not the model that {path} was written with (field 'files_sha256'): it is cut, "
+                f"changed, or of another policy. Copy the whole folder again. {RETRAIN}"
+            )
     return policy
 
 
-def write_policy(folder: Path, policy: PolicyFile) -> None:
-    """Write the card; the models lie beside it already.
+def _problem(policy: PolicyFile) -> str:
+    """Say which fields contradict each other or themselves; the empty text where none does."""
+    n_steps = 1 if policy.kind == "faithful" else len(policy.points) - 1
+    names = [*policy.steps, *policy.choices]
+    strange = [name for name in names if Path(name).name != name or "\\" in name or name in ("", ".", "..")]
+    checks = {
+        f"field 'points': {len(policy.points)}, expected two or more": len(policy.points) >= 2,
+        f"field 'reads': {policy.reads}, which no {policy.kind} does": policy.reads in _READS[policy.kind],
+        f"field 'steps': {len(policy.steps)}, expected {n_steps}": len(policy.steps) == n_steps,
+        f"field 'choices': {len(policy.choices)}, expected none or {n_steps}": len(policy.choices) in (0, n_steps),
+        f"field 'steps' or 'choices': '{''.join(strange[:1])}' is no name of a file in the folder": not strange,
+        "field 'gflops_by_duration': a row for every point and one for the encoder are expected, of finite numbers": (
+            len(policy.gflops_by_duration) == len(policy.points) + 1
+            and all(isfinite(number) for row in policy.gflops_by_duration for number in row)
+        ),
+        "field 'threshold': is no number": not isnan(policy.threshold),
+        "field 'weights': a digest of every point's model is expected": (
+            {point.model for point in policy.points} <= set(policy.weights)
+        ),
+    }
+    return next((problem for problem, holds in checks.items() if not holds), "")
+
+
+def write_models(folder: Path, models: Mapping[str, bytes]) -> dict[str, str]:
+    """Write models of a policy beside those of the policy that the folder may hold already.
+
+    That one stays whole until :func:`write_policy` puts the new card in place of its own: a name that it uses is
+    written with a number behind it.
+
+    Args:
+        folder: Made where it is missing.
+        models: Contents by name, such as ``step-0.onnx``.
+
+    Returns:
+        The names that they have in the folder.
+
+    Raises:
+        LedgerError: The folder cannot be written; the policy in it is as it was.
+    """
+    used = _named_models(folder)
+    for number in count(1):
+        names = {name: name if number == 1 else f"{Path(name).stem}-{number}.onnx" for name in models}
+        if not used & set(names.values()):
+            break
+    for name, content in models.items():
+        with whole_file(folder / names[name]) as partial:
+            partial.write_bytes(content)
+    return names
+
+
+def write_policy(folder: Path, policy: PolicyFile) -> PolicyFile:
+    """Write the card, whole, with the digests of the models that lie beside it; an earlier policy's models go.
 
     Raises:
         LedgerError: The folder cannot be written.
     """
+    names = [*policy.steps, *policy.choices]
+    earlier = _named_models(folder)
+    try:
+        digests = {name: file_sha256(folder / name) for name in names}
+    except OSError as error:
+        raise LedgerError(f"{error.filename}: cannot be read ({error.strerror}). {RETRAIN}") from None
+    policy = policy.model_copy(update={"files_sha256": digests})
     write_whole(folder / POLICY_FILE, policy.model_dump_json(indent=1) + "\n")
+    for name in earlier - set(names):
+        if Path(name).name == name and name.endswith(".onnx"):
+            with suppress(OSError):  # one that stays does no harm: the card does not name it
+                (folder / name).unlink()
+    return policy
+
+
+def _named_models(folder: Path) -> set[str]:
+    """Models that the card in a folder names; none where there is no card that can be read."""
+    try:
+        fields: Any = load_json(folder / POLICY_FILE)
+        return {str(name) for field in ("steps", "choices") for name in fields.get(field, [])}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return set()

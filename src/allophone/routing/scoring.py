@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from allophone.models.onnx_session import OnnxSession
 from allophone.routing.audio_features import AudioView, audio_features
-from allophone.routing.policy_file import PolicyFile
+from allophone.routing.policy_file import RETRAIN, PolicyFile
 from allophone.routing.reading import Reading, pair_features, reading_features
 from allophone.routing.routers import Order, Overhead, Router, envelope_slopes, last_kept
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples
@@ -42,19 +43,21 @@ class OnnxModel:
 
     Args:
         model: The file, or its contents.
+
+    Raises:
+        WeightsError: It cannot be loaded.
     """
 
     def __init__(self, model: Path | bytes) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        source = str(model) if isinstance(model, Path) else model
-        self._session: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self._session = OnnxSession(model, RETRAIN)
 
     def predict(self, features: NDArray[np.floating]) -> FloatArray:
-        """Return predictions, shape (n, 1)."""
-        saved = self._session.run(None, {"features": np.asarray(features, np.float32)})[0]
+        """Return predictions, shape (n, 1).
+
+        Raises:
+            WeightsError: The model does not read such features.
+        """
+        saved = self._session.run({"features": np.asarray(features, np.float32)})[0]
         return np.asarray(saved, np.float64)
 
 

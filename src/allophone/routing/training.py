@@ -125,8 +125,7 @@ def train_policy(
     scorer = Scorer(policy, *([OnnxModel(export_network(item)) for item in items] for items in (steps, choices)))
     policy = policy.model_copy(update=measured_fields(scorer, samples, views))
     policy = policy.model_copy(update={"training": _chosen(policy.training, selected, picked)})
-    write_policy(out, policy)
-    return policy
+    return write_policy(out, policy)
 
 
 def check_enough(samples: RouteSamples, *, force: bool = False) -> None:
