@@ -6,7 +6,17 @@ from math import prod
 import numpy as np
 import pytest
 
-from allophone.guarantee.betting import e_values, needed_speakers
+from allophone.guarantee import betting
+from allophone.guarantee.betting import Stakes, set_stakes
+
+
+def e_values(losses, stake):
+    """At equal stakes."""
+    return betting.e_values(losses, Stakes(np.full(np.shape(losses)[-1], stake), 0.0))
+
+
+def needed_speakers(losses, stake, alpha):
+    return betting.needed_speakers(losses, Stakes(np.full(len(losses), stake), 0.0), alpha)
 
 
 def test_the_capital_is_the_mean_of_the_products_of_every_bet():
@@ -23,9 +33,9 @@ def test_a_greatest_loss_takes_all_of_the_greatest_bet_and_no_more():
 def test_many_points_are_tested_at_once_and_in_no_order():
     rng = np.random.default_rng(0)
     losses = rng.uniform(-2, 3, (5, 40))
-    found = e_values(losses, np.full(5, 3.0))
+    found = e_values(losses, 3.0)
     assert found.shape == (5,)
-    np.testing.assert_allclose(found, e_values(losses[:, ::-1], np.full(5, 3.0)))
+    np.testing.assert_allclose(found, e_values(losses[:, ::-1], 3.0))
     for row, value in zip(losses.tolist(), found.tolist(), strict=True):
         shares = ((1, 0.5), (0.5, 0.25), (0.25, 0.125), (0.125, 0.0625), (0.0625, 0.0625))
         by_hand = sum(share * prod(1 - bet * loss / 3 for loss in row) for bet, share in shares)
@@ -54,7 +64,7 @@ def test_at_the_limit_the_expected_capital_is_one_at_most_over_all_outcomes(case
     outcomes = list(product((True, False), repeat=len(speakers)))
     losses = [[s[1] if hit else s[2] for s, hit in zip(speakers, found, strict=True)] for found in outcomes]
     chances = np.array([prod(s[0] if hit else 1 - s[0] for s, hit in zip(speakers, f, strict=True)) for f in outcomes])
-    found = e_values(losses, np.full(len(outcomes), 10.0))
+    found = e_values(losses, 10.0)
     assert chances @ found <= 1 + 1e-12
     if case in {"alike", "rare and huge"}:
         assert chances @ found == pytest.approx(1)
@@ -70,7 +80,7 @@ def test_rejects_the_true_null_as_rarely_as_promised_where_few_speakers_lose_eve
         for chance in (0.001, 0.02, 0.1, 1 - 0.024 ** (1 / n_speakers)):
             usual = -100 * chance / (1 - chance)  # so that the expectation is zero
             losses = np.where(rng.random((n_corpora, n_speakers)) < chance, 100.0, usual)
-            share = np.mean(e_values(losses, np.full(n_corpora, 100.0)) >= 20)
+            share = np.mean(e_values(losses, 100.0) >= 20)
             assert share <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_corpora)
             greatest = max(greatest, share)
     assert greatest > 0.015  # not because nothing is ever rejected
@@ -96,10 +106,46 @@ def test_no_number_of_speakers_is_enough_at_or_above_the_limit():
     assert needed_speakers([-1.0, 0.5], 1.0, 0.05) < np.inf
 
 
-@pytest.mark.parametrize(("losses", "bound"), [([], 1.0), ([1.5], 1.0), ([-1.0], 0.0), ([-1.0], -1.0)])
-def test_refuses_what_cannot_be_bet_on(losses, bound):
-    with pytest.raises(ValueError, match="positive bound"):
-        e_values(losses, bound)
+def test_a_speaker_who_can_lose_little_has_a_lower_stake_where_that_is_worth_its_price():
+    greatest, hoped = np.array([*[1.0] * 30, 3.0]), np.full(31, 0.1)
+    found = set_stakes(greatest, hoped)
+    assert found.stakes.tolist() == greatest.tolist()
+    # AM = 33 / 31, GM = 3^(1 / 31)
+    assert found.log_price == pytest.approx(31 * np.log(33 / 31) - np.log(3))
+    assert betting.e_values(-hoped, found) > 2 * e_values(-hoped, 3.0)
+    even = set_stakes(np.linspace(1, 1.1, 30), np.zeros(30))  # no gain is hoped for: no price is worth paying
+    assert even.stakes.tolist() == [1.1] * 30
+    assert even.log_price == pytest.approx(0, abs=1e-9)
+
+
+def test_unlike_stakes_are_paid_for_over_all_outcomes():
+    # Who can lose much is expected to lose, all others to gain: at a price of 1 the expected capital would be above 1.
+    speakers = [(0.5, 1.0, -1.5)] * 6 + [(0.5, 4.0, -1.25)] + [(0.5, 2.0, -1.75)]
+    stakes = set_stakes([s[1] for s in speakers], [0.5] * 8)
+    assert sum(p * great + (1 - p) * small for p, great, small in speakers) == pytest.approx(0, abs=1e-12)
+    outcomes = list(product((True, False), repeat=8))
+    losses = [[s[1] if hit else s[2] for s, hit in zip(speakers, found, strict=True)] for found in outcomes]
+    found = betting.e_values(losses, stakes)
+    assert found.mean() <= 1
+    assert found.mean() * np.exp(stakes.log_price) > 1
+    for alpha in (0.3, 0.1, 0.05):
+        assert np.mean(found >= 1 / alpha) <= alpha
+
+
+def test_nothing_is_staked_where_a_loss_has_no_bound():
+    assert betting.e_values([-1.0, -5.0], set_stakes([np.inf, 2.0], [1.0, 1.0])) == 1.0
+    assert betting.needed_speakers([-1.0, -5.0], set_stakes([np.inf, 2.0], [1.0, 1.0]), 0.05) == np.inf
+
+
+@pytest.mark.parametrize("greatest", [[], [0.0, 0.0], [-1.0]])
+def test_refuses_stakes_where_nobody_can_lose(greatest):
+    with pytest.raises(ValueError, match="who can lose"):
+        set_stakes(greatest, np.zeros(len(greatest)))
+
+
+def test_refuses_a_loss_that_was_impossible():
+    with pytest.raises(ValueError, match="greater than its stake"):
+        e_values([1.5], 1.0)
 
 
 def test_equals_the_martingale_of_confseq():

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.errors import SpaceError
-from allophone.guarantee.betting import FloatArray, e_values
+from allophone.guarantee.betting import FloatArray, Stakes, e_values, set_stakes
 from allophone.models.longest_transcript import most_text_tokens, pass_text_tokens
 from allophone.records import OperatingPoint
 
@@ -46,7 +46,6 @@ __all__ = [
     "read_limit",
 ]
 
-_LEAST_BOUND = 1e-300
 WORDS_PER_TOKEN = {"none": 1, "basic": 4, "english": 12}
 
 ASSUMPTION = (
@@ -169,15 +168,15 @@ def read_limit(text: str) -> CertifiedLimit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeakerLosses:
-    """Means of ``errors - a · words`` of every point over each speaker's utterances.
+    """Means of ``errors - a · words`` of every point over each speaker's utterances, and what was staked on them.
 
     Args:
         losses: Shape (n_points, n_speakers).
-        bounds: Greatest that any speaker's could be, shape (n_points,).
+        stakes: Of every point.
     """
 
     losses: FloatArray
-    bounds: FloatArray
+    stakes: tuple[Stakes, ...]
 
     @classmethod
     def of(
@@ -188,7 +187,7 @@ class SpeakerLosses:
         most: FloatArray,
         speakers: npt.NDArray[np.intp],
     ) -> SpeakerLosses:
-        """Sum up the errors of every utterance.
+        """Sum up the errors of every utterance, and stake what can be lost; half of the limit is hoped for.
 
         Args:
             limit: The limit.
@@ -198,16 +197,19 @@ class SpeakerLosses:
             speakers: Speaker of every utterance, 0 to n_speakers - 1, shape (n_utterances,).
 
         Raises:
-            ValueError: An utterance has more errors than it could have.
+            ValueError: An utterance has more errors than it could have, or there is nothing that could be wrong.
         """
         counted, per = counted_errors(limit.rate, errors, words, most)
         losses = speaker_means(counted - limit.value * per, speakers)
-        bounds = speaker_means(most - limit.value * per, speakers).max(axis=1)
-        return cls(losses, np.maximum(bounds, _LEAST_BOUND))
+        greatest = speaker_means(most - limit.value * per, speakers)
+        hoped = limit.value / 2 * speaker_means(per[None], speakers)[0]
+        known = {row.tobytes(): row for row in greatest}  # points with equal bounds have equal stakes
+        stakes = {key: set_stakes(row, hoped) for key, row in known.items()}
+        return cls(losses, tuple(stakes[row.tobytes()] for row in greatest))
 
     def e_values(self) -> FloatArray:
         """Evidence that each point keeps the limit, shape (n_points,)."""
-        return e_values(self.losses, self.bounds)
+        return np.array([float(e_values(row, stakes)) for row, stakes in zip(self.losses, self.stakes, strict=True)])
 
 
 def most_counted(
