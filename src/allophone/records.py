@@ -46,6 +46,8 @@ class Utterance:
         text: Reference transcript, or None.
         label: Reference class for emotion recognition, or None.
         speaker: Who speaks, or None.
+        offset_s: Where in the recording the utterance begins, in seconds, if it is a part of one: then it lasts
+            ``duration_s``, or to the end where that is None. None where the whole recording is the utterance.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Utterance:
     text: str | None = None
     label: str | None = None
     speaker: str | None = None
+    offset_s: float | None = None
 
 
 class OperatingPoint(BaseModel):

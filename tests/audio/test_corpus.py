@@ -65,6 +65,9 @@ def test_a_folder_without_a_manifest_is_read_itself(tmp_path):
         {"speaker": "u"},
         {"label": "joy"},
         {"id": "z"},
+        {"offset": 0.5},
+        {"offset": 0.0},
+        {"offset": 0.5, "duration": 1.0},
     ],
 )
 def test_the_fingerprint_follows_the_contents(tmp_path, change):
@@ -101,6 +104,27 @@ def test_an_id_that_occurs_twice(tmp_path):
     path = write(tmp_path, [*ROWS, {"id": "b", "audio_filepath": "d.wav"}])
     with pytest.raises(CorpusError, match=r"id 'b' occurs twice. Give every utterance an id"):
         open_corpus(path).scan()
+
+
+def test_parts_of_one_recording_need_no_ids(tmp_path):
+    parts = [{"audio_filepath": "a.wav", "offset": 2.5 * n, "duration": 2.5, "text": "x"} for n in range(40)]
+    path = write(tmp_path, parts)
+    assert [utterance.id for utterance in open_corpus(path)][:3] == ["a", "a-2.5-5", "a-5-7.5"]
+    assert open_corpus(path).scan().n_utterances == 40
+
+
+def test_the_length_of_a_whole_recording_is_not_in_the_fingerprint(tmp_path):
+    before = fingerprint(write(tmp_path))  # runs of before there were parts continue
+    assert before == fingerprint(write(tmp_path, [{**ROWS[0], "duration": 9.0}, *ROWS[1:]]))
+
+
+def test_a_scan_tells_what_is_passed_over(tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "b.pdf").touch()
+    assert open_corpus(tmp_path).scan().notices == ("1 files that are no recording passed over: b.pdf.",)
+    (tmp_path / "a.wav").unlink()
+    with pytest.raises(CorpusError, match=r"holds no utterance \(1 files that are no recording passed over: b\.pdf\)"):
+        open_corpus(tmp_path).scan()
 
 
 def test_two_recordings_of_one_name_in_a_folder(tmp_path):

@@ -1,6 +1,10 @@
+import os
+
 import pytest
 
+from allophone.audio.decode import AUDIO_SUFFIXES
 from allophone.audio.folders import read_folder
+from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError
 from allophone.records import Utterance
 
@@ -70,12 +74,90 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
     assert [utterance.text for utterance in read_folder(tmp_path)] == ["words"]
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.trans.txt"])
-def test_a_transcript_in_another_encoding(tmp_path, name):
+def read(folder):
+    """The utterances, and what was passed over."""
+    passed_over = PassedOver(folder)
+    return list(read_folder(folder, passed_over)), passed_over.sentences()
+
+
+def test_a_side_car_in_another_encoding_takes_its_recording_out_alone(tmp_path):
+    touch(tmp_path, "a.wav", "sub/b.wav", "c.wav")
+    touch(tmp_path, "c.txt", content="words")
+    for name in ("a.txt", "sub/b.txt"):
+        (tmp_path / name).write_bytes(b"caf\xe9")
+    utterances, sentences = read(tmp_path)
+    assert utterances == [Utterance("c", tmp_path / "c.wav", text="words")]
+    assert sentences == ("2 transcripts that are not UTF-8 (with their recordings) passed over: a.txt, sub/b.txt.",)
+
+
+def test_a_line_in_another_encoding_takes_its_recording_out_alone(tmp_path):
+    touch(tmp_path, "1-2-0.flac", "1-2-1.flac")
+    (tmp_path / "1-2.trans.txt").write_bytes(b"\xef\xbb\xbf1-2-0 caf\xe9\r\n1-2-1 caf\xc3\xa9\r\n")
+    utterances, sentences = read(tmp_path)
+    assert utterances == [Utterance("1-2-1", tmp_path / "1-2-1.flac", text="café", speaker="1")]
+    assert sentences == ("1 transcripts that are not UTF-8 (with their recordings) passed over: 1-2.trans.txt:1.",)
+
+
+@pytest.mark.parametrize("suffix", sorted(AUDIO_SUFFIXES))
+def test_every_suffix_in_any_case_is_a_recording(tmp_path, suffix):
+    touch(tmp_path, f"a{suffix}", f"b{suffix.upper()}")
+    assert ids(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize("side_car", ["a.txt", "a.TXT", "a.Txt"])
+def test_side_cars_in_any_case(tmp_path, side_car):
     touch(tmp_path, "a.wav")
-    (tmp_path / name).write_bytes(b"caf\xe9")
-    with pytest.raises(CorpusError, match=rf"{name}: not UTF-8.*Save the transcript"):
-        list(read_folder(tmp_path))
+    touch(tmp_path, side_car, content="words")
+    assert read(tmp_path) == ([Utterance("a", tmp_path / "a.wav", text="words")], ())
+
+
+def test_the_usual_case_counts_most(tmp_path):
+    touch(tmp_path, "a.wav")
+    touch(tmp_path, "a.TXT", content="loud")
+    touch(tmp_path, "a.txt", content="plain")
+    utterances, sentences = read(tmp_path)
+    assert utterances == [Utterance("a", tmp_path / "a.wav", text="plain")]
+    assert sentences == ("1 transcripts without a recording passed over: a.TXT.",)
+
+
+@pytest.mark.parametrize(("recording", "side_car"), [("cafe\u0301", "caf\u00e9"), ("caf\u00e9", "cafe\u0301")])
+def test_composed_and_decomposed_names_are_one(tmp_path, recording, side_car):
+    touch(tmp_path, f"{recording}.wav")
+    touch(tmp_path, f"{side_car}.txt", content="words")
+    assert read(tmp_path) == ([Utterance(recording, tmp_path / f"{recording}.wav", text="words")], ())
+
+
+def test_what_is_no_recording_is_counted_and_named(tmp_path):
+    touch(tmp_path, "a.wav", "notes.pdf", "sub/cover.jpg", "lost.txt", ".hidden", "sub/x.wav.part")
+    assert set(read(tmp_path)[1]) == {
+        "3 files that are no recording passed over: notes.pdf, sub/cover.jpg, sub/x.wav.part.",
+        "1 transcripts without a recording passed over: lost.txt.",
+    }
+
+
+def test_pipes_are_passed_over(tmp_path):
+    touch(tmp_path, "a.wav")
+    os.mkfifo(tmp_path / "b.wav")
+    utterances, sentences = read(tmp_path)
+    assert [utterance.id for utterance in utterances] == ["a"]
+    assert sentences == ("1 pipes and devices passed over: b.wav.",)
+
+
+def test_a_link_to_nowhere_is_reported_when_its_turn_comes(tmp_path):
+    (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
+    assert read(tmp_path) == ([Utterance("a", tmp_path / "a.wav")], ())
+
+
+def test_a_table_lists_recordings_below_it(tmp_path):
+    touch(tmp_path, "a.wav", "data/b.wav", "data/c.wav", "c.wav")
+    touch(tmp_path, "metadata.csv", content="file_name,transcription\na.wav,one\ndata/b.wav,two\n")
+    touch(tmp_path, "data/c.txt", content="three")
+    assert read(tmp_path)[0] == [
+        Utterance("a", tmp_path / "a.wav", text="one"),
+        Utterance("data/b", tmp_path / "data/b.wav", text="two"),
+        Utterance("c", tmp_path / "c.wav"),
+        Utterance("data/c", tmp_path / "data/c.wav", text="three"),
+    ]
 
 
 def test_a_name_that_is_not_utf_8_gets_an_id_that_can_be_written(tmp_path):

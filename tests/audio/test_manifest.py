@@ -28,6 +28,41 @@ def test_the_recording_alone_is_enough(tmp_path):
     assert list(read_manifest(write(tmp_path, line))) == [Utterance("x", Path("/data/x.flac"))]
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ('"offset": 12.5, "duration": 4.75', Utterance("x-12.5-17.25", Path("/x.wav"), 4.75, offset_s=12.5)),
+        ('"offset": 12.5', Utterance("x-12.5", Path("/x.wav"), offset_s=12.5)),
+        ('"offset": 0.0, "duration": 4', Utterance("x", Path("/x.wav"), 4.0, offset_s=0.0)),
+        ('"offset": 0, "duration": null', Utterance("x", Path("/x.wav"))),
+        ('"offset": null, "duration": 4', Utterance("x", Path("/x.wav"), 4.0)),
+        ('"offset": 1, "duration": 2, "id": "u"', Utterance("u", Path("/x.wav"), 2.0, offset_s=1.0)),
+        ('"offset": 0.1, "duration": 0.2', Utterance("x-0.1-0.3", Path("/x.wav"), 0.2, offset_s=0.1)),
+    ],
+)
+def test_parts_of_a_recording(tmp_path, fields, expected):
+    (utterance,) = read_manifest(write(tmp_path, f'{{"audio_filepath": "/x.wav", {fields}}}'))
+    assert utterance == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('{"audio": "/x.wav", "sentence": "a"}', Utterance("x", Path("/x.wav"), text="a")),
+        ('{"file_name": "/x.wav", "transcription": "a"}', Utterance("x", Path("/x.wav"), text="a")),
+        ('{"audio": {"path": "/x.wav", "bytes": null}, "text": "a"}', Utterance("x", Path("/x.wav"), text="a")),
+        ('{"audio_filepath": "/x.wav", "audio": "/y.wav"}', Utterance("x", Path("/x.wav"))),
+        ('{"audio_filepath": "/x.wav", "text": "a", "sentence": "b"}', Utterance("x", Path("/x.wav"), text="a")),
+        ('{"audio_filepath": "/x.wav", "text": null, "sentence": "b"}', Utterance("x", Path("/x.wav"), text="b")),
+        ('{"audio_filepath": "/x.wav", "text": "", "sentence": "b"}', Utterance("x", Path("/x.wav"), text="")),
+        ('{"audio_filepath": "/x.wav", "speaker_id": 3}', Utterance("x", Path("/x.wav"), speaker="3")),
+        ('{"audio_filepath": "/x.wav", "client_id": "c"}', Utterance("x", Path("/x.wav"), speaker="c")),
+    ],
+)
+def test_fields_under_the_names_of_data_sets(tmp_path, line, expected):
+    assert list(read_manifest(write(tmp_path, line))) == [expected]
+
+
 def test_numbers_serve_as_names(tmp_path):
     (utterance,) = read_manifest(write(tmp_path, '{"id": 7, "audio_filepath": "a.wav", "speaker": 0, "duration": 2}'))
     assert (utterance.id, utterance.speaker, utterance.duration_s) == ("7", "0", 2.0)
@@ -64,6 +99,13 @@ def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path):
         ('{"audio_filepath": "a", "duration": NaN}', "field 'duration' is nan. Give seconds"),
         ('{"audio_filepath": "a", "duration": Infinity}', "field 'duration' is inf. Give seconds"),
         ('{"audio_filepath": "a", "duration": 1' + "0" * 400 + "}", "field 'duration' is 10+. Give seconds"),
+        ('{"audio_filepath": "a", "offset": -0.5, "duration": 1}', "field 'offset' is -0.5. Give seconds"),
+        ('{"audio_filepath": "a", "offset": "1", "duration": 1}', "field 'offset' is '1'. Give seconds"),
+        ('{"audio_filepath": "a", "offset": NaN}', "field 'offset' is nan. Give seconds"),
+        ('{"audio_filepath": "a", "offset": 1, "duration": 0}', "field 'duration' is 0, and a part of no length"),
+        ('{"audio_filepath": "a", "offset": 0, "duration": 0.0}', "field 'duration' is 0, and a part of no length"),
+        ('{"audio": {"bytes": "x"}}', "field 'audio_filepath' is missing. Name the recording"),
+        ('{"file_name": 1.5}', "field 'file_name' is 1.5. Give a string"),
         ('{"audio_filepath": "a", "duration": 1' + "0" * 5000 + "}", "not usable JSON.*Mend or delete"),
         ("[" * 100_000, "not (usable|valid) JSON.*Mend or delete"),
     ],
@@ -93,6 +135,7 @@ def test_a_manifest_that_is_not_there(tmp_path):
         Utterance("u", Path("/corpus/a/b.wav"), 2.5, "Größe", "joy", "s"),
         Utterance("u", Path("/corpus/a.wav"), text=""),
         Utterance("u", Path("/elsewhere/a.wav")),
+        Utterance("u", Path("/corpus/a.wav"), 2.5, "text", offset_s=0.25),
         Utterance("u", Path("/corpus") / b"caf\xe9.wav".decode("utf-8", "surrogateescape")),
     ],
 )

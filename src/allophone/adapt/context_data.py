@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.corpus import Corpus
-from allophone.audio.decode import load_audio
 from allophone.audio.mel import TRAINED_FRAMES, window_frames
+from allophone.audio.utterance_audio import load_utterance
 from allophone.dimensions import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.errors import UsageError
 from allophone.records import Utterance
@@ -95,7 +95,7 @@ def draw_windows(utterances: Sequence[Utterance], step: int, *, n: int, margin_s
         if anchor and rng.random() < 0.5:
             windows.append(Window("silence", np.zeros(0, np.float32), TRAINED_FRAMES))
             continue
-        samples = _cut(load_audio(utterance.audio_filepath), margin_s, rng)
+        samples = _cut(load_utterance(utterance), margin_s, rng)
         windows.append(_window(utterance, samples, margin_s, full=anchor))
     return windows
 
@@ -111,8 +111,7 @@ def validation_windows(utterances: Sequence[Utterance], *, margin_s: float, seed
     rng = np.random.default_rng((seed, 2))
     chosen = rng.permutation(len(utterances))[:_VALIDATION_WINDOWS]
     return [
-        _window(utterances[index], _cut(load_audio(utterances[index].audio_filepath), margin_s, rng), margin_s)
-        for index in chosen
+        _window(utterances[index], _cut(load_utterance(utterances[index]), margin_s, rng), margin_s) for index in chosen
     ]
 
 

@@ -128,7 +128,7 @@ class CachedStates:
                 for row, utterance in enumerate(utterances):
                     tokens = 0
                     try:
-                        clip = load_clip(utterance.audio_filepath, duration_s)
+                        clip = load_clip(utterance, duration_s)
                         hidden = self._model.front(clip)
                         file.write(_half(hidden, self._model).tobytes())
                         tokens, samples[row] = len(hidden), clip.size

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from allophone.audio.decode import load_audio
+from allophone.audio.utterance_audio import load_utterance
 from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import AudioError
+from allophone.records import Utterance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,11 +43,11 @@ def check_audible(samples: NDArray[np.float32], name: str) -> None:
         )
 
 
-def load_clip(path: Path, duration_s: float) -> NDArray[np.float32]:
-    """Decode a recording and return its first ``duration_s`` seconds, or all of it where it is shorter.
+def load_clip(utterance: Utterance, duration_s: float) -> NDArray[np.float32]:
+    """Decode an utterance and return its first ``duration_s`` seconds, or all of it where it is shorter.
 
     Args:
-        path: The recording.
+        utterance: A recording, or a part of one.
         duration_s: Seconds to keep.
 
     Returns:
@@ -56,6 +56,6 @@ def load_clip(path: Path, duration_s: float) -> NDArray[np.float32]:
     Raises:
         AudioError: It cannot be decoded, holds no sample, is silent throughout or shorter than 0.1 s.
     """
-    samples = load_audio(path)
-    check_audible(samples, str(path))
+    samples = load_utterance(utterance)
+    check_audible(samples, str(utterance.audio_filepath))
     return samples[: round(duration_s * SAMPLE_RATE)]

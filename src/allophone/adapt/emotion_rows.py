@@ -130,7 +130,7 @@ def time_rows(
     model.train(False)
     model.merge()
     for turn, number in enumerate([*wanted[:1], *wanted]):
-        clip = load_clip(by_id[rows[number].utterance_id].audio_filepath, model.setting.duration_s)
+        clip = load_clip(by_id[rows[number].utterance_id], model.setting.duration_s)
         started = perf_counter()
         model.clip_logits(clip).cpu()
         if turn:

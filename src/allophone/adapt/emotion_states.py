@@ -53,7 +53,7 @@ class FreshStates:
         self.failures: dict[int, str] = {}
         for row, utterance in enumerate(utterances):
             try:
-                self._clips[row] = load_clip(utterance.audio_filepath, duration_s)
+                self._clips[row] = load_clip(utterance, duration_s)
                 self._tokens[row] = len(model.front(self._clips[row]))
             except AudioError as error:
                 self.failures[row] = str(error)

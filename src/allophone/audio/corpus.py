@@ -11,6 +11,7 @@ from pathlib import Path
 from allophone.audio.folders import read_folder
 from allophone.audio.hub_dataset import HUB_PREFIX, fetch_dataset
 from allophone.audio.manifest import read_manifest
+from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError, UsageError
 from allophone.records import Utterance
 
@@ -23,12 +24,13 @@ class CorpusSummary:
 
     Args:
         source: The corpus as the user named it.
-        fingerprint: SHA-256 over ids, transcripts, labels, speakers and the sizes of the recordings, in order: equal
-            corpora have equal fingerprints wherever they lie.
+        fingerprint: SHA-256 over ids, transcripts, labels, speakers, the sizes of the recordings and the parts of them
+            that are meant, in order: equal corpora have equal fingerprints wherever they lie.
         n_utterances: How many.
         n_references: How many have a transcript (an empty transcript is one: it says that nothing was said).
         n_speakers: How many different speakers are named.
         duration_s: Sum of the stated durations, or None where some utterance states none.
+        notices: What lies in its folder and is no part of it, one sentence each.
     """
 
     source: str
@@ -37,6 +39,7 @@ class CorpusSummary:
     n_references: int
     n_speakers: int
     duration_s: float | None
+    notices: tuple[str, ...] = ()
 
 
 class Corpus:
@@ -53,7 +56,10 @@ class Corpus:
 
     def __iter__(self) -> Iterator[Utterance]:
         """Yield the utterances in their fixed order."""
-        return read_folder(self.path) if self.path.is_dir() else read_manifest(self.path)
+        return self._read(PassedOver(self.path))
+
+    def _read(self, passed_over: PassedOver) -> Iterator[Utterance]:
+        return read_folder(self.path, passed_over) if self.path.is_dir() else read_manifest(self.path)
 
     def scan(self) -> CorpusSummary:
         """Read the whole corpus once, audio left out, and check it.
@@ -66,7 +72,8 @@ class Corpus:
         speakers: set[str] = set()
         n_utterances = n_references = 0
         duration_s: float | None = 0.0
-        for utterance in self:
+        passed_over = PassedOver(self.path)
+        for utterance in self._read(passed_over):
             key = sha256(utterance.id.encode()).digest()[:12]
             if key in seen:
                 raise CorpusError(
@@ -77,7 +84,10 @@ class Corpus:
                 size = utterance.audio_filepath.stat().st_size
             except OSError:
                 size = -1  # reported when its turn comes; the fingerprint still notices when it appears
-            line = json.dumps([utterance.id, utterance.text, utterance.label, utterance.speaker, size])
+            fields: list[object] = [utterance.id, utterance.text, utterance.label, utterance.speaker, size]
+            if utterance.offset_s is not None:
+                fields += [utterance.offset_s, utterance.duration_s]
+            line = json.dumps(fields)
             digest.update(line.encode() + b"\n")
             n_utterances += 1
             n_references += utterance.text is not None
@@ -86,8 +96,9 @@ class Corpus:
             if duration_s is not None:
                 duration_s = None if utterance.duration_s is None else duration_s + utterance.duration_s
         if n_utterances == 0:
+            found = "".join(f" ({sentence.rstrip('.')})" for sentence in passed_over.sentences())
             raise CorpusError(
-                f"{self.path}: holds no utterance. Give a manifest with lines, or a folder with recordings."
+                f"{self.path}: holds no utterance{found}. Give a manifest with lines, or a folder with recordings."
             )
         return CorpusSummary(
             source=self.source,
@@ -96,6 +107,7 @@ class Corpus:
             n_references=n_references,
             n_speakers=len(speakers),
             duration_s=duration_s,
+            notices=passed_over.sentences(),
         )
 
 

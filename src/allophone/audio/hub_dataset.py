@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from allophone.audio.cache import cache_folder
-from allophone.audio.manifest import write_manifest_line
+from allophone.audio.manifest import SPEAKER_FIELDS, TEXT_FIELDS, write_manifest_line
 from allophone.errors import AllophoneError, CorpusError, MissingExtraError, UsageError
 from allophone.records import Utterance
 
@@ -20,8 +20,6 @@ __all__ = ["HUB_PREFIX", "fetch_dataset"]
 
 HUB_PREFIX = "hf:"
 _OPTIONS = frozenset({"split", "config", "audio", "text", "speaker", "id", "limit", "revision"})
-_TEXT_COLUMNS = ("text", "sentence", "transcription", "transcript", "normalized_text")
-_SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
 
 
 def fetch_dataset(source: str) -> Path:
@@ -86,8 +84,8 @@ def _as_stored() -> Any:
 
 def _utterances(source: str, rows: Any, audio: str, options: dict[str, str], folder: Path) -> Iterator[Utterance]:
     columns = list(rows.column_names or [])
-    text = _column(source, "text", options, columns, _TEXT_COLUMNS, required=False)
-    speaker = _column(source, "speaker", options, columns, _SPEAKER_COLUMNS, required=False)
+    text = _column(source, "text", options, columns, TEXT_FIELDS, required=False)
+    speaker = _column(source, "speaker", options, columns, SPEAKER_FIELDS, required=False)
     name = _column(source, "id", options, columns, ("id",), required=False)
     limit = int(options["limit"]) if "limit" in options else None
     for number, row in enumerate(islice(rows, limit)):

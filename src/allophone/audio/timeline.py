@@ -142,9 +142,7 @@ class Timeline:
         self._append(held)
 
     def _stamp(self, frame: Any) -> float | None:
-        if frame.pts is None or frame.time_base is None:
-            return None
-        return float(frame.pts * frame.time_base) - self._origin_s + self._shift_s
+        return None if frame.time is None else frame.time - self._origin_s + self._shift_s
 
     def _goes_on(self, frame: Any) -> bool:
         time_s = self._stamp(frame)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allophone.audio.decode import load_audio
+from allophone.audio.utterance_audio import load_utterance
 from allophone.errors import AudioError, UsageError
 from allophone.models.engine import load_engine
 from allophone.models.pipeline import transcribe_stream
 from allophone.point_file import read_point
-from allophone.records import OperatingPoint, Transcript
+from allophone.records import OperatingPoint, Transcript, Utterance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +86,7 @@ class Transcriber:
 
     def transcribe_many(
         self,
-        audio: Iterable[str | Path | NDArray[np.float32]],
+        audio: Iterable[str | Path | Utterance | NDArray[np.float32]],
         *,
         jobs: int = 0,
         batch_size: int = 0,
@@ -98,7 +99,7 @@ class Transcriber:
         as there are jobs.
 
         Args:
-            audio: Files, or samples of shape ``(n_samples,)`` at 16 kHz.
+            audio: Files, utterances of a corpus, or samples of shape ``(n_samples,)`` at 16 kHz.
             jobs: Batches that run at once; 0 takes the engine's replicas, on a GPU 2, so that one batch is prepared
                 while another runs. More than the replicas wait their turn.
             batch_size: Most windows in a batch; 0 takes 1 on a CPU, where replicas gain more than batches, and 16 on
@@ -120,7 +121,7 @@ class Transcriber:
         )
 
 
-def read_samples(audio: str | Path | NDArray[np.float32]) -> NDArray[np.float32]:
+def read_samples(audio: str | Path | Utterance | NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a recording's samples, shape ``(n_samples,)``, 16 kHz, float32, from a file or an array.
 
     Raises:
@@ -128,6 +129,8 @@ def read_samples(audio: str | Path | NDArray[np.float32]) -> NDArray[np.float32]
     """
     if isinstance(audio, str | Path):
         return load_audio(Path(audio))
+    if isinstance(audio, Utterance):
+        return load_utterance(audio)
     if audio.ndim != 1 or audio.dtype.kind != "f":
         raise AudioError(
             f"samples of shape {audio.shape} and type {audio.dtype}: give one row of floats in [-1, 1] at 16 kHz."

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames, log_mel
+from allophone.audio.utterance_audio import load_utterance
 from allophone.costs.decider import DECIDER_BLOCKS
 from allophone.dimensions import FRAME_S, TRAINED_CONTEXT_S, WhisperDimensions
 from allophone.errors import UsageError
@@ -22,7 +22,7 @@ from allophone.routing.audio_features import measure_overhead, mel_channels
 from allophone.routing.faithful import PUBLISHED_THRESHOLDS, predict_decider, train_decider
 from allophone.routing.faithful_graph import decider_graph, states_graph
 from allophone.routing.faithful_run import FaithfulDecider, faithful_flops, place_read
-from allophone.routing.feature_store import recordings_of
+from allophone.routing.feature_store import utterances_of
 from allophone.routing.policy_card import policy_card
 from allophone.routing.policy_file import PolicyFile, write_models, write_policy
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
@@ -145,9 +145,9 @@ def _states(
         session = OnnxSession(states_graph(encoder), "Train the policy again.", threads=threads)
     channels = mel_channels(point_dimensions(point))
     states, owners = [], []
-    audio = [recordings_of(run, _names(samples, domain)) for domain, run in enumerate(samples.runs)]
+    audio = [utterances_of(run, _names(samples, domain)) for domain, run in enumerate(samples.runs)]
     for place, (domain, name) in enumerate(zip(samples.domains.tolist(), samples.utterances, strict=True)):
-        windows, _ = cut_windows(load_audio(audio[domain][name]), point)
+        windows, _ = cut_windows(load_utterance(audio[domain][name]), point)
         for window in windows:
             mel = log_mel(window.audio, context_frames(window.audio.size, point), channels)
             found = mel.T[None] if session is None else session.run({"mel": mel[None]})[0]

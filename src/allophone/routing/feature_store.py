@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allophone.audio.corpus import open_corpus
-from allophone.audio.decode import load_audio
 from allophone.audio.mel import log_mel
+from allophone.audio.utterance_audio import load_utterance
 from allophone.dimensions import HOP_SAMPLES
 from allophone.errors import AudioError, CorpusError, LedgerError, UsageError
 from allophone.files import whole_file
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run
 from allophone.models.engine import load_engine
-from allophone.records import OperatingPoint
+from allophone.records import OperatingPoint, Utterance
 from allophone.routing.audio_features import AudioView, encode_audio, level_range_db
 from allophone.routing.samples import FloatArray, RouteSamples
 
@@ -68,23 +68,23 @@ def _views_of_run(folder: Path, point: OperatingPoint, wanted: Sequence[str], th
     known = _load(path)
     missing = [name for name in wanted if name not in known]
     if missing:
-        audio = recordings_of(folder, missing)
+        audio = utterances_of(folder, missing)
         engine = load_engine(point.model, point.compute_type, threads=threads, device=read_run(folder).device)
         for count, name in enumerate(missing, start=1):
-            known[name] = encode_audio(load_audio(audio[name]), point, engine).view
+            known[name] = encode_audio(load_utterance(audio[name]), point, engine).view
             if count % _SAVE_EVERY == 0 or count == len(missing):
                 _save(path, known)
     return [known[name] for name in wanted]
 
 
-def recordings_of(folder: Path, names: Sequence[str]) -> dict[str, Path]:
-    """Return where the recordings of a run's utterances lie.
+def utterances_of(folder: Path, names: Sequence[str]) -> dict[str, Utterance]:
+    """Return a run's utterances by their ids.
 
     Raises:
         CorpusError: The corpus is no longer where the run says, or no longer holds an utterance.
     """
     record = read_run(folder)
-    audio = {utterance.id: utterance.audio_filepath for utterance in open_corpus(record.corpus)}
+    audio = {utterance.id: utterance for utterance in open_corpus(record.corpus)}
     for name in names:
         if name not in audio:
             raise CorpusError(
@@ -125,9 +125,9 @@ def read_recordings(
             with np.load(path) as saved:
                 known = dict(zip(saved["utterances"].tolist(), saved["values"], strict=True))
         missing = [name for name in wanted if name not in known]
-        audio = recordings_of(folder, missing) if missing else {}
+        audio = utterances_of(folder, missing) if missing else {}
         for count, name in enumerate(missing, start=1):
-            known[name] = np.array(look(load_audio(audio[name])), np.float64)
+            known[name] = np.array(look(load_utterance(audio[name])), np.float64)
             if count % _SAVE_EVERY == 0 or count == len(missing):
                 with whole_file(path) as partial, partial.open("wb") as file:
                     np.savez(file, utterances=np.array(list(known)), values=np.stack(list(known.values())))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from allophone.adapt.emotion_setting import Recipe, default_recipe
 from allophone.audio.corpus import Corpus, open_corpus
-from allophone.audio.decode import load_audio
 from allophone.audio.labels import labelled_utterances
 from allophone.audio.splits import SplitFile, make_folds, read_splits
+from allophone.audio.utterance_audio import load_utterance
 from allophone.dimensions import SAMPLE_RATE
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError
@@ -194,6 +194,6 @@ def _duration(utterance: Utterance) -> float:
     if utterance.duration_s is not None:
         return utterance.duration_s
     try:
-        return load_audio(utterance.audio_filepath).size / SAMPLE_RATE
+        return load_utterance(utterance).size / SAMPLE_RATE
     except AudioError:
         return 0.0

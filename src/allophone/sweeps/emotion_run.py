@@ -146,7 +146,9 @@ def sweep_emotion(
         raise AllophoneError(f"not one training was finished; the first: {broken[0][1] if broken else 'none was due'}")
     failures = failed_utterances(folder)
     wall_s = time.monotonic() - started
-    return SweepResult(folder, len(record.points), rows, (*failures, *broken), wall_s, wall_s, tuple(ledger.notices))
+    return SweepResult(
+        folder, len(record.points), rows, (*failures, *broken), wall_s, wall_s, (*summary.notices, *ledger.notices)
+    )
 
 
 def check_emotion_options(cost: str, precision: Precision | str) -> Precision | Literal["auto"]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from allophone.audio.corpus import Corpus
-from allophone.audio.decode import load_audio
+from allophone.audio.utterance_audio import load_utterance
 from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import AudioError
 from allophone.models.engine import Engine, load_engine
@@ -82,7 +82,7 @@ def sample_durations(corpus: Corpus) -> tuple[list[float], Utterance | None]:
 
 def _measured_duration(utterance: Utterance) -> float:
     try:
-        return load_audio(utterance.audio_filepath).size / SAMPLE_RATE
+        return load_utterance(utterance).size / SAMPLE_RATE
     except AudioError:
         return _FALLBACK_S
 
@@ -92,7 +92,7 @@ def _probe(
 ) -> dict[str, float]:
     """Return seconds per FLOP of each point; encoder passes shared with an earlier point are not counted again."""
     try:
-        samples = load_audio(utterance.audio_filepath)
+        samples = load_utterance(utterance)
     except AudioError:
         return {}
     warm_up(engine, settings.language)

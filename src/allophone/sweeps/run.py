@@ -213,7 +213,13 @@ def sweep(
             f"{opened.path}: not one of the {len(failures)} recordings could be read; the first: {failures[0][1]}"
         )
     return SweepResult(
-        folder, len(points), rows, failures, meter.engine_s, time.monotonic() - started, tuple(ledger.notices)
+        folder,
+        len(points),
+        rows,
+        failures,
+        meter.engine_s,
+        time.monotonic() - started,
+        (*summary.notices, *ledger.notices),
     )
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from allophone.audio.corpus import open_corpus
+from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import AudioError, LedgerError, UsageError
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
@@ -80,7 +81,7 @@ def measure_throughput(
     with writing(folder):
         record = _begin(folder, run, points, jobs, batch_size, minutes)
         wanted = frozenset(record.utterances)
-        paths = [one.audio_filepath for one in _chosen(opened, wanted)]
+        chosen = [one for place, one in enumerate(opened) if place in wanted]
         left = [(turn, group) for turn in range(rounds) for group in _turns(run.seed, turn, points, record)]
         total = rounds * len(points)
         done = before = total - sum(len(group) for _, group in left)
@@ -88,7 +89,7 @@ def measure_throughput(
         for turn, group in left:
             loaded = Transcriber(group[0], language=run.language, threads=run.threads, device=run.device)
             for point in group:
-                record = record.add(_pass(loaded.at(point), turn, paths, record))
+                record = record.add(_pass(loaded.at(point), turn, chosen, record))
                 write_throughput(folder, record)
                 done += 1
                 if progress is not None:
@@ -155,10 +156,6 @@ def _sample(
     return tuple(sorted(place for place, _ in chosen)), sum(seconds for _, seconds in chosen)
 
 
-def _chosen(utterances: Iterable[Utterance], wanted: frozenset[int]) -> list[Utterance]:
-    return [utterance for place, utterance in enumerate(utterances) if place in wanted]
-
-
 def _turns(
     seed: int, turn: int, points: Sequence[OperatingPoint], record: ThroughputRecord
 ) -> list[list[OperatingPoint]]:
@@ -172,17 +169,24 @@ def _turns(
     return [list(group) for _, group in groupby(left, key=lambda point: key[point.name])]
 
 
-def _pass(transcriber: Transcriber, turn: int, paths: Sequence[Path], record: ThroughputRecord) -> ThroughputPass:
+def _pass(transcriber: Transcriber, turn: int, chosen: Sequence[Utterance], record: ThroughputRecord) -> ThroughputPass:
     workers, windows = transcriber.at_once(record.jobs, record.batch_size)
-    smallest = sorted(paths, key=lambda path: path.stat().st_size)[:workers]
+    smallest = sorted(chosen, key=_size)[:workers]
     _run(transcriber, smallest, workers, windows)  # first passes pay for lazy set-up
     started = time.perf_counter()
-    _run(transcriber, paths, workers, windows)
+    _run(transcriber, chosen, workers, windows)
     wall_s = time.perf_counter() - started
     return ThroughputPass(point=transcriber.point.name, round=turn, workers=workers, batch_size=windows, wall_s=wall_s)
 
 
-def _run(transcriber: Transcriber, paths: Sequence[Path], jobs: int, batch_size: int) -> None:
-    for found in transcriber.transcribe_many(paths, jobs=jobs, batch_size=batch_size):
+def _size(utterance: Utterance) -> float:
+    """Bytes of a recording; of a part of one about as many as 16 bits at 16 kHz take."""
+    if utterance.offset_s is not None and utterance.duration_s is not None:
+        return 2 * SAMPLE_RATE * utterance.duration_s
+    return utterance.audio_filepath.stat().st_size
+
+
+def _run(transcriber: Transcriber, chosen: Sequence[Utterance], jobs: int, batch_size: int) -> None:
+    for found in transcriber.transcribe_many(chosen, jobs=jobs, batch_size=batch_size):
         if isinstance(found, AudioError):
             raise found

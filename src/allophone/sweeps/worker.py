@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import Any
 
-from allophone.audio.decode import load_audio
 from allophone.audio.snr import estimate_snr_db
+from allophone.audio.utterance_audio import load_utterance
 from allophone.costs.published import published_recognition_flops
 from allophone.costs.transcript import transcript_flops
 from allophone.errors import AllophoneError, AudioError
@@ -125,7 +125,7 @@ def measure_task(engine: Engine, task: Task, settings: Settings, watch: PeakWatc
     """
     began = perf_counter()
     try:
-        samples = load_audio(task.utterance.audio_filepath)
+        samples = load_utterance(task.utterance)
     except AudioError as error:
         rows = [_failed(task, point, settings, str(error)) for point in task.points]
         twin = None if task.twin is None else _failed(task, task.twin, settings, str(error))
