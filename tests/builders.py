@@ -129,9 +129,11 @@ def write_run(
 ) -> Path:
     """A run folder holding one row per given change set, in order."""
     count = n_utterances or max(len(changed) for changed in rows.values())
-    with Ledger(folder, run_record(rows, count, **changes)) as ledger:
+    record = run_record(rows, count, **changes)
+    same = {"normalizer": record.normalizer, "relative_to": record.relative_to}
+    with Ledger(folder, record) as ledger:
         for point, changed in rows.items():
-            ledger.append([measurement(point, index, **change) for index, change in enumerate(changed)])
+            ledger.append([measurement(point, index, **{**same, **change}) for index, change in enumerate(changed)])
     return folder
 
 

@@ -59,3 +59,38 @@ def test_a_limit_of_the_other_task_is_refused_by_its_option_s_name(run):
     assert isinstance(error, UsageError)
     assert str(error).startswith(f"--min-uar is for runs of emotion recognition, and {run} is one of speech")
     assert str(error).endswith("limits of its own: --max-wer, --min-rtfx, --max-memory-gb.")
+
+
+@pytest.mark.parametrize("value", ["90", "95", "99.9", "nan", "0", "1", "0.5", "-1", "inf"])
+@pytest.mark.parametrize("limit", ["90", "0.001"])
+def test_a_confidence_that_is_no_probability_is_refused_before_anything_else(tmp_path, value, limit):
+    done = invoke(tmp_path / "no such run", "--max-wer", limit, "--confidence", value)
+    assert isinstance(done.exception, SpaceError)
+    assert done.exception.exit_code == 2
+    assert "must lie between 0.5 and 1" in str(done.exception)
+    remedy = f"for {value} % write {float(value) / 100:g}"
+    assert (remedy in str(done.exception)) == (value in ("90", "95", "99.9"))
+
+
+def test_a_question_in_passing_changes_nothing(run, tmp_path):
+    before = sorted(path.name for path in run.iterdir())
+    for options in ((), ("--max-rtf", "0.06"), ("--json",)):
+        assert invoke(run, *options).exit_code == 0
+        assert sorted(path.name for path in run.iterdir()) == before
+    assert invoke(run, "--max-rtf", "0.06", "--out", tmp_path / "p.json").exit_code == 0
+    saved = (run / "decision.json").read_bytes()
+    assert saved == (tmp_path / "p.json").read_bytes()
+    assert invoke(run, "--max-wer", "3").exit_code == 0
+    assert (run / "decision.json").read_bytes() == saved
+
+
+def test_a_point_that_cannot_be_saved_is_said_behind_the_answer(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = invoke(run, "--out", tmp_path / "file" / "p.json")
+    assert "Which operating point" in done.stdout
+    assert "cannot be written" in str(done.exception)
+    (run / "decision.json").mkdir()  # as a run that may not be written
+    done = invoke(run, "--out", tmp_path / "p.json")
+    assert done.exit_code == 0
+    assert f"It is saved in {tmp_path / 'p.json'} alone" in done.stderr
+    assert json.loads((tmp_path / "p.json").read_text())["point"]["model"] == "tiny.en"

@@ -44,3 +44,51 @@ def test_a_cost_that_no_search_judges_by_is_refused(corpus, tmp_path, plan):
     assert isinstance(done.exception, UsageError)
     assert f"--cost is what a search judges points by; --plan {plan} measures every cost" in str(done.exception)
     assert not (tmp_path / "r").exists()
+
+
+FOREIGN = [
+    ("--trials", 3, "star", "joint"),
+    ("--trials", 3, "race", "joint"),
+    ("--storage", "sqlite:///s.db", "grid", "joint"),
+    ("--max-rtf", 1, "race", "joint"),
+    ("--max-gflops", 1, "star", "joint"),
+    ("--spend", 0.5, "star", "race and joint"),
+    ("--spend", 0.5, "isoflop", "race and joint"),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "plan", "owner"), FOREIGN, ids=[f"{f[0]} {f[2]}" for f in FOREIGN])
+def test_an_option_that_the_plan_does_not_read_is_refused(corpus, tmp_path, option, value, plan, owner):
+    done = sweep(corpus, tmp_path / "r", "token_stride=1", "--plan", plan, option, value)
+    assert isinstance(done.exception, UsageError)
+    assert f"{option} is for --plan {owner}; --plan {plan} does not read it" in str(done.exception)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_dry_run_counts_the_pass_that_makes_the_references(tmp_path):
+    manifest = write_tones(tmp_path / "c", n=2, references=False)
+    done = sweep(manifest, tmp_path / "r", "token_stride=1,2", "--dry-run", "--reference-model", "fake:base")
+    assert "star: 2 points x 2 utterances" in done.stdout
+    rows = [line.split("│")[1].strip() for line in done.stdout.splitlines() if "-b" in line]
+    assert rows == ["references: fake.base-full-s1-int8-b5", "fake.tiny-full-s1-int8-b1", "fake.tiny-full-s2-int8-b1"]
+    assert not (tmp_path / "r").exists()
+    gone = sweep(manifest, tmp_path / "r", "token_stride=1", "--dry-run", "--reference-model", "no-such-model")
+    assert isinstance(gone.exception, UsageError)
+    assert "no-such-model" in str(gone.exception)
+    none = sweep(manifest, tmp_path / "r", "token_stride=1", "--dry-run")
+    assert "has no reference" in str(none.exception)
+
+
+@pytest.mark.parametrize("line", ["garbage", "null", "[]", "{}", "[" * 100_000])
+def test_damaged_references_are_named_by_their_line(tmp_path, line):
+    manifest = write_tones(tmp_path / "c", n=2, references=False)
+    options = ("token_stride=1", "--reference-model", "fake:base")
+    assert sweep(manifest, tmp_path / "r", *options).exit_code == 0
+    path = tmp_path / "r/references.jsonl"
+    whole = path.read_text()
+    path.write_text(whole.splitlines(keepends=True)[0] + line + "\n")
+    done = sweep(manifest, tmp_path / "r", *options)
+    assert "references.jsonl: line 2 is damaged" in str(done.exception)
+    path.unlink()
+    assert sweep(manifest, tmp_path / "r", *options).exit_code == 0
+    assert path.read_text() == whole

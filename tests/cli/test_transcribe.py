@@ -8,7 +8,9 @@ import sys
 import time
 
 import pytest
+from typer.testing import CliRunner
 
+from allophone.cli import app
 from allophone.models.transcriber import Transcriber
 from allophone.records import OperatingPoint
 from builders import tone, write_wav
@@ -86,3 +88,57 @@ def test_ctrl_c_stops_soon_and_keeps_what_is_written(files, point, tmp_path):
     kept = list((tmp_path / "texts").glob("*.txt"))
     assert 0 < len(kept) < 40
     assert all(path.read_text().endswith("\n") for path in kept)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_json_of_several_recordings_is_an_object_per_line_in_their_order(files, point):
+    done = invoke("transcribe", "--point", point, *files, "--format", "json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["audio"] for line in lines] == [str(path) for path in files]
+    assert ["error" in line for line in lines] == [path.name == "2.wav" for path in files]
+    assert all(set(line) == {"audio", "error"} or line["text"] for line in lines)
+    assert done.exit_code == 1
+    alone = json.loads(invoke("transcribe", "--point", point, files[0], "--format", "json").stdout)
+    assert {"audio": str(files[0]), **alone}.keys() == lines[0].keys()
+    assert alone["text"] == lines[0]["text"]
+
+
+@pytest.mark.parametrize("style", ["text", "srt", "vtt"])
+def test_every_text_of_several_has_its_recording_s_name(files, point, style):
+    done = invoke("transcribe", "--point", point, *files, "--format", style)
+    good = [path for path in files if path.name != "2.wav"]
+    named = [line.partition(":")[0] for line in done.stdout.splitlines() if ".wav:" in line]
+    assert named == [str(path) for path in good]
+    assert ".wav" not in invoke("transcribe", "--point", point, files[0], "--format", style).stdout
+
+
+@pytest.mark.parametrize("name", ["字" * 82 + " x.wav", "x" * 247 + ".wav"])
+def test_a_name_near_the_limit_is_written_with_the_others(files, point, tmp_path, name):
+    long = tmp_path / name
+    long.write_bytes(files[0].read_bytes())
+    done = invoke("transcribe", "--point", point, long, files[0], files[1], "--out", tmp_path / "t")
+    assert done.exit_code == 0, done.stderr
+    assert len(list((tmp_path / "t").glob("*.txt"))) == 3
+
+
+def test_a_text_that_cannot_be_written_does_not_end_the_batch(files, point, tmp_path):
+    (tmp_path / "1.txt").mkdir()
+    done = invoke("transcribe", "--point", point, *files[:2], files[3], "--out", tmp_path, "--overwrite")
+    assert done.exit_code == 1
+    assert "1.txt: cannot be written" in done.stderr
+    assert "1 of 3 recordings could not be transcribed" in done.stderr
+    assert {path.name for path in tmp_path.glob("*.txt") if path.is_file()} == {"0.txt", "3.txt"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_name_that_is_no_utf8_keeps_its_place(files, point, tmp_path):
+    odd = type(tmp_path)(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    odd.write_bytes(files[0].read_bytes())
+    done = allophone("transcribe", "--point", point, odd, files[0])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith(f"{tmp_path}/caf\\udce9.wav: ")
+    lines = allophone("transcribe", "--point", point, odd, files[0], "--format", "json").stdout.splitlines()
+    assert json.loads(lines[0])["audio"] == str(odd)

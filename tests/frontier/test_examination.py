@@ -15,7 +15,7 @@ BEAM = BASE.model_copy(update={"beam_size": 5})
 
 def test_the_recommended_point_is_the_default(tmp_path):
     folder = write_star(tmp_path / "r", {BASE: (3, 10.0), BIGGER: (2, 40.0)})
-    save_decision(folder, decide(folder, {}))
+    save_decision(folder, decide(folder, {}), folder.parent / "point.json")
     found = diagnose(folder)
     assert (found.base.name, found.base_source) == (BIGGER.name, "recommended")
     found = diagnose(folder, BASE.name)
@@ -28,7 +28,7 @@ def test_the_recommended_point_is_the_default(tmp_path):
 def test_a_decision_about_another_run_is_passed_over(tmp_path):
     other = write_star(tmp_path / "o", {BEAM: (1, 10.0)})
     folder = write_star(tmp_path / "r", {BASE: (3, 10.0), BIGGER: (2, 40.0)})
-    save_decision(folder, decide(other, {}))
+    save_decision(folder, decide(other, {}), folder.parent / "point.json")
     assert diagnose(folder).base_source == "centre"
 
 

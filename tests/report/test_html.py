@@ -37,7 +37,7 @@ def test_the_report_needs_nothing_beside_it(tmp_path):
 def test_the_saved_decision_is_the_one_shown(tmp_path):
     run = write_run(tmp_path / "r", ROWS)
     assert BASE.name in headline(write_report(run))
-    save_decision(run, decide(run, {"rtf": 0.15}))
+    save_decision(run, decide(run, {"rtf": 0.15}), run.parent / "point.json")
     assert TINY.name in headline(write_report(run))
     assert json.loads((run / "frontier.json").read_text())["costs"] == ["rtf"]
 
@@ -51,7 +51,7 @@ def test_a_decision_for_a_point_that_is_gone_is_not_shown(tmp_path):
 
 def test_the_recommended_point_is_diagnosed_as_the_command_does(tmp_path):
     run = write_star(tmp_path / "r", {STAR: (3, 10.0), STAR.model_copy(update={"model": "base"}): (1, 40.0)})
-    save_decision(run, decide(run, {"executed_gflops": 20.0}))
+    save_decision(run, decide(run, {"executed_gflops": 20.0}), run.parent / "point.json")
     page = html.unescape(write_report(run, "executed_gflops").read_text(encoding="utf-8"))
     section = page[page.index('id="diagnosis"') :]
     found = diagnose(run)
@@ -101,3 +101,12 @@ def test_verdicts_stand_beside_the_points_where_no_narrow_window_cuts_them_off(t
     assert f"<th>point</th><th>verdict</th><th>{table.columns[1]}</th>" in page
     for row in table.rows:
         assert f"<td>{row[0]}</td><td>{row[-1]}</td><td>{row[1]}</td>" in page
+
+
+def test_a_report_elsewhere_writes_nothing_into_the_run(tmp_path):
+    run = write_run(tmp_path / "r", {OperatingPoint(model="tiny.en"): [{}, {}]})
+    before = sorted(path.name for path in run.iterdir())
+    assert write_report(run, out=tmp_path / "elsewhere" / "x.html").is_file()
+    assert sorted(path.name for path in run.iterdir()) == before
+    write_report(run)
+    assert {path.name for path in run.iterdir()} - set(before) == {"report.html", "frontier.json"}

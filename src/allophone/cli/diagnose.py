@@ -32,11 +32,13 @@ def diagnose(
     from allophone.cli.show import print_table
     from allophone.frontier.diagnosis import diagnose as diagnose_speech
     from allophone.frontier.emotion_diagnosis import EmotionDiagnosis, diagnose_emotion
+    from allophone.frontier.probability import check_confidence
     from allophone.ledger.run_record import EmotionRunRecord, read_any_run
     from allophone.report.diagnosis_json import diagnosis_json
     from allophone.report.diagnosis_text import AnyDiagnosis, diagnosis_lines, diagnosis_table
     from allophone.report.emotion_diagnosis_text import emotion_lines, emotion_table
 
+    check_confidence(confidence)
     emotion = isinstance(read_any_run(run), EmotionRunRecord)
     found: AnyDiagnosis = (diagnose_emotion if emotion else diagnose_speech)(run, point, cost, confidence, margin / 100)
     if as_json:

@@ -31,10 +31,12 @@ def frontier(
     """Show the frontier and the dominated points of a run."""
     from allophone.cli.show import print_table
     from allophone.frontier.pareto import Frontier
+    from allophone.frontier.probability import check_confidence
     from allophone.frontier.summary import summarise_run
     from allophone.report.emotion_tables import any_frontier_table
     from allophone.routing.as_points import add_policies
 
+    check_confidence(confidence)
     if policy:
         found = Frontier.from_summary(add_policies(summarise_run(run), run, policy), cost or "rtf", confidence)
     else:

@@ -52,14 +52,18 @@ def recommend(
     policy: Annotated[
         list[Path] | None, typer.Option(help="A routing policy that competes with the points; can be repeated.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Save the operating point here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Save the operating point here; 'report' and 'diagnose' then start from it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the saved form.")] = False,
 ) -> None:
-    """Recommend an operating point under constraints, say what binds, and save it."""
+    """Recommend an operating point under constraints, and say what binds; --out saves it, and the report shows it."""
     from allophone.errors import SpaceError
+    from allophone.frontier.probability import check_confidence
     from allophone.point_file import EmotionPointFile
     from allophone.report.decision import decide, save_decision
 
+    check_confidence(confidence)
     if min_uar is not None and not 0 < min_uar < 100:
         raise SpaceError(f"--min-uar {min_uar:g}: give percent, above 0 and below 100.")
     if min_rtfx is not None and not 0 < min_rtfx < inf:
@@ -78,13 +82,16 @@ def recommend(
     constraints = {name: limit for name, limit in given.items() if limit is not None}
     _refuse_foreign(run, constraints)
     saved = decide(run, constraints, minimise, confidence, policy or ())
-    save_decision(run, saved, out)
     if as_json:
         say(saved.model_dump_json(indent=1))
+    else:
+        say(saved.question)
+        for line in saved.explanation:
+            say(f"  {line}")
+    if out is not None and (notice := save_decision(run, saved, out)):
+        say(notice, err=True)
+    if as_json:
         return
-    say(saved.question)
-    for line in saved.explanation:
-        say(f"  {line}")
     if isinstance(saved, EmotionPointFile):
         say(f"Train it on all speakers but one: {saved.command}")
     elif saved.policy is not None:

@@ -154,13 +154,14 @@ def sweep(
     refuse_options(context, EMOTION_OPTIONS, "is for emotion recognition (--task emotion)")
     if not throughput:
         refuse_options(context, THROUGHPUT_OPTIONS, "goes with --throughput")
+    _refuse_foreign_plan(context, plan)
     search_space = read_space(space, names, parse_axes(axis or []))
     wanted = {"rtf": max_rtf, "executed_gflops": max_gflops}
     limits = {name: limit for name, limit in wanted.items() if limit is not None}
     budgets_gflops = parse_numbers("--budgets", budgets)
     if dry_run:
         settings = Settings(language=language, device=device, threads=threads)
-        _print_plan(corpus, search_space, plan, budgets_gflops, settings, out if extend else None)
+        _print_plan(corpus, search_space, plan, budgets_gflops, settings, out if extend else None, reference_model)
         return
     with stoppable(out, "what is measured is kept"), show_progress() as progress:
         result = run_sweep(
@@ -205,8 +206,29 @@ def sweep(
     say(f"Next: allophone frontier {out}{' --cost rtf_throughput' if throughput else ''}")
 
 
+_PLANS = {  # options that only these plans read
+    "trials": ("joint",),
+    "storage": ("joint",),
+    "max_rtf": ("joint",),
+    "max_gflops": ("joint",),
+    "spend": ("race", "joint"),
+}
+
+
+def _refuse_foreign_plan(context: typer.Context, plan: str) -> None:
+    for name, plans in _PLANS.items():
+        if plan not in plans:
+            refuse_options(context, (name,), f"is for --plan {' and '.join(plans)}; --plan {plan} does not read it")
+
+
 def _print_plan(
-    corpus: str, space: SearchSpace, plan: str, budgets: list[float], settings: Settings, extended: Path | None
+    corpus: str,
+    space: SearchSpace,
+    plan: str,
+    budgets: list[float],
+    settings: Settings,
+    extended: Path | None,
+    reference_model: str | None,
 ) -> None:
     from allophone.audio.corpus import open_corpus
     from allophone.cli.show import print_table
@@ -215,27 +237,35 @@ def _print_plan(
     from allophone.sweeps.continuation import earlier_run
     from allophone.sweeps.plans import plan_points
     from allophone.sweeps.predict import predict
+    from allophone.sweeps.references import reference_point, require_references
 
     opened = open_corpus(corpus)
     earlier = earlier_run(extended, RunRecord) if extended else None
     planned = plan_points(space, plan, corpus=opened, budgets_gflops=budgets)
     points = list(dict.fromkeys([*(earlier.points if earlier else []), *planned]))
     n_utterances = opened.scan().n_utterances
-    predictions = predict(opened, n_utterances, points, settings)
+    names, n_points = [point.name for point in points], len(points)
+    if reference_model is None:
+        require_references(opened)
+    else:  # its transcripts are made first, of the whole corpus
+        stand_in = reference_point(reference_model)
+        points, names = [stand_in, *points], [f"references: {stand_in.name}", *names]
+    predictions = [predict(opened, n_utterances, [points[0]], settings)[0]] if reference_model is not None else []
+    predictions += predict(opened, n_utterances, points[len(predictions) :], settings)
     known = [prediction.engine_s for prediction in predictions if prediction.engine_s is not None]
     rows = tuple(
         (
-            prediction.point.name,
+            name,
             f"{prediction.executed_gflops / n_utterances:.1f}",
             f"{prediction.executed_gflops:.0f}",
             "unknown" if prediction.engine_s is None else f"{prediction.engine_s:.0f}",
         )
-        for prediction in predictions
+        for name, prediction in zip(names, predictions, strict=True)
     )
     total = f"about {sum(known):.0f} s in all" if len(known) == len(predictions) else "time unknown"
     print_table(
         Table(
-            title=f"{plan}: {len(points)} points x {n_utterances} utterances, {total}; nothing is measured",
+            title=f"{plan}: {n_points} points x {n_utterances} utterances, {total}; nothing is measured",
             columns=("point", "GFLOPs/utt.", "GFLOPs in all", "seconds"),
             rows=rows,
             muted=(False,) * len(rows),

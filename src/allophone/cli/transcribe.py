@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,7 +35,9 @@ def transcribe(
     threshold: Annotated[
         float | None, typer.Option(help="With --policy: climb above this score instead of the policy's own.")
     ] = None,
-    style: Annotated[str, typer.Option("--format", help="text, json, srt or vtt.")] = "text",
+    style: Annotated[
+        str, typer.Option("--format", help="text, json (of several recordings one object per line), srt or vtt.")
+    ] = "text",
     language: Annotated[str | None, typer.Option(help="Language code, or auto; else as measured.")] = None,
     out: Annotated[
         Path | None,
@@ -46,7 +50,8 @@ def transcribe(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
 ) -> None:
     """Transcribe recordings at a saved point, with a model or by a policy; unreadable ones are reported and skipped."""
-    from allophone.errors import AudioError, UsageError
+    from allophone.errors import AudioError, LedgerError, UsageError
+    from allophone.files import write_whole
     from allophone.routing.transcriber import RoutedTranscript
 
     if style not in _FORMATS:
@@ -54,30 +59,34 @@ def transcribe(
     suffix = f".{'txt' if style == 'text' else style}"
     written = {path: out / f"{path.stem}{suffix}" for path in audio} if out is not None else {}
     _refuse_one_name_for_two(written)
-    wanted = [path for path in audio if overwrite or path not in written or not written[path].exists()]
+    wanted = [path for path in audio if overwrite or path not in written or not os.path.exists(written[path])]
     if threshold is not None and policy is None:
         raise UsageError("--threshold: only a policy has one. Give --policy.")
     transcriber = _load(point, model, policy, threshold, language, threads, device)
+    several = len(audio) > 1
     failed, audio_s, started = 0, 0.0, monotonic()
     with ExitStack() as stack:
         advance = stack.enter_context(_progress(len(wanted))) if out is not None and len(wanted) > 1 else None
         results = _results(transcriber, wanted, style in ("srt", "vtt", "json"), jobs, batch_size)
         for done, (path, found) in enumerate(zip(wanted, results, strict=True), start=1):
-            if isinstance(found, AudioError):
-                say(f"allophone: {found}", err=True)
-                failed += 1
-            else:
+            try:
+                if isinstance(found, AudioError):
+                    raise found
                 if isinstance(found, RoutedTranscript) and style != "json":
                     say(f"allophone: {path}: {found.explain()}", err=True)
-                audio_s += (found.transcript if isinstance(found, RoutedTranscript) else found).duration_s
-                text = _shown(found, style)
                 if path in written:
-                    _write(written[path], text)
+                    write_whole(written[path], _shown(found, style) + "\n")
                 else:
-                    say(f"{path}: {text}" if len(audio) > 1 and style == "text" else text)
+                    say(_for_stdout(path, found, style, several=several))
+                audio_s += (found.transcript if isinstance(found, RoutedTranscript) else found).duration_s
+            except (AudioError, LedgerError) as error:  # the others are not touched
+                say(f"allophone: {error}", err=True)
+                if style == "json" and several and out is None:  # every recording keeps its line
+                    say(json.dumps({"audio": str(path), "error": str(error)}, ensure_ascii=False))
+                failed += 1
             if advance is not None:
                 advance(done)
-    if len(audio) > 1:
+    if several:
         say(_summary(len(wanted) - failed, len(audio) - len(wanted), audio_s, monotonic() - started), err=True)
     if failed:
         say(f"allophone: {failed} of {len(audio)} recordings could not be transcribed.", err=True)
@@ -154,21 +163,30 @@ def _summary(done: int, passed_over: int, audio_s: float, seconds: float) -> str
     return f"allophone: {done} recordings, {audio_s:.1f} s of audio in {seconds:.1f} s{rate}{kept}."
 
 
-def _shown(found: Transcript | RoutedTranscript, style: str) -> str:
-    import json
+def _for_stdout(path: Path, found: Transcript | RoutedTranscript, style: str, *, several: bool) -> str:
+    """One recording's text, or one of several: with its name, as JSON one object per line."""
+    if not several:
+        return _shown(found, style)
+    if style == "json":
+        return json.dumps({"audio": str(path), **_fields(found)}, ensure_ascii=False)
+    name = str(path).replace("\n", "\\n")
+    return f"{name}: {_shown(found, style)}" if style == "text" else f"{name}:\n{_shown(found, style)}\n"
 
-    from allophone.models.formats import format_transcript, transcript_dict
+
+def _fields(found: Transcript | RoutedTranscript) -> dict[str, Any]:
+    from allophone.models.formats import transcript_dict
     from allophone.routing.transcriber import RoutedTranscript
 
-    if not isinstance(found, RoutedTranscript):
-        return format_transcript(found, style)  # type: ignore[arg-type]
+    if isinstance(found, RoutedTranscript):
+        return {**transcript_dict(found.transcript), "route": found.route_dict()}
+    return transcript_dict(found)
+
+
+def _shown(found: Transcript | RoutedTranscript, style: str) -> str:
+    from allophone.models.formats import format_transcript
+    from allophone.routing.transcriber import RoutedTranscript
+
     if style == "json":
-        fields = {**transcript_dict(found.transcript), "route": found.route_dict()}
-        return json.dumps(fields, indent=1, ensure_ascii=False)
-    return format_transcript(found.transcript, style)  # type: ignore[arg-type]
-
-
-def _write(path: Path, text: str) -> None:
-    from allophone.files import write_whole
-
-    write_whole(path, text + "\n")
+        return json.dumps(_fields(found), indent=1, ensure_ascii=False)
+    transcript = found.transcript if isinstance(found, RoutedTranscript) else found
+    return format_transcript(transcript, style)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ import numpy as np
 from allophone.errors import SpaceError
 from allophone.frontier.dominance import BoolArray
 from allophone.frontier.emotion_summary import AnyPoint
+from allophone.frontier.probability import check_confidence
 from allophone.frontier.samples import AnySamples, RunSamples, resample_objective
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals, resample_ratio_difference
@@ -62,8 +63,7 @@ def draw_replicates(speakers: Sequence[str | None], confidence: float) -> Resamp
     Raises:
         SpaceError: The confidence does not lie between 0.5 and 1, or there is one utterance only.
     """
-    if not 0.5 < confidence < 1:
-        raise SpaceError(f"the confidence is {confidence}; it must lie between 0.5 and 1.")
+    check_confidence(confidence)
     resample = draw_blocks(speakers, n_replicates=REPLICATES)
     if resample.n_blocks < 2:
         raise SpaceError("a single utterance shows no spread, so nothing can be said with confidence. Measure more.")

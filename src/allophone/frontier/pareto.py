@@ -15,6 +15,7 @@ from allophone.frontier.dominance import dominance_matrix
 from allophone.frontier.emotion_summary import AnyPoint, AnySummary, summarise_any_run
 from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, Objective, find_cost
+from allophone.frontier.probability import check_confidence
 from allophone.frontier.samples import resample_objective
 from allophone.frontier.summary import PointSummary
 from allophone.frontier.uncertainty import Status, assess_frontier
@@ -102,8 +103,7 @@ class Frontier:
         costs = tuple(find_cost(name, run.task) for name in ([cost] if isinstance(cost, str) else cost))
         if not 1 <= len(costs) <= 2 or len(set(costs)) < len(costs):
             raise SpaceError(f"a frontier has one or two different costs, not {len(costs)}.")
-        if not 0.5 < confidence < 1:
-            raise SpaceError(f"the confidence is {confidence}; it must lie between 0.5 and 1.")
+        check_confidence(confidence)
         objectives = (OBJECTIVES[QUALITY[run.task]], *costs)
         resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
         resampled = [resample_objective(run.samples, objective.name, resample) for objective in objectives]

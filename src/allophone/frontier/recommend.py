@@ -11,6 +11,7 @@ from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties
 from allophone.frontier.dominance import BoolArray
 from allophone.frontier.emotion_summary import AnyPoint, AnySummary, EmotionRunSummary
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, find_objective
+from allophone.frontier.probability import check_confidence
 from allophone.frontier.summary import RunSummary
 
 __all__ = ["Recommendation", "recommend"]
@@ -118,6 +119,7 @@ def recommend(
         InfeasibleError: No point meets the constraints; the message names the nearest one and what it misses by, or
             with what probability it meets them.
     """
+    check_confidence(confidence)
     points = run.points if isinstance(run, RunSummary | EmotionRunSummary) else tuple(run)
     task = points[0].task if points else "asr"
     limits = {find_objective(name, task).name: limit for name, limit in (constraints or {}).items()}

@@ -11,7 +11,7 @@ from typing import Any
 from allophone.adapt.emotion_setting import default_recipe
 from allophone.audio.splits import read_splits
 from allophone.emotion_records import EmotionSetting
-from allophone.errors import CorpusError, UsageError
+from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import write_whole
 from allophone.frontier.emotion_summary import AnySummary, EmotionRunSummary, summarise_any_run
 from allophone.frontier.objectives import objectives_of
@@ -112,13 +112,19 @@ def _first_tested(folder: Path | None) -> str | None:
         return None
 
 
-def save_decision(run: Path, decision: PointFile | EmotionPointFile, out: Path | None = None) -> None:
-    """Write ``decision.json`` into the run, and the same to ``out`` where given.
+def save_decision(run: Path, decision: PointFile | EmotionPointFile, out: Path) -> str | None:
+    """Write a decision to ``out``, and as ``decision.json`` into the run, where report and diagnosis start from it.
+
+    Returns:
+        What to say where the run cannot be written, as one of a colleague; ``out`` is written all the same.
 
     Raises:
-        LedgerError: A folder cannot be written.
+        LedgerError: ``out`` cannot be written.
     """
     text = decision.model_dump_json(indent=1) + "\n"
-    write_whole(run / DECISION_FILE, text)
-    if out is not None:
-        write_whole(out, text)
+    write_whole(out, text)
+    try:
+        write_whole(run / DECISION_FILE, text)
+    except LedgerError as error:
+        return f"{error} It is saved in {out} alone; the run's report does not show it."
+    return None

@@ -30,7 +30,7 @@ FRONTIER_FILE = "frontier.json"
 
 
 def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | Path | None = None) -> Path:
-    """Write ``report.html`` and ``frontier.json`` for a run.
+    """Write ``report.html`` for a run, and ``frontier.json`` beside it where the report goes into the run.
 
     The recommendation shown is the last one saved in the run; without one it is the point of lowest word error rate.
     What ``allophone diagnose`` says of that point at the first cost stands below it.
@@ -85,8 +85,9 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
         ],
     )
     target = Path(out) if out is not None else folder / REPORT_FILE
-    write_whole(folder / FRONTIER_FILE, frontier.to_json())
     write_whole(target, page)
+    if out is None:  # a run that may only be read has its report elsewhere
+        write_whole(folder / FRONTIER_FILE, frontier.to_json())
     return target
 
 

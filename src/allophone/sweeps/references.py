@@ -83,11 +83,16 @@ def _read(path: Path) -> Iterator[str]:
         return
     keep = 0
     with path.open("rb") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):  # torn by a kill
                 break
             keep += len(line)
-            yield str(json.loads(line)["text"])
+            try:
+                yield str(json.loads(line)["text"])
+            except (ValueError, KeyError, TypeError, RecursionError):
+                raise LedgerError(
+                    f"{path}: line {number} is damaged. Restore the file, or delete it: the same sweep makes it again."
+                ) from None
     if keep < path.stat().st_size:
         with path.open("rb+") as file:
             file.truncate(keep)
