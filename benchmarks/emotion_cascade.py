@@ -17,9 +17,9 @@ from typing import Any
 
 from allophone.cli.show import show_progress
 from allophone.frontier.emotion_summary import summarise_emotion
-from allophone.routing.calibration import Wish
 from allophone.routing.emotion_cascade import read_candidates
 from allophone.routing.emotion_routing import CascadeResult, route_emotion
+from allophone.routing.thresholds import Wish
 from allophone.sweeps.emotion_run import sweep_emotion
 from allophone.sweeps.emotion_space import EmotionSpace
 from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result

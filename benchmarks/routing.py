@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from allophone.ledger.run_record import read_run
-from allophone.routing.calibration import Wish, calibrate_policy, policy_samples
+from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.evaluation import evaluate_policy
 from allophone.routing.policy_file import PolicyFile, PolicyKind, read_policy
 from allophone.routing.samples import read_route_samples
+from allophone.routing.thresholds import Wish
 from allophone.routing.training import train_policy
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace

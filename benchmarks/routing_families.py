@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from allophone.ledger.run_record import read_run
-from allophone.routing.calibration import Wish, calibrate_policy, policy_samples
+from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.evaluation import DomainResult, evaluate_policy
+from allophone.routing.thresholds import Wish
 from allophone.routing.training import train_policy
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace

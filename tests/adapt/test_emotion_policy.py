@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from allophone.errors import LedgerError, UsageError
-from allophone.routing.calibration import Wish
 from allophone.routing.emotion_routing import choose_cascade
+from allophone.routing.thresholds import Wish
 from builders import small_files
 from emotion_builders import judged_cascade, save_recogniser
 

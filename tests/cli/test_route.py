@@ -41,7 +41,21 @@ def test_calibrate_takes_one_wish(made, option, value):
     folder, unseen, _ = made
     shown = invoke("route", "calibrate", folder / "p", unseen, option, value)
     assert shown.startswith("threshold ")
-    assert "WER" in shown
+    for part in (
+        "expect of new speakers",
+        "on the speakers that set it: WER",
+        "with a probability of 0.9",
+        "at most 10 %",
+    ):
+        assert part in shown
+
+
+def test_calibration_on_few_speakers_is_forced_and_promises_nothing(made, tmp_path):
+    folder, _, _ = made
+    few = write_routed(tmp_path / "few", 120, 6, prefix="u")
+    shown = invoke("route", "calibrate", folder / "p", few, "--big-share", 0.3, "--force")
+    assert "Forced: 6 speakers" in shown
+    assert "new speakers keep" not in shown
 
 
 def test_evaluate_prints_writes_and_gives_json(made, tmp_path):
@@ -91,6 +105,12 @@ def spoken_run(tmp_path, speech):
         (("transcribe", "x.wav", "--model", "base", "--threshold", "0.3"), UsageError, "only a policy has one"),
         (("route", "calibrate", "P", "UNSEEN"), UsageError, "give one of --target-wer"),
         (("route", "calibrate", "P", "UNSEEN", "--target-wer", "0.01"), InfeasibleError, "out of reach"),
+        (
+            ("route", "calibrate", "P", "UNSEEN", "--target-wer", "9", "--big-share", "0.2"),
+            UsageError,
+            "--target-wer and --big-share pull one threshold in different directions: give one",
+        ),
+        (("route", "calibrate", "P", "UNSEEN", "--big-share", "0.3", "--confidence", "90"), UsageError, r"write 0\.9"),
         (("transcribe", "x.wav"), UsageError, "one of --point"),
         (("transcribe", "x.wav", "--policy", "OUT"), UsageError, r"policy\.json: cannot be read"),
     ],

@@ -10,6 +10,7 @@ from allophone.measure.bootstrap import (
     Interval,
     Replicates,
     intervals,
+    p_beyond,
     resample_mean,
     resample_ratio,
     resample_ratio_difference,
@@ -325,3 +326,13 @@ def test_counts_must_fit_the_utterances():
         resample_ratio([[1, 2, 3]], [1, 2], resample)
     with pytest.raises(UsageError, match="do not fit 2"):
         resample_ratio([[1, 2]], [1, 2, 3], resample)
+
+
+def test_no_error_counted_yet_is_no_proof_that_none_will_be():
+    resample = draw_blocks([f"s{place}" for place in range(10)], n_replicates=1000)
+    nothing = resample_ratio(np.zeros((1, 10)), np.full(10, 10.0), resample)
+    # Poisson: no event of 100 words happens at a rate of -ln(p) / 100 with probability p.
+    assert p_beyond(nothing, 0.02)[0] == pytest.approx(np.exp(-2), rel=0.01)
+    assert p_beyond(nothing, 0.01)[0] == pytest.approx(np.exp(-1), rel=0.01)
+    same = resample_mean(np.full((1, 10), 3.0), resample)
+    assert p_beyond(same, 3.0)[0] == pytest.approx(1 / 1001)

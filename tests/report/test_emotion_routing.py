@@ -1,13 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from allophone.measure.bootstrap import Interval
 from allophone.report.emotion_routing import cascade_json, cascade_table
-from allophone.routing.calibration import Wish
 from allophone.routing.emotion_routing import CascadeResult
 from allophone.routing.judge import Recovery
+from allophone.routing.thresholds import Wish
 
 
 def result(share):
@@ -42,7 +43,12 @@ def test_chance_and_oracle_stand_at_the_cost_of_the_cascade():
     assert rows["oracle at its GFLOPs"][0] == "80.0"
     assert table.notes[0].startswith("38 % reach the last point")
     assert "+5.0 [-1.0, +11.0] points of UAR (p 0.94 that it is above), +5.0 rows" in table.notes[0]
-    assert "max probability in 3, margin in 2 of the folds), so a share of 30 % need not hold" in table.notes[1]
+    assert "max probability in 3, margin in 2 of the folds). Chosen on all, new speakers keep" in table.notes[1]
+    assert table.notes[1].endswith("a share of 30 % with a probability of 0.9.")
+    few = cascade_table(replace(result(0.4), promised=False))
+    assert few.notes[1].endswith("There are too few speakers to promise a share of 30 % to new ones.")
+    unmet = cascade_table(replace(result(0.4), folds_unmet=2))
+    assert unmet.notes[1].endswith("0.9; 2 folds did not reach it and took the nearest.")
     assert "cascade on margin 40 % [10, 90]" in table.notes[2]
 
 

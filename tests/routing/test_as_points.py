@@ -11,8 +11,9 @@ from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord,
 from allophone.models.transcriber import load_point
 from allophone.report.decision import decide, save_decision
 from allophone.routing.as_points import add_policies
-from allophone.routing.calibration import Wish, calibrate_policy, policy_samples
+from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.curve import replay
+from allophone.routing.thresholds import Wish
 
 
 def test_a_policy_is_a_point_with_the_counts_of_its_replay(trained, unseen):

@@ -6,9 +6,9 @@ from typer.testing import CliRunner
 from allophone.cli import app
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import InfeasibleError, UsageError
-from allophone.routing.calibration import Wish
 from allophone.routing.emotion_cascade import read_candidates
 from allophone.routing.emotion_routing import route_emotion
+from allophone.routing.thresholds import Wish
 from emotion_builders import write_cascade_run
 
 SMALL = EmotionSetting(model="tiny.en", duration_s=2.0)
@@ -54,6 +54,21 @@ def test_a_budget_is_kept(tmp_path):
     assert 2 <= found.gflops <= 5.5
     with pytest.raises(InfeasibleError, match="out of reach"):
         routed(tmp_path, True, Wish("gflops", 1.0))
+
+
+def test_few_speakers_are_judged_and_promised_nothing(tmp_path):
+    run = write(tmp_path, True, n=24)  # four rows per speaker
+    found = route_emotion(read_candidates(run, [SMALL.name, BIG.name]), Wish("big_share", 0.5), n_replicates=200)
+    assert (found.n_speakers, found.promised) == (6, False)
+    many = routed(tmp_path / "many", True, Wish("big_share", 0.3))
+    assert (many.promised, many.folds_unmet) == (True, 0)
+
+
+def test_a_fold_out_of_whose_reach_the_wish_is_takes_the_nearest(tmp_path):
+    # None of 400 climbed says a share below -ln(0.1) / 400 = 0.0058, none of 320 only 0.0072.
+    found = routed(tmp_path, False, Wish("big_share", 0.0065))
+    assert found.folds_unmet == 5
+    assert found.climbed < 0.01
 
 
 def test_one_speaker_is_not_enough(tmp_path):

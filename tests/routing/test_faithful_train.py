@@ -5,9 +5,10 @@ from allophone.costs.decider import decider_flops
 from allophone.dimensions import whisper_dimensions
 from allophone.errors import UsageError
 from allophone.records import OperatingPoint
-from allophone.routing.calibration import Wish, calibrate_policy
+from allophone.routing.calibration import calibrate_policy
 from allophone.routing.faithful_train import train_faithful
 from allophone.routing.policy_file import read_policy
+from allophone.routing.thresholds import Wish
 from builders import write_run
 from route_runs import BASE, SMALL, TINY, write_routed
 

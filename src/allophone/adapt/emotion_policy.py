@@ -21,9 +21,9 @@ from allophone.errors import LedgerError, UsageError
 from allophone.files import file_sha256, read_record, write_whole
 from allophone.ledger.run_record import read_emotion_run
 from allophone.measure.bootstrap import Interval
-from allophone.routing.calibration import Target
 from allophone.routing.emotion_cascade import EmotionCandidates, Signal
 from allophone.routing.emotion_routing import CascadeResult, choose_cascade
+from allophone.routing.thresholds import Target
 
 __all__ = [
     "EMOTION_POLICY_FILE",
@@ -60,9 +60,10 @@ class JudgedCascade(BaseModel):
 class EmotionPolicy(BaseModel):
     """The contents of ``emotion_policy.json``.
 
-    A recording climbs to the next point while the sign of doubt of the last posterior is above ``threshold``.
-    ``cards_sha256`` has the SHA-256 of every recogniser's card, which in turn has those of its tensors; policies of
-    before lack it.
+    A recording climbs to the next point while the sign of doubt of the last posterior is above ``threshold``. New
+    speakers keep ``value`` of the ``target`` with a probability of ``confidence``; None where nothing is promised, as
+    with fewer than 8 speakers. ``cards_sha256`` has the SHA-256 of every recogniser's card, which in turn has those of
+    its tensors; policies of before lack it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +75,7 @@ class EmotionPolicy(BaseModel):
     threshold: float = Field(allow_inf_nan=False)
     target: Target
     value: float
+    confidence: float | None = None
     run: str
     fingerprint: str
     judged: JudgedCascade
@@ -109,6 +111,7 @@ def write_emotion_policy(
             threshold=choice.threshold,
             target=found.wish.target,
             value=found.wish.value,
+            confidence=found.wish.confidence if found.promised else None,
             run=str(run),
             fingerprint=record.fingerprint,
             judged=JudgedCascade(

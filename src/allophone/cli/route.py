@@ -11,7 +11,7 @@ from allophone.cli.route_emotion import route_emotion
 from allophone.cli.say import say
 
 if TYPE_CHECKING:
-    from allophone.routing.policy_file import PolicyFile
+    from allophone.routing.policy_file import Calibration, CalibrationFigures, PolicyFile
 
 __all__ = ["route"]
 
@@ -26,6 +26,9 @@ route.command("emotion")(route_emotion)
 _Runs = Annotated[list[Path], typer.Argument(help="Run folders that measured the policy's points.")]
 _Policy = Annotated[Path, typer.Argument(help="A policy's folder.")]
 _Force = Annotated[bool, typer.Option("--force", help="Accept fewer than 100 utterances or 5 speakers.")]
+_ForceCalibration = Annotated[
+    bool, typer.Option("--force", help="Accept fewer than 100 utterances or 8 speakers; promises nothing.")
+]
 
 
 @route.command("train")
@@ -121,41 +124,69 @@ def calibrate(
     target_wer: Annotated[float | None, typer.Option(help="Word error rate to reach at least cost, percent.")] = None,
     budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs an utterance to keep to.")] = None,
     big_share: Annotated[float | None, typer.Option(help="Share, 0 to 1, that may reach the last point.")] = None,
-    force: _Force = False,
+    confidence: Annotated[float, typer.Option(help="Probability, 0.5 to 1, with which new speakers keep to it.")] = 0.9,
+    force: _ForceCalibration = False,
 ) -> None:
-    """Set a policy's threshold from one wish, on speakers that it was not trained on."""
+    """Set a policy's threshold so that new speakers keep to one wish, on speakers that it was not trained on."""
     from allophone.errors import UsageError
-    from allophone.routing.calibration import Wish, calibrate_policy
+    from allophone.routing.calibration import calibrate_policy
+    from allophone.routing.thresholds import Wish
 
-    wishes = [
-        Wish("wer", target_wer / 100) if target_wer is not None else None,
-        Wish("gflops", budget_gflops) if budget_gflops is not None else None,
-        Wish("big_share", big_share) if big_share is not None else None,
-    ]
-    given = [wish for wish in wishes if wish is not None]
+    wishes = {
+        "--target-wer": Wish("wer", target_wer / 100, confidence) if target_wer is not None else None,
+        "--budget-gflops": Wish("gflops", budget_gflops, confidence) if budget_gflops is not None else None,
+        "--big-share": Wish("big_share", big_share, confidence) if big_share is not None else None,
+    }
+    given = {name: wish for name, wish in wishes.items() if wish is not None}
     if len(given) != 1:
-        raise UsageError("give one of --target-wer, --budget-gflops and --big-share.")
-    for line in _calibrated(calibrate_policy(policy, runs, given[0], force=force)):
+        found = f"{' and '.join(given)} pull one threshold in different directions: " if given else ""
+        raise UsageError(f"{found}give one of --target-wer, --budget-gflops and --big-share.")
+    for line in _calibrated(calibrate_policy(policy, runs, next(iter(given.values())), force=force)):
         say(line)
 
 
 def _calibrated(policy: PolicyFile) -> list[str]:
     found = policy.calibration
-    if found is None:
+    if found is None or found.cross_fitted is None:
         return []
+    last = policy.points[-1].name
+    folds = f"folds of other speakers set {min(found.fold_thresholds):.4g} to {max(found.fold_thresholds):.4g}"
+    lines = [
+        f"threshold {policy.threshold:.4g}, from {found.n_utterances} utterances of {found.n_speakers} speakers "
+        f"({folds})",
+        f"  expect of new speakers (each at the threshold that others set): {_figures(found.cross_fitted, last)}",
+        f"  on the speakers that set it: {_figures(found, last)}",
+    ]
+    if not found.forced and found.confidence is not None:
+        lines.append(
+            f"  new speakers keep {_wished(found)} with a probability of {found.confidence:g}: of all calibrations for "
+            f"this wish, refusals counted, at most {100 * (1 - found.confidence):.3g} % break it"
+        )
+    if found.folds_unmet:
+        lines.append(
+            f"  without one fold's speakers the wish was out of reach in {found.folds_unmet} of "
+            f"{len(found.fold_thresholds)} folds, which took the nearest threshold"
+        )
+    return [*lines, *(f"  {warning}" for warning in found.warnings)]
 
+
+def _wished(found: Calibration) -> str:
+    return {
+        "wer": f"a WER of {100 * found.value:g} %",
+        "gflops": f"{found.value:g} GFLOPs per utterance",
+        "big_share": f"a share of {100 * found.value:g} %",
+    }[found.target]
+
+
+def _figures(found: CalibrationFigures, last: str) -> str:
     def shown(values: tuple[float, float, float], scale: float = 1.0, digits: int = 2) -> str:
         value, low, high = (f"{scale * value:.{digits}f}" for value in values)
         return f"{value} [{low}, {high}]"
 
-    low, high = found.threshold_interval
-    return [
-        f"threshold {policy.threshold:.4g} [{low:.4g}, {high:.4g}], from {found.n_utterances} utterances of "
-        f"{found.n_speakers} speakers",
-        f"  WER {shown(found.wer, 100)} %, {shown(found.gflops)} GFLOPs, {shown(found.seconds, digits=3)} s an "
-        f"utterance, {shown(found.big_share, 100, 0)} % to {policy.points[-1].name}",
-        *(f"  {warning}" for warning in found.warnings),
-    ]
+    return (
+        f"WER {shown(found.wer, 100)} %, {shown(found.gflops)} GFLOPs, {shown(found.seconds, digits=3)} s an "
+        f"utterance, {shown(found.big_share, 100, 0)} % to {last}"
+    )
 
 
 @route.command("evaluate")

@@ -19,6 +19,7 @@ def route_emotion(
         float | None, typer.Option(help="Share, 0 to 1, that may reach the last point; 0.3 where nothing is given.")
     ] = None,
     budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs an utterance to keep to.")] = None,
+    confidence: Annotated[float, typer.Option(help="Probability, 0.5 to 1, with which new speakers keep to it.")] = 0.9,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds of speakers.")] = 0,
     models: Annotated[
         str | None,
@@ -33,16 +34,16 @@ def route_emotion(
     from allophone.cli.show import print_table
     from allophone.errors import UsageError
     from allophone.report.emotion_routing import cascade_json, cascade_table
-    from allophone.routing.calibration import Wish
     from allophone.routing.emotion_cascade import read_candidates
     from allophone.routing.emotion_routing import route_emotion as judge
+    from allophone.routing.thresholds import Wish
 
     if big_share is not None and budget_gflops is not None:
         raise UsageError("give one of --big-share and --budget-gflops.")
     wish = (
-        Wish("gflops", budget_gflops)
+        Wish("gflops", budget_gflops, confidence)
         if budget_gflops is not None
-        else Wish("big_share", 0.3 if big_share is None else big_share)
+        else Wish("big_share", 0.3 if big_share is None else big_share, confidence)
     )
     if (models is None) != (out is None):
         raise UsageError("--out writes a cascade of --models: give both, or neither to judge only.")

@@ -173,7 +173,7 @@ def p_beyond(replicates: Replicates, limit: float) -> FloatArray:
 
     Returns:
         Shape (n_points,), between 1 / (n_replicates + 1) and 1; 1 where the estimate itself exceeds the limit or is
-        undefined. A value that never varies needs no inference and gives the least p.
+        undefined. A value that never varies needs no inference and gives the least p, unless no error was counted yet.
     """
     ends = _Ends(replicates)
     allowance = np.ones(len(replicates.estimates)) if replicates.allowance is None else replicates.allowance
@@ -192,6 +192,7 @@ def p_beyond(replicates: Replicates, limit: float) -> FloatArray:
         high, low = np.where(inside, middle, high), np.where(inside, low, middle)
     with np.errstate(invalid="ignore"):
         certain = (replicates.estimates <= limit) & (ends.deviations == 0).all(axis=0)
+        certain &= (replicates.estimates > 0) | (replicates.unit == 0)
     p = np.where(surely | certain, least, np.where(possibly, high, 1.0))
     return np.asarray(np.where(np.isnan(replicates.estimates), 1.0, p))
 

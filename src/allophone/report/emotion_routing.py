@@ -41,8 +41,8 @@ def cascade_table(found: CascadeResult) -> Table:
         f"points of UAR ({probability_of(found.p_above)} that it is above), {found.saved_over_chance:+.1f} rows; over "
         f"always the first point {found.saved_over_first:+d} rows; over always the last {_points(found.over_last)} "
         "points.",
-        f"Sign of doubt and threshold were chosen on other speakers than those judged ({chosen} of the folds), so "
-        f"{_asked(found)} need not hold on these.",
+        f"Sign of doubt and threshold were chosen on other speakers than those judged ({chosen} of the folds). "
+        + _promise(found),
         f"Along all costs, share of what the oracle gains over chance that is recovered: {along}.",
     ]
     if found.warning:
@@ -69,6 +69,13 @@ def cascade_json(found: CascadeResult) -> str:
         ],
     }
     return json.dumps(finite(fields), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _promise(found: CascadeResult) -> str:
+    if not found.promised:
+        return f"There are too few speakers to promise {_asked(found)} to new ones."
+    unmet = f"; {found.folds_unmet} folds did not reach it and took the nearest" if found.folds_unmet else ""
+    return f"Chosen on all, new speakers keep {_asked(found)} with a probability of {found.wish.confidence:g}{unmet}."
 
 
 def _asked(found: CascadeResult) -> str:

@@ -1,57 +1,32 @@
-"""From a wish to a threshold, on speakers that the policy was not trained on, with the interval of both."""
+"""From a wish to a threshold that keeps it on speakers not heard, chosen on speakers that did not train the policy."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from allophone.errors import InfeasibleError, UsageError
-from allophone.measure.blocks import Resample, draw_blocks
+from allophone.errors import UsageError
+from allophone.guarantee.limits import LEAST_SPEAKERS
+from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio
-from allophone.routing.curve import Outcome, replay_at
+from allophone.routing.cross_fitting import cross_fitted_threshold
+from allophone.routing.curve import Outcome, Trace
 from allophone.routing.faithful_run import replayed_faithful
 from allophone.routing.feature_store import audio_views
-from allophone.routing.policy_file import Calibration, PolicyFile, read_policy, write_policy
-from allophone.routing.routers import Router
-from allophone.routing.samples import FloatArray, RouteSamples, read_route_samples
+from allophone.routing.policy_file import Calibration, CalibrationFigures, PolicyFile, read_policy, write_policy
+from allophone.routing.samples import RouteSamples, read_route_samples
 from allophone.routing.scoring import PolicyRouter, ReplayedPolicy, load_scorer
+from allophone.routing.selection import PredictedRouter, predicted_router
+from allophone.routing.thresholds import Wish, choose_threshold, effective_speakers, met_as_measured
 from allophone.routing.training import check_enough
 
-__all__ = ["Target", "Wish", "calibrate_policy", "choose_threshold", "policy_samples", "unseen_speakers"]
+__all__ = ["calibrate_policy", "calibration_figures", "check_speakers", "policy_samples", "unseen_speakers"]
 
-Target = Literal["wer", "gflops", "big_share"]
-_REPLICATES = 1000
-_LEVEL = 0.95
-_TITLES = {"wer": "a word error rate of", "gflops": "a mean cost of", "big_share": "a share of"}
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a threshold is to reach.
-
-    Args:
-        target: ``wer``: at the least cost, a word error rate of at most ``value``, a fraction. ``gflops``: mean
-            executed GFLOPs an utterance of at most ``value``. ``big_share``: at most that share to the last point.
-        value: The limit.
-    """
-
-    target: Target
-    value: float
-
-    def check(self) -> None:
-        """Refuse a limit that means nothing.
-
-        Raises:
-            UsageError: Not a positive number, or a share above 1.
-        """
-        share = self.target == "big_share"
-        if not 0 < self.value < float("inf") or (share and self.value > 1):
-            wanted = "a number above 0 and at most 1" if share else "a positive number"
-            raise UsageError(f"{_TITLES[self.target]} {self.value:g}: give {wanted}.")
+_REPLICATES = 2000
 
 
 def unseen_speakers(samples: RouteSamples, policy: PolicyFile, folder: Path) -> tuple[RouteSamples, int]:
@@ -87,13 +62,13 @@ def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[ReplayedPolicy, 
 
 
 def calibrate_policy(folder: Path, runs: Sequence[Path], wish: Wish, *, force: bool = False) -> PolicyFile:
-    """Set a policy's threshold to meet a wish on unseen speakers, and write it into its card.
+    """Set a policy's threshold so that speakers not heard keep a wish with its confidence, and write it into the card.
 
     Args:
         folder: The policy's folder.
         runs: Runs with all its points; speakers that it was trained on are left out.
         wish: What to reach.
-        force: Calibrate on less than 100 utterances or 5 speakers.
+        force: Calibrate on fewer than 100 utterances or 8 speakers; the card then says that nothing is promised.
 
     Raises:
         UsageError: Too little to calibrate on, or a wish that means nothing.
@@ -102,94 +77,80 @@ def calibrate_policy(folder: Path, runs: Sequence[Path], wish: Wish, *, force: b
     wish.check()
     router, samples, left_out = policy_samples(folder, runs)
     check_enough(samples, force=force)
-    threshold, interval, outcome = choose_threshold(samples, router, wish)
-    resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
-    warnings = [resample.warning] if resample.warning else []
+    scored = predicted_router(router, samples)
+    warnings = check_speakers(samples, scored, wish, force=force)
+    chosen = choose_threshold(samples, scored, wish)
+    crossed = cross_fitted_threshold(samples, scored, wish)
+    warning = draw_blocks(samples.speakers, n_replicates=1).warning
+    warnings += [warning] if warning else []
     if left_out:
         warnings.append(f"{left_out} utterances of speakers that it was trained on were left out.")
-    rate = intervals(resample_ratio(outcome.errors[None], samples.words, resample))[0]
-    climbed = outcome.reached == len(samples.points) - 1
-    means = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
-    share = intervals(replace(resample_mean(climbed.astype(np.float64)[None], resample), most=1.0))[0]
-    policy = read_policy(folder)
     calibration = Calibration(
         target=wish.target,
         value=wish.value,
+        confidence=wish.confidence,
+        forced=effective_speakers(samples.speakers) < LEAST_SPEAKERS,
         runs=[str(run) for run in runs],
         n_utterances=len(samples),
         n_speakers=samples.n_speakers,
-        threshold_interval=interval,
-        wer=_triple(rate),
-        gflops=_triple(means[0]),
-        seconds=_triple(means[1]),
-        big_share=_triple(share),
+        **calibration_figures(samples, _at(chosen.trace, chosen.place)).model_dump(),
+        cross_fitted=calibration_figures(samples, crossed.outcome),
+        fold_thresholds=list(crossed.thresholds),
+        folds_unmet=crossed.unmet,
         warnings=warnings,
     )
-    policy = policy.model_copy(update={"threshold": threshold, "calibration": calibration})
+    policy = read_policy(folder).model_copy(update={"threshold": chosen.threshold, "calibration": calibration})
     return write_policy(folder, policy)
 
 
-def choose_threshold(samples: RouteSamples, router: Router, wish: Wish) -> tuple[float, tuple[float, float], Outcome]:
-    """Find the threshold that meets a wish, its 95 % interval over resampled speakers, and what it does.
-
-    A budget or a share is spent as far as it goes, but no step is climbed that is predicted to cost errors: the
-    threshold is never below 0 then. A word error rate is met at the least cost.
+def check_speakers(samples: RouteSamples, router: PredictedRouter, wish: Wish, *, force: bool = False) -> list[str]:
+    """Refuse to promise a wish for new speakers from too few, or return the warning that nothing is promised.
 
     Raises:
-        InfeasibleError: No threshold meets it; the message names the nearest.
+        UsageError: Fewer than 8 effective speakers; the message says what was measured and how many are needed.
     """
-    scores, kept = router.scores(samples), router.kept(samples)
-    critical = np.unique(np.minimum.accumulate(scores, axis=0))
-    falling = np.concatenate([critical[::-1], [np.nextafter(critical[0], -np.inf)]])
-    outcomes = [replay_at(samples, router, scores, kept, threshold) for threshold in falling]
-    resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
-    weights = np.concatenate([np.ones((1, resample.n_blocks)), *resample.weights()])
-    last = len(samples.points) - 1
-    values = np.stack(
-        [
-            item.errors
-            if wish.target == "wer"
-            else item.flops / 1e9
-            if wish.target == "gflops"
-            else item.reached == last
-            for item in outcomes
-        ]
-    )
-    below = samples.words if wish.target == "wer" else np.ones(len(samples))
-    reached = _means(values, below, resample, weights)
-    costs = _means(np.stack([item.flops for item in outcomes]), np.ones(len(samples)), resample, weights)
-    places = [_place(reached[row], costs[row], falling, wish, strict=row == 0) for row in range(len(weights))]
-    if places[0] is None:
-        nearest = int(np.nanargmin(reached[0]))
-        unit = "%" if wish.target != "gflops" else "GFLOPs"
-        scale = 1.0 if wish.target == "gflops" else 100.0
-        raise InfeasibleError(
-            f"{_TITLES[wish.target]} {scale * wish.value:g} {unit} is out of reach: on {len(samples)} decisions about "
-            f"{samples.n_speakers} unseen speakers it comes to {scale * reached[0][nearest]:.2f} {unit} at "
-            f"the least, at {costs[0][nearest] / 1e9:.1f} GFLOPs an utterance. Ask for that, or add a point."
+    found = effective_speakers(samples.speakers)
+    if found >= LEAST_SPEAKERS:
+        return []
+    if not found:
+        told = "no utterance names its speaker, or all name one"
+        remedy = "Name speakers in the manifest, or give runs of several"
+    else:
+        more = max(1, ceil(samples.n_speakers * (LEAST_SPEAKERS / found - 1)))
+        told = f"{samples.n_speakers} speakers, by their shares of the utterances worth {found:.1f}"
+        remedy = f"Give runs of {more} more speakers, or train with a greater --hold-out"
+    if force:
+        return [f"Forced: {told}; a promise for new speakers takes {LEAST_SPEAKERS}, so none is made."]
+    met = met_as_measured(samples, router, wish)
+    measured = "no threshold meets it even on these"
+    if met is not None:
+        at = _at(met.trace, met.place)
+        measured = (
+            f"on these alone, threshold {met.threshold:.4g} meets it, with a WER of "
+            f"{100 * at.errors.sum() / samples.words.sum():.2f} %, {at.flops.mean() / 1e9:.2f} GFLOPs per utterance "
+            f"and {100 * (at.reached == len(samples.points) - 1).mean():.0f} % to the last point"
         )
-    drawn = np.array([falling[place] for place in places if place is not None])
-    low, high = np.quantile(drawn, ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2)).tolist()
-    return float(falling[places[0]]), (low, high), outcomes[places[0]]
+    raise UsageError(
+        f"{wish}, for new speakers with a probability of {wish.confidence:g}: {told}; that takes {LEAST_SPEAKERS}. All "
+        f"that can be said: {measured}. {remedy}, or pass --force, which promises nothing."
+    )
 
 
-def _place(reached: FloatArray, costs: FloatArray, falling: FloatArray, wish: Wish, *, strict: bool) -> int | None:
-    """Return which threshold meets the wish; in a replicate where none does, the nearest."""
-    met = reached <= wish.value * (1 + 1e-12)
-    if not met.any():
-        return None if strict else int(np.nanargmin(reached))
-    if wish.target == "wer":
-        return int(np.where(met, costs, np.inf).argmin())
-    allowed = met & (falling >= 0)
-    return int(np.flatnonzero(allowed)[-1]) if allowed.any() else int(np.flatnonzero(met)[0])
+def _at(trace: Trace, place: int) -> Outcome:
+    rows = (getattr(trace, name)[place] for name in ("reached", "reached", "errors", "flops", "seconds"))
+    return Outcome(*rows)
 
 
-def _means(values: FloatArray, below: FloatArray, resample: Resample, weights: FloatArray) -> FloatArray:
-    """Ratios of block sums in every replicate, shape (n_replicates + 1, n_rows)."""
-    under = weights @ resample.block_sums(below[None])
-    under[under == 0] = np.nan
-    ratios: FloatArray = weights @ resample.block_sums(values) / under
-    return ratios
+def calibration_figures(samples: RouteSamples, outcome: Outcome) -> CalibrationFigures:
+    """Return error rate, costs and share of an outcome with their 95 % intervals, speakers resampled."""
+    resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
+    rate = intervals(resample_ratio(outcome.errors[None], samples.words, resample))[0]
+    climbed = (outcome.reached == len(samples.points) - 1).astype(np.float64)
+    gflops, seconds = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
+    share = intervals(replace(resample_mean(climbed[None], resample), most=1.0))[0]
+    return CalibrationFigures(
+        wer=_triple(rate), gflops=_triple(gflops), seconds=_triple(seconds), big_share=_triple(share)
+    )
 
 
 def _triple(interval: Interval) -> tuple[float, float, float]:

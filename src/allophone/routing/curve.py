@@ -69,10 +69,10 @@ def replay_at(samples: RouteSamples, router: Router, scores: FloatArray, kept: I
     return Outcome(reached, keeps, samples.errors[keeps, columns], flops, seconds)
 
 
-def trace_router(samples: RouteSamples, router: Router, n_thresholds: int = THRESHOLDS) -> Trace:
-    """Replay a router at thresholds that spread its decisions evenly."""
+def trace_router(samples: RouteSamples, router: Router, thresholds: FloatArray | None = None) -> Trace:
+    """Replay a router at falling thresholds; None: such as spread its decisions evenly."""
     scores, kept = router.scores(samples), router.kept(samples)
-    thresholds = thresholds_of(scores, n_thresholds)
+    thresholds = thresholds_of(scores) if thresholds is None else thresholds
     outcomes = [replay_at(samples, router, scores, kept, threshold) for threshold in thresholds]
     return Trace(
         router.name,

@@ -1,7 +1,8 @@
 """What a cascade over emotion points gains, replayed on speakers that chose nothing about it.
 
 Speakers are dealt to folds. On all folds but one the sign of doubt is chosen that recovers most of what the oracle
-gains over chance, and the threshold that meets the wish; the remaining fold is routed so. All folds together are the
+gains over chance, and the threshold that keeps the wish on new speakers with its confidence; the remaining fold is
+routed so. All folds together are the
 outcome. It stands beside fixed points, beside chance (each row sent to neighbouring points at random) and the oracle at
 equal mean FLOPs, with speakers resampled as blocks.
 """
@@ -14,16 +15,17 @@ from math import isnan
 
 import numpy as np
 
-from allophone.errors import UsageError
+from allophone.errors import InfeasibleError, UsageError
+from allophone.guarantee.limits import LEAST_SPEAKERS
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
-from allophone.routing.calibration import Wish, choose_threshold
+from allophone.routing.cross_fitting import cross_fit
 from allophone.routing.curve import Outcome, replay, trace_router
 from allophone.routing.emotion_cascade import SIGNALS, EmotionCandidates, PosteriorRouter, Signal
 from allophone.routing.judge import Recovery, judge_traces, mean_curve
-from allophone.routing.regression import speaker_folds
 from allophone.routing.routers import OracleRouter, RandomRouter, Router
-from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+from allophone.routing.thresholds import Wish, choose_threshold, effective_speakers, nearest_threshold
 
 __all__ = ["CascadeChoice", "CascadeResult", "choose_cascade", "route_emotion"]
 
@@ -61,7 +63,9 @@ class CascadeResult:
         saved_over_chance: Rows recognised more than by chance at equal mean FLOPs, as expected.
         recoveries: Every signal and the coin along all costs: nothing is chosen there.
         warning: What a reader of the intervals must know, or None.
-        wish: What the threshold was to reach, on the speakers that chose it; those judged may differ.
+        wish: What the threshold of all rows keeps on new speakers with its confidence, if ``promised``.
+        promised: Whether there are speakers enough for that.
+        folds_unmet: Folds whose other speakers did not suffice for it; the nearest threshold stood in.
     """
 
     n_rows: int
@@ -81,6 +85,8 @@ class CascadeResult:
     recoveries: tuple[Recovery, ...]
     warning: str | None
     wish: Wish
+    promised: bool = True
+    folds_unmet: int = 0
 
 
 def route_emotion(
@@ -102,7 +108,8 @@ def route_emotion(
     samples = candidates.samples
     if samples.n_speakers < 2:
         raise UsageError("a cascade is chosen on some speakers and judged on others; this run has one. Measure more.")
-    outcome, signals = _cross_fitted(candidates, wish, seed)
+    choose_cascade(candidates, wish)  # out of reach of all is out of reach
+    outcome, signals, unmet = _cross_fitted(candidates, wish, seed)
     routers: list[Router] = [PosteriorRouter(signal, candidates.posteriors) for signal in SIGNALS]
     traces = [trace_router(samples, router) for router in (*routers, RandomRouter())]
     oracle = trace_router(samples, OracleRouter())
@@ -139,33 +146,40 @@ def route_emotion(
         recoveries=tuple(judge_traces(samples, traces, oracle, "flops", n_replicates=n_replicates)),
         warning=resample.warning,
         wish=wish,
+        promised=effective_speakers(samples.speakers) >= LEAST_SPEAKERS,
+        folds_unmet=unmet,
     )
 
 
 def choose_cascade(candidates: EmotionCandidates, wish: Wish) -> CascadeChoice:
-    """Choose the sign of doubt that recovers most of the oracle's gain, and the threshold that meets the wish.
+    """Choose the sign of doubt that recovers most of the oracle's gain, and the threshold that keeps the wish.
 
     Raises:
         InfeasibleError: The wish is out of reach.
     """
     router = PosteriorRouter(signal := _best_signal(candidates), candidates.posteriors)
-    return CascadeChoice(signal, choose_threshold(candidates.samples, router, wish)[0])
+    return CascadeChoice(signal, choose_threshold(candidates.samples, router, wish).threshold)
 
 
-def _cross_fitted(candidates: EmotionCandidates, wish: Wish, seed: int) -> tuple[Outcome, dict[str, int]]:
-    n = len(candidates.samples)
-    reached, kept = np.zeros(n, np.intp), np.zeros(n, np.intp)
-    errors, flops, seconds = np.zeros(n), np.zeros(n), np.zeros(n)
+def _cross_fitted(candidates: EmotionCandidates, wish: Wish, seed: int) -> tuple[Outcome, dict[str, int], int]:
+    """What becomes of every row, how often each sign was chosen, and in how many folds the wish was out of reach."""
     signals: Counter[str] = Counter()
-    for held_out in speaker_folds(candidates.samples.speakers, FOLDS, seed):
-        others = candidates.take(np.setdiff1d(np.arange(n), held_out))
-        choice = choose_cascade(others, wish)
-        part = candidates.take(held_out)
-        found = replay(part.samples, PosteriorRouter(choice.signal, part.posteriors), choice.threshold)
-        reached[held_out], kept[held_out], errors[held_out] = found.reached, found.kept, found.errors
-        flops[held_out], seconds[held_out] = found.flops, found.seconds
-        signals[choice.signal] += 1
-    return Outcome(reached, kept, errors, flops, seconds), dict(signals)
+    unmet = 0
+
+    def route(others: IntArray, held_out: IntArray) -> Outcome:
+        nonlocal unmet
+        known, part = candidates.take(others), candidates.take(held_out)
+        signals[signal := _best_signal(known)] += 1
+        router = PosteriorRouter(signal, known.posteriors)
+        try:
+            threshold = choose_threshold(known.samples, router, wish).threshold
+        except InfeasibleError:
+            unmet += 1
+            threshold = nearest_threshold(known.samples, router, wish)
+        return replay(part.samples, PosteriorRouter(signal, part.posteriors), threshold)
+
+    outcome = cross_fit(candidates.samples, route, n_folds=FOLDS, seed=seed)
+    return outcome, dict(signals), unmet
 
 
 def _best_signal(candidates: EmotionCandidates) -> Signal:

@@ -25,6 +25,7 @@ __all__ = [
     "POLICY_SCHEMA_VERSION",
     "RETRAIN",
     "Calibration",
+    "CalibrationFigures",
     "PolicyFile",
     "PolicyKind",
     "Training",
@@ -67,25 +68,42 @@ class Training(BaseModel):
     warnings: list[str] = []
 
 
-class Calibration(BaseModel):
-    """Why the threshold is where it is: the wish, and what held-out speakers showed at it, with 95 % intervals.
+class CalibrationFigures(BaseModel):
+    """What a policy does to some speakers: estimate and ends of the 95 % interval.
 
-    ``wer`` is a fraction, ``gflops`` and ``seconds`` are means an utterance, ``big_share`` is the share of utterances
+    ``wer`` is a fraction, ``gflops`` and ``seconds`` are means per utterance, ``big_share`` is the share of utterances
     that reach the last point.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: Literal["wer", "gflops", "big_share"]
-    value: float
-    runs: list[str]
-    n_utterances: int
-    n_speakers: int
-    threshold_interval: tuple[float, float]
     wer: tuple[float, float, float]
     gflops: tuple[float, float, float]
     seconds: tuple[float, float, float]
     big_share: tuple[float, float, float]
+
+
+class Calibration(CalibrationFigures):
+    """Why the threshold is where it is: the wish, with what probability new speakers keep it, and what was measured.
+
+    Its own figures are of the speakers that set the threshold, so they flatter it. ``cross_fitted`` are those to
+    expect: every fold of speakers at the threshold that the other folds set, which are the ``fold_thresholds``; in
+    ``folds_unmet`` of them the others did not suffice to promise the wish, and the nearest threshold stood in.
+    ``forced``: there were too few speakers for any promise. Cards of versions that promised nothing have no
+    ``confidence``, but the ``threshold_interval`` of resampled speakers.
+    """
+
+    target: Literal["wer", "gflops", "big_share"]
+    value: float
+    confidence: float | None = None
+    forced: bool = False
+    runs: list[str]
+    n_utterances: int
+    n_speakers: int
+    threshold_interval: tuple[float, float] | None = None
+    cross_fitted: CalibrationFigures | None = None
+    fold_thresholds: list[float] = []
+    folds_unmet: int = 0
     warnings: list[str] = []
 
 

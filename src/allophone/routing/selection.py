@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +11,21 @@ import numpy as np
 from allophone.routing.curve import trace_router
 from allophone.routing.judge import Recovery, judge_traces
 from allophone.routing.regression import Candidate, fit_candidate
-from allophone.routing.routers import OracleRouter, Order, Overhead, last_kept
+from allophone.routing.routers import OracleRouter, Order, Overhead, Router, last_kept
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CANDIDATES", "PredictedRouter", "Selected", "cross_predict", "select_choice", "select_regressor"]
+__all__ = [
+    "CANDIDATES",
+    "PredictedRouter",
+    "Selected",
+    "cross_predict",
+    "predicted_router",
+    "select_choice",
+    "select_regressor",
+]
 
 # From loose to stiff; splines and networks bend where a line cannot.
 CANDIDATES: tuple[Candidate, ...] = (
@@ -54,6 +62,16 @@ class PredictedRouter:
     def kept(self, samples: RouteSamples) -> IntArray:
         """Return the choices given."""
         return last_kept(samples) if self.keeps is None else self.keeps
+
+    def take(self, places: IntArray) -> PredictedRouter:
+        """Return the same router for some of the utterances only, in the order given."""
+        keeps = None if self.keeps is None else self.keeps[:, places]
+        return replace(self, values=self.values[:, places], keeps=keeps)
+
+
+def predicted_router(router: Router, samples: RouteSamples) -> PredictedRouter:
+    """Return a router's scores and choices, asked for once."""
+    return PredictedRouter(router.name, router.order, router.overhead, router.scores(samples), router.kept(samples))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
