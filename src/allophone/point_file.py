@@ -44,11 +44,13 @@ class PointFile(_Decision):
     """The contents of ``point.json``: an operating point of speech recognition.
 
     ``quality_name`` says whether the error rate is WER or relative to a model. Where a policy was chosen, ``policy`` is
-    its folder and ``point`` its first point.
+    its folder and ``point`` its first point. ``transcripts_sha256`` is the digest of the human transcripts that error
+    rates were estimated from, where they were.
     """
 
     point: OperatingPoint
     policy: str | None = None
+    transcripts_sha256: str | None = None
     language: str = "en"
 
 

@@ -16,7 +16,7 @@ from allophone.measure.blocks import draw_blocks
 from allophone.records import OperatingPoint
 from builders import write_run
 
-GIVEN = {"points", "utterances", "speakers", "words", "duration_s", "errors"}
+GIVEN = {"transcribed", "points", "utterances", "speakers", "words", "duration_s", "errors"}
 
 
 def point(stride: int, wer: float, rtf: float, memory: float = 1e9, gflops: float = 10.0) -> PointSummary:

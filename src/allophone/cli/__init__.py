@@ -14,6 +14,7 @@ from allophone.cli.demo import demo
 from allophone.cli.diagnose import diagnose
 from allophone.cli.doctor import doctor
 from allophone.cli.frontier import frontier
+from allophone.cli.label import label
 from allophone.cli.law import law
 from allophone.cli.models import models
 from allophone.cli.recommend import recommend
@@ -52,7 +53,21 @@ def _root(
     pass
 
 
-for _verb in (sweep, frontier, recommend, diagnose, transcribe, classify, report, law, cost, models, doctor, demo):
+for _verb in (
+    sweep,
+    frontier,
+    recommend,
+    label,
+    diagnose,
+    transcribe,
+    classify,
+    report,
+    law,
+    cost,
+    models,
+    doctor,
+    demo,
+):
     app.command()(_verb)
 app.add_typer(route, name="route")
 app.add_typer(adapt, name="adapt")

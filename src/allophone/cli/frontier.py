@@ -26,6 +26,9 @@ def frontier(
     policy: Annotated[
         list[Path] | None, typer.Option(help="A routing policy to weigh against the points; can be repeated.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Human transcripts of a sample, as 'allophone label' draws it: WER from these.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, seconds, bytes.")] = False,
 ) -> None:
     """Show the frontier and the dominated points of a run."""
@@ -33,11 +36,15 @@ def frontier(
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.probability import check_confidence
     from allophone.frontier.summary import summarise_run
+    from allophone.labels.apply import apply_transcripts, refuse_policies
     from allophone.report.emotion_tables import any_frontier_table
     from allophone.routing.as_points import add_policies
 
     check_confidence(confidence)
-    if policy:
+    if labels is not None:
+        refuse_policies(policy or ())
+        found = Frontier.from_summary(apply_transcripts(summarise_run(run), run, labels), cost or "rtf", confidence)
+    elif policy:
         found = Frontier.from_summary(add_policies(summarise_run(run), run, policy), cost or "rtf", confidence)
     else:
         found = Frontier.from_run(run, cost or "rtf", confidence)

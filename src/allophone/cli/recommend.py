@@ -52,6 +52,9 @@ def recommend(
     policy: Annotated[
         list[Path] | None, typer.Option(help="A routing policy that competes with the points; can be repeated.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Human transcripts of a sample, as 'allophone label' draws it: WER from these.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Save the operating point here; 'report' and 'diagnose' then start from it.")
     ] = None,
@@ -81,7 +84,7 @@ def recommend(
     }
     constraints = {name: limit for name, limit in given.items() if limit is not None}
     _refuse_foreign(run, constraints)
-    saved = decide(run, constraints, minimise, confidence, policy or ())
+    saved = decide(run, constraints, minimise, confidence, policy or (), labels)
     if as_json:
         say(saved.model_dump_json(indent=1))
     else:

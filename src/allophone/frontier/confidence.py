@@ -31,6 +31,7 @@ from allophone.frontier.probability import check_confidence
 from allophone.frontier.samples import AnySamples, RunSamples, resample_objective
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals, resample_ratio_difference
+from allophone.measure.linearised import Linearised, resample_linearised
 
 __all__ = ["POWER", "Tie", "draw_replicates", "find_ties", "limits_held", "needed_factor", "share_held"]
 
@@ -49,12 +50,15 @@ class Tie:
         more_utterances: Utterances beyond those measured that would decide, infinity where no number would.
         more_speakers: Speakers beyond those measured that these utterances would come from; None where utterances were
             not resampled by speaker.
+        more_transcripts: Of the utterances measured, transcripts beyond those given that would decide, infinity where
+            all would not; None where error rates are not estimated from a sample of transcripts.
     """
 
     point: AnyPoint
     difference: Interval
     more_utterances: float
     more_speakers: float | None
+    more_transcripts: float | None = None
 
 
 def draw_replicates(speakers: Sequence[str | None], confidence: float) -> Resample:
@@ -105,9 +109,7 @@ def needed_factor(difference: float, standard_error: float, confidence: float, p
     """
     if difference == 0 or not isfinite(standard_error):
         return inf
-    normal = NormalDist()
-    reach = normal.inv_cdf(1 - (1 - confidence) / 2) + normal.inv_cdf(power)
-    return max(1.0, (reach * standard_error / abs(difference)) ** 2)
+    return max(1.0, standard_error**2 / _detectable_variance(difference, confidence, power))
 
 
 def find_ties(
@@ -150,7 +152,10 @@ def find_ties(
         speakers = None
         if resample.blocked:
             speakers = inf if factor == inf else float(max(1, ceil((factor - 1) * resample.n_blocks)))
-        ties.append(Tie(points[index], found, utterances, speakers))
+        transcripts = None
+        if name == "wer" and isinstance(samples, RunSamples) and samples.transcribed is not None:
+            transcripts = _more_transcripts(samples.transcribed.difference(chosen), resample, index, confidence)
+        ties.append(Tie(points[index], found, utterances, speakers, transcripts))
     ties.sort(key=lambda tie: abs(tie.difference.estimate))
     return tuple(ties)
 
@@ -158,10 +163,33 @@ def find_ties(
 def _differences(samples: AnySamples, resample: Resample, name: str, chosen: int) -> Replicates:
     """Every point minus the chosen one; where a closed form of the standard error exists, with it."""
     if name == "wer" and isinstance(samples, RunSamples):
+        if samples.transcribed is not None:
+            return resample_linearised(samples.transcribed.difference(chosen), resample)
         return resample_ratio_difference(samples.errors, samples.words, resample, chosen)
     if name == "rtf" and name not in samples.noise:  # the closed form knows nothing of the machine's noise
         return resample_ratio_difference(samples.latency_s, samples.duration_s, resample, chosen)
     return resample_objective(samples, name, resample).difference(chosen)
+
+
+def _more_transcripts(differences: Linearised, resample: Resample, index: int, confidence: float) -> float:
+    """Transcripts of further utterances that would find the observed difference with the stated power.
+
+    Only the variance that comes from the sample falls with its size n, as 1/n; that between speakers stays. So the
+    n needed solves ``other + sample · n / n_needed = (d / (z_{1 - (1 - confidence) / 2} + z_{power}))²``.
+    """
+    whole, sample = (float(part[index]) for part in differences.variances(resample))
+    given, n_utterances = differences.n_transcripts, len(resample.blocks)
+    room = _detectable_variance(float(differences.estimates[index]), confidence) - (whole - sample)
+    needed = given * sample / room if room > 0 else inf
+    more = max(1.0, float(ceil(needed - given))) if isfinite(needed) else inf
+    return more if given + more <= n_utterances else inf
+
+
+def _detectable_variance(difference: float, confidence: float, power: float = POWER) -> float:
+    """The largest squared standard error at which a test finds a difference with the given power."""
+    normal = NormalDist()
+    reach = normal.inv_cdf(1 - (1 - confidence) / 2) + normal.inv_cdf(power)
+    return (difference / reach) ** 2
 
 
 def _standard_error(replicates: Replicates, index: int) -> float:

@@ -160,6 +160,7 @@ class Frontier:
             "quality": self.quality.name,
             "quality_name": record.quality_name,
             "relative_to": getattr(record, "relative_to", None),
+            "transcripts_sha256": getattr(self.run, "transcripts_sha256", None),
             "normalizer": getattr(record, "normalizer", None),
             "costs": [cost.name for cost in self.costs],
             "confidence": self.confidence,

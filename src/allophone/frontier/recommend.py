@@ -81,16 +81,18 @@ class Recommendation:
             f"Tied with it in {objective.title}, the paired difference's {100 * confidence:g} % interval including "
             f"zero: {names}."
         ]
-        if isfinite(nearest.more_utterances):
-            speakers = "" if nearest.more_speakers is None else f" from about {nearest.more_speakers:.0f} more speakers"
-            apart = objective.show_apart(nearest.difference.estimate)
-            lines.append(
-                f"To decide between it and {nearest.point.name} ({apart} apart) "
-                f"takes about {nearest.more_utterances:.0f} more utterances{speakers}, if the difference is as "
-                f"observed (power {POWER:g})."
-            )
+        if not isfinite(nearest.more_utterances):
+            return [*lines, f"{nearest.point.name} is equal to it as measured: no number of utterances would decide."]
+        apart = objective.show_apart(nearest.difference.estimate)
+        between = f"between it and {nearest.point.name} ({apart} apart)"
+        if nearest.more_transcripts == inf:
+            return [*lines, f"Transcripts of the other recordings would not decide {between}: it takes more speakers."]
+        if nearest.more_transcripts is not None:
+            needed = f"{nearest.more_transcripts:.0f} more transcripts"
         else:
-            lines.append(f"{nearest.point.name} is equal to it as measured: no number of utterances would decide.")
+            speakers = "" if nearest.more_speakers is None else f" from about {nearest.more_speakers:.0f} more speakers"
+            needed = f"{nearest.more_utterances:.0f} more utterances{speakers}"
+        lines.append(f"To decide {between} takes about {needed}, if the difference is as observed (power {POWER:g}).")
         return lines
 
 

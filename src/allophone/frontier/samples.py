@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from allophone.frontier.objectives import Task
 from allophone.frontier.throughput import resample_throughput
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates, resample_mean, resample_ratio
+from allophone.measure.linearised import Linearised, resample_linearised
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,6 +43,7 @@ class RunSamples:
         peak_memory_bytes: Peak resident bytes; NaN where not measured.
         throughput: From :func:`allophone.frontier.throughput.read_rounds`, shape (n_points, n_rounds), or None.
         noise: From :func:`allophone.frontier.noise_floor.read_noise`, by cost; without a cost, its noise is unknown.
+        transcribed: Word error rates against human transcripts of a sample; they then stand in for errors per word.
     """
 
     task: ClassVar[Task] = "asr"
@@ -59,6 +61,7 @@ class RunSamples:
     peak_memory_bytes: FloatArray
     throughput: FloatArray | None = None
     noise: Mapping[str, Noise] = field(default_factory=dict)
+    transcribed: Linearised | None = None
 
     @property
     def noise_floors(self) -> dict[str, float]:
@@ -122,6 +125,7 @@ def read_samples(connection: duckdb.DuckDBPyConnection, points: tuple[str, ...])
         words=np.array([row[2] for row in rows_of_one], dtype=np.float64),
         duration_s=np.array([row[3] for row in rows_of_one], dtype=np.float64),
         noise={},
+        transcribed=None,
         **{name: np.array(rows) for name, rows in arrays.items()},
     )
 
@@ -144,7 +148,7 @@ def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Re
     if isinstance(samples, EmotionSamples):
         return resample_emotion(samples, name, resample)
     if name == "wer":
-        return resample_ratio(samples.errors, samples.words, resample)
+        return _resample_wer(samples, resample)
     if name in TIMED:
         return resample_time(samples.latency_s, samples.duration_s, name, samples.noise, resample)
     if name in {"executed_gflops", "published_gflops"}:
@@ -156,6 +160,14 @@ def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Re
     if name == "rtf_throughput":
         return resample_throughput(samples.throughput, resample)
     raise SpaceError(f"objective '{name}' cannot be resampled.")
+
+
+def _resample_wer(samples: RunSamples, resample: Resample) -> Replicates:
+    if samples.transcribed is not None:
+        # No transcript tells of speakers who were not heard: a limit allows for them by the errors of all utterances.
+        allowance = resample_ratio(samples.errors, samples.words, resample).allowance
+        return replace(resample_linearised(samples.transcribed, resample), allowance=allowance)
+    return resample_ratio(samples.errors, samples.words, resample)
 
 
 def _peaks(values: FloatArray) -> FloatArray:

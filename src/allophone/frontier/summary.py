@@ -25,7 +25,7 @@ from allophone.records import OperatingPoint
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["PointSummary", "RunSummary", "summarise_run"]
+__all__ = ["PointSummary", "RunSummary", "relative_notice", "summarise_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class RunSummary:
         notices: What a reader must know: rows missing, utterances left out.
         samples: The same measurements utterance by utterance, points in the same order.
         eliminated: Points that a race gave up; they are not among ``points``.
+        transcripts_sha256: Digest of the file of human transcripts that error rates are estimated from, or None.
     """
 
     task: ClassVar[Task] = "asr"
@@ -96,6 +97,7 @@ class RunSummary:
     notices: tuple[str, ...]
     samples: RunSamples
     eliminated: tuple[Elimination, ...] = ()
+    transcripts_sha256: str | None = None
 
 
 _SUMMARY = """
@@ -142,6 +144,11 @@ def summarise_run(folder: Path) -> RunSummary:
     return RunSummary(run, points, failures, notices, samples, tuple(eliminated))
 
 
+def relative_notice(relative_to: str) -> str:
+    """Return what a reader of error rates without references must know."""
+    return f"Errors are counted relative to {relative_to}, not against references: they are not WER."
+
+
 def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
     _, n, audio_s, hits, subs, ins, dels, tokens, truncated, latency, p50, p95, encode, decode, *costs = row
     flops, published, roofline, memory = costs
@@ -181,7 +188,7 @@ def _notices(
 ) -> tuple[str, ...]:
     notices = []
     if run.relative_to is not None:
-        notices.append(f"Errors are counted relative to {run.relative_to}, not against references: they are not WER.")
+        notices.append(relative_notice(run.relative_to))
     if run.plan == "joint":  # what it leaves out was not asked for
         notices.append(f"A joint search: {len(started) + gone} of the space's {n_points + gone} points are measured.")
         n_points = len(started)

@@ -100,6 +100,7 @@ class Replicates:
         least: No value can be smaller; 0 for counts, times and rates, ``-inf`` for differences; one for all points or
             shape (n_points,).
         most: No value can be greater; 1 for recalls.
+        stretch: Factor that widens each replicate's deviation, shape (n_replicates,); None takes the resample's.
     """
 
     resample: Resample
@@ -113,6 +114,7 @@ class Replicates:
     unit: float = 0.0
     least: float | FloatArray = 0.0
     most: float = np.inf
+    stretch: FloatArray | None = None
 
     @property
     def concentrated(self) -> BoolArray:
@@ -129,8 +131,9 @@ class Replicates:
             Shape (n_replicates, n_points). One factor per replicate serves all points and all statistics of a
             resample, so what is equal or paired stays so. Values may lie beyond ``least`` and ``most``.
         """
+        stretch = self.resample.stretch() if self.stretch is None else self.stretch
         with np.errstate(invalid="ignore"):  # an infinite estimate has no deviations
-            return self.estimates + self.resample.stretch()[:, None] * (self.values - self.estimates)
+            return self.estimates + stretch[:, None] * (self.values - self.estimates)
 
     def difference(self, reference: int) -> Replicates:
         """Every point minus the reference point, for statistics whose difference has no standard error in closed form.

@@ -16,6 +16,7 @@ from allophone.files import write_whole
 from allophone.frontier.emotion_summary import AnySummary, EmotionRunSummary, summarise_any_run
 from allophone.frontier.objectives import objectives_of
 from allophone.frontier.recommend import Recommendation, recommend
+from allophone.labels.apply import apply_transcripts, refuse_policies
 from allophone.ledger.run_record import EmotionRunRecord
 from allophone.point_file import DECISION_FILE, EmotionPointFile, PointFile
 from allophone.records import OperatingPoint
@@ -30,6 +31,7 @@ def decide(
     minimise: str | None = None,
     confidence: float | None = None,
     policies: Sequence[Path] = (),
+    transcripts: Path | None = None,
 ) -> PointFile | EmotionPointFile:
     """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
 
@@ -39,19 +41,27 @@ def decide(
         minimise: Objective name.
         confidence: Probability with which the limits must hold.
         policies: Folders of policies that compete with the run's points.
+        transcripts: A filled file of :mod:`allophone.labels.transcripts`, for a run relative to a model.
 
     Raises:
         SpaceError: The question is impossible as put.
         LedgerError: Not a run, or nothing measured.
         InfeasibleError: No point meets the constraints.
-        UsageError: Policies for a run of emotion recognition.
+        UsageError: Policies or transcripts for a run of emotion recognition, both at once, or unusable transcripts.
     """
     folder = run if isinstance(run, Path) else None
     summary = summarise_any_run(run) if isinstance(run, Path) else run
     if isinstance(summary, EmotionRunSummary):
         if policies:
             raise UsageError("--policy: policies route speech recognition, and this is a run of emotion recognition.")
+        if transcripts is not None:
+            raise UsageError(
+                "--labels: transcripts are of speech recognition, and this is a run of emotion recognition."
+            )
         return _decide_emotion(summary, folder, recommend(summary, constraints, minimise, confidence))
+    if transcripts is not None and folder is not None:
+        refuse_policies(policies)
+        summary = apply_transcripts(summary, folder, transcripts)
     if policies and folder is not None:
         summary = add_policies(summary, folder, policies)
     folders = {policy.resolve().name: str(policy) for policy in policies}
@@ -59,7 +69,13 @@ def decide(
     point = answer.chosen.point
     assert isinstance(point, OperatingPoint)
     policy = folders.get(answer.chosen.name)
-    return PointFile(point=point, policy=policy, language=summary.run.language, **_told(summary, answer))
+    return PointFile(
+        point=point,
+        policy=policy,
+        transcripts_sha256=summary.transcripts_sha256,
+        language=summary.run.language,
+        **_told(summary, answer),
+    )
 
 
 def _decide_emotion(summary: EmotionRunSummary, folder: Path | None, answer: Recommendation) -> EmotionPointFile:
