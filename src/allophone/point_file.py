@@ -12,10 +12,49 @@ from allophone.errors import UsageError
 from allophone.files import load_json, read_record
 from allophone.records import OperatingPoint
 
-__all__ = ["DECISION_FILE", "POINT_SCHEMA_VERSION", "EmotionPointFile", "PointFile", "read_decision", "read_point"]
+__all__ = [
+    "DECISION_FILE",
+    "POINT_SCHEMA_VERSION",
+    "Certificate",
+    "EmotionPointFile",
+    "PointFile",
+    "read_decision",
+    "read_point",
+]
 
 POINT_SCHEMA_VERSION = 1
 DECISION_FILE = "decision.json"  # the last recommendation, in its run
+
+
+class Certificate(BaseModel):
+    """A certified limit: with probability ``confidence`` no certificate that is given on such a corpus is wrong.
+
+    ``rate`` is a name of :data:`allophone.guarantee.certificate.RATES`, ``limit`` a fraction; ``estimand`` says what
+    exactly is limited, under which ``assumption``, and ``bound`` why losses are bounded. ``greatest_loss`` is the
+    largest stake on a speaker, ``measured`` the estimand as measured, ``n_clipped`` how many utterances have more
+    errors than are counted. ``speakers`` are those heard, none where none was named; ``fingerprints`` the corpora's.
+    ``order`` says in which order ``n_tested`` points or thresholds were tested, fixed before errors were looked at;
+    there is no other seed. ``e_value`` is the evidence.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate: str
+    limit: float
+    confidence: float
+    estimand: str
+    assumption: str
+    bound: str
+    greatest_loss: float
+    measured: float
+    n_clipped: int
+    n_speakers: int
+    n_utterances: int
+    speakers: list[str]
+    fingerprints: list[str]
+    order: str
+    n_tested: int
+    e_value: float
 
 
 class _Decision(BaseModel):
@@ -45,13 +84,14 @@ class PointFile(_Decision):
 
     ``quality_name`` says whether the error rate is WER or relative to a model. Where a policy was chosen, ``policy`` is
     its folder and ``point`` its first point. ``transcripts_sha256`` is the digest of the human transcripts that error
-    rates were estimated from, where they were.
+    rates were estimated from, where they were. ``certificates`` are the limits that were certified.
     """
 
     point: OperatingPoint
     policy: str | None = None
     transcripts_sha256: str | None = None
     language: str = "en"
+    certificates: list[Certificate] = []
 
 
 class EmotionPointFile(_Decision):

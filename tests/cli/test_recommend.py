@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from allophone.cli.recommend import recommend
 from allophone.errors import InfeasibleError, SpaceError, UsageError
+from allophone.point_file import read_point
 from allophone.records import OperatingPoint
 from builders import write_run
 
@@ -94,3 +95,50 @@ def test_a_point_that_cannot_be_saved_is_said_behind_the_answer(run, tmp_path):
     assert done.exit_code == 0
     assert f"It is saved in {tmp_path / 'p.json'} alone" in done.stderr
     assert json.loads((tmp_path / "p.json").read_text())["point"]["model"] == "tiny.en"
+
+
+def test_a_certified_limit_is_saved_with_the_point_and_checked_on_new_data(run, tmp_path):
+    out = tmp_path / "point.json"
+    done = invoke(run, "--certify", "wer_clipped<=30", "--confidence", "0.9", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "certified to keep wer_clipped<=30 with confidence 0.9?" in done.stdout
+    saved = read_point(out)
+    assert saved.point == FAST
+    (found,) = saved.certificates
+    assert (found.rate, found.limit, found.confidence, found.n_speakers) == ("wer_clipped", 0.3, 0.9, 60)
+    assert found.fingerprints == ["f" * 64]
+    told = invoke(run, "--check", out)
+    assert "which cannot test it" in told.stdout
+
+
+def test_the_true_error_rate_takes_more_speakers_and_says_how_many(run):
+    error = invoke(run, "--certify", "wer<=30").exception
+    assert isinstance(error, InfeasibleError)
+    assert "60 speakers were heard; at the losses measured" in str(error)
+    assert "wer_clipped<=30 about" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--certify", "wer<=12", "--max-wer", "8"], "two limits on the same rate"),
+        (["--certify", "wer<=0.12"], 'write "wer<=12"'),
+        (["--certify", "wer=12"], "write the name of a rate"),
+        (["--certify", "wer<=12", "--confidence", "95"], "between 0.5 and 1"),
+        (["--certify", "wer<=12", "--confidence", "0.5"], "between 0.5 and 1"),
+        (["--certify", "wer<=12", "--certify", "wer<=10"], "names wer 2 times"),
+        (["--certify", "wer<=12", "--policy", "p"], "Leave --policy out"),
+        (["--certify", "wer<=12", "--labels", "t.csv"], "Leave one out"),
+    ],
+)
+def test_a_certificate_that_means_nothing_is_a_wrong_request(run, arguments, message):
+    error = invoke(run, *arguments).exception
+    assert isinstance(error, UsageError)
+    assert message in str(error)
+
+
+def test_a_relative_run_has_no_certificate(tmp_path):
+    rows = [{"speaker": f"s{i}", "relative_to": "base"} for i in range(9)]
+    error = invoke(write_run(tmp_path / "r", {FAST: rows}, relative_to="base"), "--certify", "wer<=12").exception
+    assert isinstance(error, UsageError)
+    assert "not against human references" in str(error)

@@ -70,7 +70,9 @@ def test_what_is_no_run_or_not_measured_yet(tmp_path):
 
 
 def test_runs_that_count_against_different_references_do_not_mix(seen, tmp_path):
-    other = write_run(tmp_path / "r", {TINY: [{}], BASE: [{"executed_flops": 10**11}]}, relative_to="base")
+    relative = {"relative_to": "base"}
+    rows = {TINY: [relative], BASE: [{"executed_flops": 10**11, **relative}]}
+    other = write_run(tmp_path / "r", rows, relative_to="base")
     with pytest.raises(UsageError, match="different references"):
         read_route_samples([seen, other], [TINY.name, BASE.name])
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from allophone.cli.say import say
+
+if TYPE_CHECKING:
+    from allophone.guarantee.certificate import CertifiedLimit
 
 __all__ = ["recommend"]
 
@@ -49,6 +52,16 @@ def recommend(
         float | None,
         typer.Option(help="Probability with which all limits must hold, e.g. 0.9; without it, as measured."),
     ] = None,
+    certify: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='A limit in percent that the point is certified to keep with --confidence (0.95), e.g. "wer<=12": '
+            "on wer, wer_capped, wer_clipped (which count fewer of an utterance's errors) or error_share; repeatable."
+        ),
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Say whether the certificate in this point file held on RUN, and end.")
+    ] = None,
     policy: Annotated[
         list[Path] | None, typer.Option(help="A routing policy that competes with the points; can be repeated.")
     ] = None,
@@ -63,6 +76,7 @@ def recommend(
     """Recommend an operating point under constraints, and say what binds; --out saves it, and the report shows it."""
     from allophone.errors import SpaceError
     from allophone.frontier.probability import check_confidence
+    from allophone.guarantee.certify import read_limits
     from allophone.point_file import EmotionPointFile
     from allophone.report.decision import decide, save_decision
 
@@ -83,8 +97,15 @@ def recommend(
         "peak_memory_bytes": None if max_memory_gb is None else max_memory_gb * 1e9,
     }
     constraints = {name: limit for name, limit in given.items() if limit is not None}
+    if check is not None:
+        _check(run, check)
+        return
     _refuse_foreign(run, constraints)
-    saved = decide(run, constraints, minimise, confidence, policy or (), labels)
+    limits = read_limits(certify or ())
+    if limits:
+        confidence = 0.95 if confidence is None else confidence
+        _refuse_contradiction(limits, constraints, policy or (), labels)
+    saved = decide(run, constraints, minimise, confidence, policy or (), labels, limits)
     if as_json:
         say(saved.model_dump_json(indent=1))
     else:
@@ -129,3 +150,36 @@ def _refuse_foreign(run: Path, constraints: Mapping[str, float]) -> None:
                 f"{_OPTIONS[name]} is for runs of {other[0]} recognition, and {run} is one of {other[1]} recognition. "
                 f"Leave it out; limits of its own: {', '.join(instead)}."
             )
+
+
+def _refuse_contradiction(
+    limits: Sequence[CertifiedLimit], constraints: Mapping[str, float], policies: Sequence[Path], labels: Path | None
+) -> None:
+    """Refuse what cannot be asked for together with a certificate."""
+    from allophone.errors import SpaceError, UsageError
+
+    for limit in limits:
+        if limit.rate.name in constraints:
+            raise SpaceError(
+                f"--certify '{limit}' and {_OPTIONS[limit.rate.name]} {100 * constraints[limit.rate.name]:g} are two "
+                "limits on the same rate: one certified, one as measured. Give one of them."
+            )
+    if policies:
+        raise UsageError(
+            "--certify tests points that were fixed before the run was looked at; a policy is certified by 'allophone "
+            "route calibrate POLICY RUN... --certify'. Leave --policy out."
+        )
+    if labels is not None:
+        raise UsageError(
+            "--certify needs references of all utterances, and --labels estimates error rates from some. Leave one out."
+        )
+
+
+def _check(run: Path, path: Path) -> None:
+    """Print whether the certificate of a point file held on a run."""
+    from allophone.frontier.certified import check_point
+    from allophone.frontier.emotion_summary import summarise_any_run
+    from allophone.point_file import read_point
+
+    for line in check_point(read_point(path), summarise_any_run(run)):
+        say(line)

@@ -13,12 +13,14 @@ from typing import Literal
 
 from allophone.audio.cache import cache_folder
 from allophone.dimensions import WHISPER_MODELS, WhisperDimensions
-from allophone.errors import UnknownModelError, WeightsError
+from allophone.errors import UnknownModelError, UsageError, WeightsError
 from allophone.files import file_sha256
 from allophone.models.ct2_format import whisper_dimensions_of
-from allophone.moonshine_dimensions import MOONSHINE_MODELS, recognition_dimensions
+from allophone.models.engine import FAKE_PREFIX
+from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
+from allophone.records import OperatingPoint
 
-__all__ = ["WEIGHT_PACKAGES", "WeightPackage", "Weights", "locate_weights", "resolve_weights"]
+__all__ = ["WEIGHT_PACKAGES", "WeightPackage", "Weights", "locate_weights", "point_dimensions", "resolve_weights"]
 
 Source = Literal["folder", "package", "hub"]
 
@@ -197,3 +199,19 @@ def _is_intact(parts: list[Path], digest: str) -> bool:
         seal.parent.mkdir(parents=True, exist_ok=True)
         seal.touch()
     return True
+
+
+def point_dimensions(point: OperatingPoint) -> RecognitionDimensions:
+    """Return the dimensions of a point's model.
+
+    Raises:
+        WeightsError: A model outside the table whose weights are not on this machine.
+    """
+    name = point.model.removeprefix(FAKE_PREFIX)
+    try:
+        return recognition_dimensions(name)
+    except UsageError:
+        weights = locate_weights(name)
+    if weights is None:
+        raise WeightsError(f"model '{name}': its weights are not on this machine. Give its folder.")
+    return weights.dimensions

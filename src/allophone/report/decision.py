@@ -13,9 +13,12 @@ from allophone.audio.splits import read_splits
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import write_whole
+from allophone.frontier.certified import certify_points, only_points
 from allophone.frontier.emotion_summary import AnySummary, EmotionRunSummary, summarise_any_run
 from allophone.frontier.objectives import objectives_of
 from allophone.frontier.recommend import Recommendation, recommend
+from allophone.guarantee.certificate import CertifiedLimit
+from allophone.guarantee.certify import show_certificate
 from allophone.labels.apply import apply_transcripts, refuse_policies
 from allophone.ledger.run_record import EmotionRunRecord
 from allophone.point_file import DECISION_FILE, EmotionPointFile, PointFile
@@ -32,6 +35,7 @@ def decide(
     confidence: float | None = None,
     policies: Sequence[Path] = (),
     transcripts: Path | None = None,
+    certify: Sequence[CertifiedLimit] = (),
 ) -> PointFile | EmotionPointFile:
     """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
 
@@ -42,15 +46,21 @@ def decide(
         confidence: Probability with which the limits must hold.
         policies: Folders of policies that compete with the run's points.
         transcripts: A filled file of :mod:`allophone.labels.transcripts`, for a run relative to a model.
+        certify: Limits that the point must be certified to keep, with the confidence, which must then be given; the
+            other limits are taken as measured.
 
     Raises:
         SpaceError: The question is impossible as put.
         LedgerError: Not a run, or nothing measured.
         InfeasibleError: No point meets the constraints.
-        UsageError: Policies or transcripts for a run of emotion recognition, both at once, or unusable transcripts.
+        UsageError: Policies or transcripts for a run of emotion recognition, both at once, unusable transcripts, or a
+            certificate that the run cannot give.
     """
     folder = run if isinstance(run, Path) else None
     summary = summarise_any_run(run) if isinstance(run, Path) else run
+    if certify:
+        assert confidence is not None
+        return _decide_certified(summary, constraints, minimise, confidence, certify)
     if isinstance(summary, EmotionRunSummary):
         if policies:
             raise UsageError("--policy: policies route speech recognition, and this is a run of emotion recognition.")
@@ -76,6 +86,31 @@ def decide(
         language=summary.run.language,
         **_told(summary, answer),
     )
+
+
+def _decide_certified(
+    summary: AnySummary,
+    constraints: Mapping[str, float],
+    minimise: str | None,
+    confidence: float,
+    limits: Sequence[CertifiedLimit],
+) -> PointFile:
+    certificates = certify_points(summary, limits, confidence)
+    certified = only_points(summary, certificates)
+    answer = recommend(certified, constraints, minimise or "rtf")
+    point = answer.chosen.point
+    assert isinstance(point, OperatingPoint)
+    found = certificates[answer.chosen.name]
+    asked = " and ".join(str(limit) for limit in limits)
+    lines = [line for certificate in found for line in show_certificate(certificate)]
+    lines.append(f"{len(certificates)} of {len(summary.points)} measured points are certified.")
+    if constraints:
+        lines.append("The other limits are met as measured.")
+    told = _told(certified, answer)
+    told["question"] = f"{answer.question.removesuffix('?')}, certified to keep {asked} with confidence {confidence:g}?"
+    told["explanation"] = [*lines, *told["explanation"]]
+    told["confidence"] = confidence
+    return PointFile(point=point, language=certified.run.language, certificates=list(found), **told)
 
 
 def _decide_emotion(summary: EmotionRunSummary, folder: Path | None, answer: Recommendation) -> EmotionPointFile:

@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.costs.recognition import recognition_flops
-from allophone.errors import UsageError, WeightsError
+from allophone.errors import UsageError
 from allophone.frontier.samples import share_utterances
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
-from allophone.models.engine import FAKE_PREFIX
-from allophone.models.weights import locate_weights
-from allophone.moonshine_dimensions import RecognitionDimensions, recognition_dimensions
+from allophone.models.weights import point_dimensions
+from allophone.moonshine_dimensions import RecognitionDimensions
 from allophone.records import OperatingPoint
 from allophone.routing.reading import Reading
 
@@ -105,22 +104,6 @@ def find_points(run: RunRecord, folder: Path, names: Sequence[str]) -> tuple[Ope
     if len(set(found)) < max(2, len(found)):
         raise UsageError(f"{', '.join(names) or 'no point'}: a router chooses among two or more different points.")
     return tuple(found)
-
-
-def point_dimensions(point: OperatingPoint) -> RecognitionDimensions:
-    """Return the dimensions of a point's model.
-
-    Raises:
-        WeightsError: A model outside the table whose weights are not on this machine.
-    """
-    name = point.model.removeprefix(FAKE_PREFIX)
-    try:
-        return recognition_dimensions(name)
-    except UsageError:
-        weights = locate_weights(name)
-    if weights is None:
-        raise WeightsError(f"model '{name}': its weights are not on this machine. Give its folder.")
-    return weights.dimensions
 
 
 _ROWS = """
