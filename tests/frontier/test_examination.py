@@ -38,8 +38,8 @@ def test_an_unknown_point_names_the_known_ones(tmp_path):
         diagnose(folder, "nope")
 
 
-@pytest.mark.parametrize(("n", "status"), [(4, "tied"), (40, "dominated")])
-def test_too_few_utterances_leave_every_point_tied(tmp_path, n, status):
+@pytest.mark.parametrize(("n", "status"), [(4, "too few"), (40, "dominated")])
+def test_too_few_utterances_leave_every_point_undecided(tmp_path, n, status):
     better = BASE.model_copy(update={"token_stride": 2})
     folder = write_run(tmp_path / "r", {BASE: rows(4, 10.0)[:n], better: rows(1, 5.0)[:n]})
     run = summarise_run(folder)

@@ -97,7 +97,7 @@ def test_equal_points_are_tied_and_both_on_as_measured(tmp_path):
 def test_one_utterance_decides_nothing(tmp_path):
     run = write_run(tmp_path / "r", {TINY: rows(1, 1.0)[:1], BASE: rows(3, 2.0)[:1]})
     frontier = Frontier.from_run(run)
-    assert [point.status for point in frontier.points] == ["tied", "tied"]
+    assert [point.status for point in frontier.points] == ["too few", "too few"]
     assert frontier.warnings
 
 

@@ -17,17 +17,11 @@ INF, NAN = math.inf, math.nan
 
 
 def oracle(replicates):
-    """Counts as the definitions put them: one dominance matrix per replicate."""
+    """Share of replicates in which any point dominates each, as the definition puts it: one matrix per replicate."""
     matrices = np.array([dominance_matrix(values) for values in replicates])
     present = ~np.isnan(replicates).any(axis=2)
-    equal = np.array([(values[:, None] == values).all(axis=2) for values in replicates])
-    together = (present[:, :, None] & present[:, None, :]).sum(axis=0)
     with np.errstate(invalid="ignore"):
-        return (
-            matrices.any(axis=1).sum(axis=0) / present.sum(axis=0),
-            matrices.sum(axis=0) / together,
-            equal.sum(axis=0) / together,
-        )
+        return matrices.any(axis=1).sum(axis=0) / present.sum(axis=0)
 
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 6), st.integers(1, 3))
@@ -39,10 +33,8 @@ def test_counts_equal_the_oracle_with_ties_infinities_and_gaps(replicates, froze
         if frozen & 2**objective:  # an objective without uncertainty
             replicates[:, :, objective] = replicates[0, :, objective]
     result = assess_frontier(replicates, np.zeros(replicates.shape[1:]))
-    p_dominated, p_dominated_by, p_equal = oracle(replicates)
+    p_dominated = oracle(replicates)
     np.testing.assert_array_equal(result.p_dominated, p_dominated)
-    np.testing.assert_array_equal(result.p_dominated_by, p_dominated_by)
-    np.testing.assert_array_equal(result.p_equal, p_equal)
     np.testing.assert_array_equal(result.p_on_frontier, 1 - p_dominated)
 
 
@@ -53,10 +45,7 @@ def test_counts_over_several_chunks_and_many_points(n_points):
     replicates = np.round(500 * rng.random((600, n_points, 2)))
     replicates[rng.random((600, n_points)) < 0.01] = NAN
     result = assess_frontier(replicates, np.zeros((n_points, 2)))
-    for got, expected in zip(
-        (result.p_dominated, result.p_dominated_by, result.p_equal), oracle(replicates), strict=True
-    ):
-        np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(result.p_dominated, oracle(replicates))
 
 
 def replicates_of(rows, counts):
@@ -64,28 +53,51 @@ def replicates_of(rows, counts):
     return np.repeat(np.array(rows, dtype=float), counts, axis=0)
 
 
+def noisy(estimates, spread, n_replicates=4000, seed=0):
+    """Replicates whose first objective varies independently from point to point; the others are certain."""
+    estimates = np.asarray(estimates, dtype=float)
+    replicates = np.repeat(estimates[None], n_replicates, axis=0)
+    replicates[:, :, 0] += spread * np.random.default_rng(seed).standard_normal(replicates.shape[:2])
+    return replicates
+
+
 def test_dominated_needs_one_named_dominator():
-    # Cost is certain. Of 100 replicates, 0 is better than 2 in the first 60 and 1 is better than 2 in the other 40:
-    # 2 is dominated by someone in all, by its best dominator in 60.
-    rows = [[[0.1, 1], [0.3, 1], [0.2, 2]], [[0.3, 1], [0.1, 1], [0.2, 2]]]
-    result = assess_frontier(replicates_of(rows, [60, 40]), [[0.18, 1], [0.22, 1], [0.2, 2]])
-    assert result.p_dominated.tolist() == [0.4, 0.6, 1.0]
-    assert result.dominator.tolist() == [1, 0, 0]
-    assert result.p_dominated_by[:, 2].tolist() == [0.6, 0.4, 0.0]
+    # 2 is beaten by 0 or by 1 in nearly every replicate, but by neither of them surely.
+    estimates = [[0.18, 1], [0.18, 1], [0.20, 2]]
+    result = assess_frontier(noisy(estimates, 0.016), estimates)
+    assert result.p_dominated[2] > 0.9
+    assert result.p_dominated_by[0, 2] < 0.9
     assert result.status == ("tied", "tied", "tied")
-    assert result.frontier.tolist() == [True, False, False]
+    assert result.frontier.tolist() == [True, True, False]
 
 
-@pytest.mark.parametrize(("wins", "status"), [(95, "dominated"), (94, "tied"), (6, "tied"), (5, "on")])
-def test_status_turns_at_the_confidence(wins, status):
-    # The cheaper point 0 is at least as good as point 1 in `wins` of 100 replicates, so it dominates in as many.
-    rows = [[[0.1, 1], [0.1, 2]], [[0.2, 1], [0.1, 2]]]
-    result = assess_frontier(replicates_of(rows, [wins, 100 - wins]), [[0.1, 1], [0.1, 2]])
-    assert result.p_dominated_by[0, 1] == wins / 100
+@pytest.mark.parametrize(("distance", "status"), [(1.5, "tied"), (2.2, "dominated"), (-1.5, "tied"), (-2.2, "on")])
+def test_status_turns_at_the_confidence(distance, status):
+    # Two points whose difference has a standard error of 1: one-sided, 5 % lie beyond 1.645 of it.
+    estimates = [[10.0, 1], [10.0 + distance, 2]]
+    result = assess_frontier(noisy(estimates, 0.5**0.5), estimates)
     assert result.status == ("on", status)
-    # Either the cheaper dominates or the two trade off; with neither at 95 they cannot be told apart.
     assert result.tied[0, 1] == result.tied[1, 0] == (status == "tied")
     assert result.tie_groups == (((0, 1),) if status == "tied" else ())
+    assert result.dominator[1] == (0 if distance > 0 else -1)
+
+
+def test_the_same_distance_proves_less_among_many_rivals():
+    estimates = np.array([[10.0, 1], [12.2, 2]])
+    assert assess_frontier(noisy(estimates, 0.5**0.5), estimates).status[1] == "dominated"
+    crowd = np.concatenate([estimates, np.tile([[11.0, 1.5]], (30, 1))])
+    assert assess_frontier(noisy(crowd, 0.5**0.5), crowd).status[1] == "tied"
+
+
+def test_costs_nearer_than_the_noise_floor_are_tied():
+    # Twins in all but 2 % of the cost; then one with far fewer errors that costs 2 % more.
+    estimates = [[0.1, 1.00], [0.1, 1.02]]
+    replicates = np.repeat(np.array([estimates]), 200, axis=0)
+    assert assess_frontier(replicates, estimates).status == ("on", "dominated")
+    assert not assess_frontier(replicates, estimates, floors=(0, 0.03)).p_dominated_by.any()
+    better = [[0.2, 1.00], [0.1, 1.02]]
+    result = assess_frontier(noisy(better, 0.001), better, floors=(0, 0.03))
+    assert result.p_dominated_by[1, 0] > 0.99
 
 
 def test_a_trade_off_that_is_sure_is_no_tie():
@@ -99,22 +111,19 @@ def test_points_equal_in_everything_are_both_on_the_frontier_and_tied():
     rng = np.random.default_rng(0)
     one = rng.random((50, 1, 2))
     result = assess_frontier(np.concatenate([one, one], axis=1), [[0.5, 0.5], [0.5, 0.5]])
-    assert result.p_equal[0, 1] == 1.0
+    assert not result.p_dominated_by.any()
     assert result.status == ("on", "on")
     assert result.tie_groups == ((0, 1),)
 
 
 def test_a_tie_group_follows_its_leader_through_a_chain():
-    # Errors of points 0, 1, 2 at falling cost 3, 2, 1. In 100 replicates 1 is better than 0 in 50, 2 better than 1 in
-    # 49, but 2 is never as good as 0: 0 and 2 trade off for sure, yet both are tied with 1.
-    rows = [[[0.1, 3], [0.2, 2], [0.3, 1]], [[0.3, 3], [0.2, 2], [0.4, 1]], [[0.1, 3], [0.4, 2], [0.3, 1]]]
-    result = assess_frontier(replicates_of(rows, [1, 50, 49]), np.zeros((3, 2)))
-    # Row 1: 1 dominates 0 (0.2 < 0.3). Row 2: 2 dominates 1 (0.3 < 0.4). Row 0: nothing.
-    assert result.p_dominated.tolist() == [0.5, 0.49, 0.0]
+    # Falling cost 3, 2, 1 and rising errors, each step within the noise, both together far beyond it: 0 and 2 trade off
+    # for sure, yet both are tied with 1.
+    estimates = [[10.0, 3], [11.9, 2], [13.8, 1]]
+    result = assess_frontier(noisy(estimates, 0.5**0.5), estimates)
     assert result.tied.tolist() == [[False, True, False], [True, False, True], [False, True, False]]
-    # 2 leads, takes 1, and 0 is left: tied with no leader, so in no group.
-    assert result.tie_groups == ((2, 1),)
-    assert result.status == ("tied", "tied", "on")
+    assert result.tie_groups[0][:2] == (2, 1)
+    assert result.status[2] == "on"
 
 
 def test_dominated_points_are_in_no_group():

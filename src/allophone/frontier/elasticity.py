@@ -33,10 +33,9 @@ from allophone.frontier.samples import AnySamples, FloatArray, resample_objectiv
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval
 
-__all__ = ["FEW_UTTERANCES", "Changes", "CostOrder", "Elasticity", "Move"]
+__all__ = ["Changes", "CostOrder", "Elasticity", "Move"]
 
 CostOrder = Literal["dearer", "cheaper", "equal", "unknown"]
-FEW_UTTERANCES = 20
 _EQUAL_DOUBLINGS = log2(1.01)
 _PRICED: tuple[CostOrder, ...] = ("dearer", "cheaper")
 

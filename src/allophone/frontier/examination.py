@@ -11,12 +11,12 @@ from typing import Literal
 from allophone.errors import SpaceError
 from allophone.frontier.axes import Axis
 from allophone.frontier.axis_verdict import AxisDiagnosis, judge_axis
-from allophone.frontier.elasticity import FEW_UTTERANCES, Changes
+from allophone.frontier.elasticity import Changes
 from allophone.frontier.emotion_summary import AnyPoint, AnySummary
 from allophone.frontier.objectives import Objective, find_cost
 from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
 from allophone.frontier.purchases import Binding, NextStep, choose_step, find_binding
-from allophone.frontier.uncertainty import Status
+from allophone.frontier.uncertainty import Status, too_few
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.point_file import DECISION_FILE, read_decision
 
@@ -44,7 +44,7 @@ class Examination:
         wasted: Names of the wasted axes.
         next_step: What to do next.
         standing: The base point's place relative to the frontier.
-        status: That place's verdict; ``tied`` where there is too little to say.
+        status: That place's verdict; ``too few`` where there is too little to say.
         warnings: What a reader must know.
         resample: The draws that everything was judged on.
     """
@@ -98,7 +98,7 @@ def examine(
         raise SpaceError(f"{cost} was not measured at {run.points[base].name}; choose another --cost.")
     resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
     changes = Changes(run.samples, cost, resample, confidence, margin)
-    enough = len(run.samples.utterances) >= FEW_UTTERANCES and resample.n_blocks > 1
+    enough = not too_few(resample)
     points = [summary.point for summary in run.points]
     axes = tuple(judge_axis(axis, points, base, changes, enough=enough) for axis in names)
     binding = find_binding(axes, [summary.name for summary in run.points], base, changes)
@@ -115,7 +115,7 @@ def examine(
         wasted=tuple(axis.axis for axis in axes if axis.status == "wasted"),
         next_step=choose_step(axes, binding),
         standing=standing,
-        status=standing.status if enough else "tied",
+        status=standing.status,
         warnings=frontier.warnings,
         resample=resample,
     )

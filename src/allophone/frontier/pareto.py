@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from allophone.errors import SpaceError
 from allophone.frontier.dominance import dominance_matrix
@@ -18,8 +20,8 @@ from allophone.frontier.objectives import OBJECTIVES, QUALITY, Objective, find_c
 from allophone.frontier.probability import check_confidence
 from allophone.frontier.samples import resample_objective
 from allophone.frontier.summary import PointSummary
-from allophone.frontier.uncertainty import Status, assess_frontier
-from allophone.measure.blocks import draw_blocks
+from allophone.frontier.uncertainty import LEAST_SPEAKERS, LEAST_UTTERANCES, Status, assess_frontier, too_few
+from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, intervals
 
 __all__ = ["Frontier", "FrontierPoint"]
@@ -35,11 +37,12 @@ class FrontierPoint:
         summary: Its counts and rates.
         intervals: An interval of every compared objective, by name.
         status: ``on`` the frontier, ``dominated`` (both with at least the frontier's confidence), ``tied`` where the
-            measurements do not tell, ``unmeasured`` where an objective was not measured.
+            measurements do not tell, ``unmeasured`` where an objective was not measured, ``too few`` where there are
+            fewer than 5 speakers or 20 utterances.
         measured_on: Whether no point dominates it as measured, uncertainty left aside.
-        p_on_frontier: Probability that no point dominates it.
-        dominated_by: The point likeliest to dominate it, or None where none ever does.
-        p_dominated: Probability that this one dominates it.
+        p_on_frontier: Probability that no point dominates it; NaN where there is too little to say.
+        dominated_by: The point likeliest to dominate it, or None where none does as measured.
+        p_dominated: Probability that this one dominates it, all other comparisons considered; NaN likewise.
         beaten_by: Names of the points that dominate it as measured.
         tied_with: Names of the points that cannot be told from it.
     """
@@ -108,10 +111,10 @@ class Frontier:
         resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
         resampled = [resample_objective(run.samples, objective.name, resample) for objective in objectives]
         values = np.array([[getattr(point, item.name) for item in objectives] for point in run.points], dtype=float)
-        # A single utterance shows no spread, so its replicates would be certain of everything.
-        spread = resample.n_blocks > 1
+        few = too_few(resample)
+        spread = resample.n_blocks > 1  # a single block shows none, and its widened replicates are undefined
         replicates = np.stack([item.widened() if spread else item.values for item in resampled], axis=-1)
-        verdicts = assess_frontier(replicates, values, confidence)
+        verdicts = assess_frontier(replicates, values, confidence, resample=resample if spread else None)
         ranges = [intervals(item, confidence) for item in resampled]
         measured: Sequence[AnyPoint] = run.points
         names = [point.name for point in measured]
@@ -123,17 +126,17 @@ class Frontier:
                 FrontierPoint(
                     summary=point,
                     intervals={item.name: ranges[k][j] for k, item in enumerate(objectives)},
-                    status=verdicts.status[j] if spread or verdicts.status[j] == "unmeasured" else "tied",
+                    status="too few" if few and verdicts.status[j] != "unmeasured" else verdicts.status[j],
                     measured_on=bool(verdicts.frontier[j]),
-                    p_on_frontier=float(verdicts.p_on_frontier[j]) if spread else float("nan"),
+                    p_on_frontier=nan if few else float(verdicts.p_on_frontier[j]),
                     dominated_by=names[dominator] if dominator >= 0 else None,
-                    p_dominated=float(verdicts.p_dominated_by[dominator, j]) if dominator >= 0 and spread else 0.0,
+                    p_dominated=nan if few else float(verdicts.p_dominated_by[dominator, j]) if dominator >= 0 else 0.0,
                     beaten_by=tuple(names[i] for i in np.flatnonzero(beats[:, j])),
-                    tied_with=tuple(names[i] for i in np.flatnonzero(verdicts.tied[j])),
+                    tied_with=() if few else tuple(names[i] for i in np.flatnonzero(verdicts.tied[j])),
                 )
             )
         points.sort(key=lambda point: tuple(getattr(point.summary, item.name) for item in (costs[0], objectives[0])))
-        groups = tuple(tuple(names[j] for j in group) for group in verdicts.tie_groups) if spread else (tuple(names),)
+        groups = () if few else tuple(tuple(names[j] for j in group) for group in verdicts.tie_groups)
         return cls(
             run=run,
             quality=objectives[0],
@@ -141,7 +144,7 @@ class Frontier:
             points=tuple(points),
             confidence=confidence,
             tie_groups=groups,
-            warnings=(resample.warning,) if resample.warning else (),
+            warnings=_warnings(resample, resampled[0].concentrated, names, few=few),
         )
 
     @property
@@ -192,6 +195,21 @@ class Frontier:
     def to_json(self) -> str:
         """Return :meth:`to_dict` as JSON; what the system did not tell is null."""
         return json.dumps(_finite(self.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _warnings(
+    resample: Resample, concentrated: npt.NDArray[np.bool_], names: Sequence[str], *, few: bool
+) -> tuple[str, ...]:
+    warnings = [resample.warning] if resample.warning else []
+    if few:
+        warnings.append(
+            f"Too few to say which points are better: verdicts need {LEAST_SPEAKERS} speakers and {LEAST_UTTERANCES} "
+            "utterances."
+        )
+    if resample.blocked and (found := [name for name, one in zip(names, concentrated.tolist(), strict=True) if one]):
+        who = found[0] if len(found) == 1 else f"{len(found)} points"
+        warnings.append(f"One speaker makes more than half of the errors of {who}: do not trust the intervals there.")
+    return tuple(warnings)
 
 
 def _rtfx(point: AnyPoint) -> dict[str, float]:

@@ -40,6 +40,7 @@ _DOMINATED: dict[Status, Verdict] = {
     "dominated": "yes",
     "tied": "undecided",
     "unmeasured": "not measured",
+    "too few": "undecided",
 }
 
 

@@ -1,19 +1,21 @@
-"""How sure it is that a point is on the frontier, dominated, or neither: dominance counted over bootstrap replicates.
+"""How sure it is that a point is on the frontier, dominated, or neither, however many points are compared.
 
-In every replicate each point has objectives, lower is better, and dominance is decided as for measured values. The
-share of replicates is then read as a probability, and three things follow from it and a confidence such as 0.95:
+In every bootstrap replicate each point has objectives, lower is better. Two statements follow from them:
 
-- A point is ``dominated`` when one named point dominates it with at least the confidence. Being dominated now by this
-  point and now by that one is not enough: among many equally good points chance alone lets some other point win in
-  nearly every replicate, so the whole set would condemn points that nothing beats.
-- A point is ``on`` the frontier when with at least the confidence no point of the whole set dominates it.
+- A point is ``dominated`` when one named point is no worse in every objective and better in one, each claim a one-sided
+  comparison of the two. The comparisons of all pairs are judged together
+  (:func:`allophone.guarantee.multiplicity.assured_differences`): with the confidence, say 0.95, no rival is wrongly
+  said to dominate a given point, and with twice that error, 0.90, no point at all is wrongly condemned. Being
+  dominated now by this point and now by that one is not enough: among many equally good points chance alone lets some
+  other win in nearly every replicate.
+- A point is ``on`` the frontier when with at least the confidence no point of the whole set dominates it, which is
+  counted over replicates. A cheaper or equally good rival makes that harder, so more points need no correction.
 - Otherwise it is ``tied``: the measurements do not tell. A point without measurements is ``unmeasured``.
 
-Two points are tied with each other when none of three answers reaches the confidence: the first dominates the second,
-the second dominates the first, or each is better in something (a trade-off). Equal in everything is a tie. So two
-points whose cost differs for certain are tied exactly while it is open whether the dearer one is better at all.
+Costs that differ by no more than a noise floor count as equal: neither is the better or the worse one.
 
-The probability of a pair is not corrected for the number of pairs looked at; a higher confidence makes up for it.
+Two points are tied with each other when none of three answers reaches the confidence: the first dominates the second,
+the second dominates the first, or each is better in something (a trade-off). Equal in everything is a tie.
 """
 
 from __future__ import annotations
@@ -25,13 +27,17 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.frontier.dominance import BoolArray, FloatArray, frontier_mask
+from allophone.guarantee.multiplicity import AssuredDifferences, assured_differences
+from allophone.measure.blocks import Resample
 
-__all__ = ["FrontierUncertainty", "Status", "assess_frontier"]
+__all__ = ["LEAST_SPEAKERS", "LEAST_UTTERANCES", "FrontierUncertainty", "Status", "assess_frontier", "too_few"]
 
-Status = Literal["on", "dominated", "tied", "unmeasured"]
+Status = Literal["on", "dominated", "tied", "unmeasured", "too few"]
+LEAST_SPEAKERS = 5  # of fewer, all agree by accident too often, and replicates drawn from them then never disagree
+LEAST_UTTERANCES = 20  # a bootstrap of fewer is not to be trusted
 IntArray = npt.NDArray[np.int64]
 
-_CHUNK = 255  # replicates counted in one byte before they are added up
+_CHUNK = 255  # replicates ranked at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +49,9 @@ class FrontierUncertainty:
         frontier: Which points no other dominates as measured, shape (n_points,).
         p_dominated: Share of replicates in which some other point dominates a point, shape (n_points,); NaN where it
             was never measured.
-        p_dominated_by: Entry ``[i, j]``: share of replicates in which point ``i`` dominates point ``j``, shape
-            (n_points, n_points); NaN where the two were never measured together.
-        p_equal: Entry ``[i, j]``: share in which the two are equal in every objective.
-        dominator: The likeliest to dominate a point, shape (n_points,); -1 where nothing ever does.
+        p_dominated_by: Entry ``[i, j]``: probability that point ``i`` dominates point ``j``, all other comparisons
+            considered, shape (n_points, n_points); 0 where it does not as measured.
+        dominator: The likeliest to dominate a point, shape (n_points,); -1 where nothing does as measured.
         status: One per point.
         tied: Entry ``[i, j]``: points ``i`` and ``j`` cannot be told apart, shape (n_points, n_points).
         tie_groups: Points that are neither dominated nor unmeasured, two or more that cannot be told apart. The first
@@ -58,7 +63,6 @@ class FrontierUncertainty:
     frontier: BoolArray
     p_dominated: FloatArray
     p_dominated_by: FloatArray
-    p_equal: FloatArray
     dominator: IntArray
     status: tuple[Status, ...]
     tied: BoolArray
@@ -70,17 +74,28 @@ class FrontierUncertainty:
         return 1 - self.p_dominated
 
 
+def too_few(resample: Resample) -> bool:
+    """Whether there are too few speakers or utterances for any verdict or probability."""
+    return resample.n_blocks < LEAST_SPEAKERS or len(resample.blocks) < LEAST_UTTERANCES
+
+
 def assess_frontier(
-    replicates: npt.ArrayLike, estimates: npt.ArrayLike, confidence: float = 0.95
+    replicates: npt.ArrayLike,
+    estimates: npt.ArrayLike,
+    confidence: float = 0.95,
+    floors: npt.ArrayLike = 0.0,
+    resample: Resample | None = None,
 ) -> FrontierUncertainty:
-    """Say of every point whether it is on the frontier, dominated or tied, and how surely.
+    """Judge every point by how often replicates agree.
 
     Args:
         replicates: Objectives in every replicate, shape (n_replicates, n_points, n_objectives), lower is better,
-            resampled together for all points. An objective without uncertainty is the same in every replicate. NaN: not
-            measured in that replicate, which then does not count for the point.
+            resampled together for all points and widened for few speakers. An objective without uncertainty is the
+            same in every replicate. NaN: not measured in that replicate.
         estimates: Objectives as measured, shape (n_points, n_objectives); NaN: not measured.
         confidence: Above 0.5, so that no two answers can reach it together.
+        floors: Relative difference of each objective below which two values count as equal, shape (n_objectives,).
+        resample: Of which blocks the replicates are; None: of so many that standard errors are known.
 
     Raises:
         ValueError: Shapes do not fit, there is no replicate or no objective, or the confidence is out of range.
@@ -97,30 +112,34 @@ def assess_frontier(
     frontier = frontier_mask(estimates)
     measured = ~np.isnan(estimates).any(axis=1)
     present = measured & ~np.isnan(replicates).any(axis=2)
-    beaten, beats, equals = _count(replicates, present)
-    together = present.T.astype(np.float64) @ present
-    with np.errstate(invalid="ignore"):  # 0 / 0: never measured, or never together
-        p_dominated = beaten / present.sum(axis=0)
-        p_dominated_by, p_equal = beats / together, equals / together
-    best = np.nan_to_num(p_dominated_by).max(axis=0, initial=0.0)
+    with np.errstate(invalid="ignore"):  # 0 / 0: never measured
+        p_dominated = _count(replicates, present) / present.sum(axis=0)
+    found = assured_differences(replicates, estimates, floors, resample)
+    better = _assured(found, found.better)
+    p_dominated_by = np.minimum(_assured(found, found.no_worse), better)
+    best = p_dominated_by.max(axis=0, initial=0.0)
     status = tuple(
         _status(measured[j], bool(best[j] >= confidence), bool(1 - p_dominated[j] >= confidence))
         for j in range(len(estimates))
     )
-    trade_off = 1 - p_dominated_by - p_dominated_by.T - p_equal
-    settled = np.fmax(np.fmax(p_dominated_by, p_dominated_by.T), trade_off) >= confidence
+    trade_off = np.minimum(better, better.T)
+    settled = np.maximum(np.maximum(p_dominated_by, p_dominated_by.T), trade_off) >= confidence
     tied = ~settled & measured & measured[:, None] & ~np.eye(len(estimates), dtype=np.bool_)
     return FrontierUncertainty(
         confidence=confidence,
         frontier=frontier,
         p_dominated=p_dominated,
         p_dominated_by=p_dominated_by,
-        p_equal=p_equal,
-        dominator=np.array([p.argmax() if p.any() else -1 for p in np.nan_to_num(p_dominated_by.T)], dtype=np.int64),
+        dominator=np.array([p.argmax() if p.any() else -1 for p in p_dominated_by.T], dtype=np.int64),
         status=status,
         tied=tied,
         tie_groups=_tie_groups(p_dominated, status, tied),
     )
+
+
+def _assured(found: AssuredDifferences, statistics: FloatArray) -> FloatArray:
+    """Probability of claims, the lesser of two: about this point, and about all points at twice the allowed error."""
+    return np.minimum(found.probability(statistics), (1 + found.probability_of_all(statistics)) / 2) * (statistics > 0)
 
 
 def _status(measured: bool, dominated: bool, on: bool) -> Status:
@@ -144,8 +163,8 @@ def _tie_groups(p_dominated: FloatArray, status: tuple[Status, ...], tied: BoolA
     return tuple(groups)
 
 
-def _count(replicates: FloatArray, present: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Count the replicates in which points are dominated at all, dominate each other, and equal each other.
+def _count(replicates: FloatArray, present: BoolArray) -> IntArray:
+    """Count the replicates in which each point is dominated by any other, shape (n_points,).
 
     Objectives are replaced by their ranks within the replicate: small whole numbers compare fast, and where one point
     is no worse than another in every objective, the sum of ranks tells whether it is better in one. An objective that
@@ -154,9 +173,6 @@ def _count(replicates: FloatArray, present: BoolArray) -> tuple[IntArray, IntArr
     Args:
         replicates: Shape (n_replicates, n_points, n_objectives).
         present: Which points take part in which replicate, shape (n_replicates, n_points).
-
-    Returns:
-        Shapes (n_points,), (n_points, n_points) and (n_points, n_points).
     """
     n_points, n_objectives = replicates.shape[1:]
     columns = np.moveaxis(replicates, 2, 0)
@@ -167,7 +183,6 @@ def _count(replicates: FloatArray, present: BoolArray) -> tuple[IntArray, IntArr
     for rank in fixed_ranks:
         allowed &= rank[:, None] <= rank
     beaten = np.zeros(n_points, dtype=np.int64)
-    beats, no_worse = (np.zeros((n_points, n_points), dtype=np.int64) for _ in range(2))
     pairs, better = np.empty_like(allowed), np.empty_like(allowed)
     for start in range(0, len(replicates), _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -175,19 +190,14 @@ def _count(replicates: FloatArray, present: BoolArray) -> tuple[IntArray, IntArr
         sums = sum([*others, *fixed_ranks], start=first)
         # An absent point is no worse than any and no better than any: its rank is past the last and before the first.
         worst, best = np.where(present[rows], first, n_points), np.where(present[rows], first, -1)
-        beats_bytes, no_worse_bytes = (np.zeros((n_points, n_points), dtype=np.uint8) for _ in range(2))
         for r in range(len(first)):
             np.less_equal(worst[r][:, None], best[r], out=pairs)
             pairs &= allowed
             for rank in others:
                 pairs &= np.less_equal(rank[r][:, None], rank[r], out=better)
-            no_worse_bytes += pairs
             pairs &= np.less(sums[r][:, None], sums[r], out=better)
-            beats_bytes += pairs
             beaten += pairs.any(axis=0)
-        beats += beats_bytes
-        no_worse += no_worse_bytes
-    return beaten, beats, no_worse - beats
+    return beaten
 
 
 def _ranks(values: FloatArray, n_objectives: int) -> npt.NDArray[np.integer]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from allophone.frontier.objectives import Objective
 from allophone.frontier.pareto import Frontier, FrontierPoint
 from allophone.frontier.uncertainty import Status
+from allophone.report.tables import verdict_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -72,9 +73,7 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
             f"<br>RTF {summary.rtf:.3f}, p95 latency {summary.latency_p95_s:.2f} s"
             f"<br>{summary.executed_gflops:.1f} GFLOPs an utterance"
         )
-        hover += f"<br>{point.status}, on the frontier with p {point.p_on_frontier:.2f}"
-        if point.status == "dominated":
-            hover += f"<br>dominated by {point.dominated_by} with p {point.p_dominated:.2f}"
+        hover += f"<br>{verdict_of(point)}"
         points.append(
             PlottedPoint(
                 name=point.name,
@@ -132,12 +131,12 @@ def draw_frontier(figure: FrontierFigure) -> go.Figure:
         )
     )
     models = list(dict.fromkeys(point.model for point in figure.points))
-    for status in ("dominated", "tied", "on"):
+    for status in ("dominated", "too few", "tied", "on"):
         for index, model in enumerate(models):
             members = [point for point in figure.points if point.status == status and point.model == model]
             if members:
                 colour = _GREY if status == "dominated" else _COLOURS[index % len(_COLOURS)]
-                drawn.add_trace(_markers(members, f"{model}, {status}", colour, hollow=status == "tied"))
+                drawn.add_trace(_markers(members, f"{model}, {status}", colour, hollow=status in {"tied", "too few"}))
     ringed = [point for point in figure.points if point.name == figure.chosen]
     if ringed:
         drawn.add_trace(

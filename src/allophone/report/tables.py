@@ -145,7 +145,7 @@ def verdict_of(point: FrontierPoint) -> str:
         return f"dominated by {point.dominated_by} ({probability_of(point.p_dominated)})"
     if point.status == "tied":
         return f"tied{star} (on with {probability_of(point.p_on_frontier)})"
-    return "not measured"
+    return f"too few to say{star}" if point.status == "too few" else "not measured"
 
 
 def probability_of(p: float) -> str:
