@@ -3,18 +3,21 @@
 At every look the points still in the race are compared by the paired, speaker-blocked bootstrap on the utterances that
 all of them have. A point is given up for one of two reasons:
 
-- It is *dominated*: one named point dominates it with probability ``1 - alpha / looks`` at least. By the union bound
-  the chance that a given point is condemned wrongly stays below ``alpha`` over all looks (the Bonferroni form of a
-  Hoeffding race; Maron and Moore, "The racing algorithm", 1997, with the bootstrap in place of Hoeffding's bound).
-- It is *tied* for good with a point that is no dearer: the chance that even the whole corpus would show it to be better
-  in anything, with the confidence at which a frontier is read, is ``TIED_ALPHA / looks`` at most. This is stopping for
-  futility by predictive power (Spiegelhalter, Freedman and Blackburn, "Monitoring clinical trials: conditional or
-  predictive power?", 1986). The whole corpus will move an estimate made on a share ``f`` of it by ``sqrt(1 - f)`` times
-  its deviation, and then know it to ``sqrt(f)`` times; utterances of speakers already heard move it by less. A mistake
-  here loses a difference just large enough to be seen, so ``TIED_ALPHA`` is larger than ``alpha``.
+- It is *dominated*: one named point dominates it with probability ``1 - alpha / looks`` at least, all rivals compared
+  at once (:mod:`allophone.frontier.uncertainty`), so that the chance of condemning it wrongly stays below ``alpha`` over
+  all looks and rivals (the Bonferroni form over looks is that of a Hoeffding race; Maron and Moore, "The racing
+  algorithm", 1997).
+- It will hardly be shown *better* than a point that is no dearer: the chance that the whole corpus would show it to be
+  better in anything, with the confidence at which a frontier is read, is ``TIED_ALPHA / (looks · rivals)`` at most,
+  since the rival that looks best is the luckiest of many. This is stopping for futility by predictive power
+  (Spiegelhalter, Freedman and Blackburn, "Monitoring clinical trials: conditional or predictive power?", 1986). The
+  whole corpus will move an estimate made on a share ``f`` of it by ``sqrt(1 - f)`` times its deviation, and then know it
+  to ``sqrt(f)`` times; utterances of speakers already heard move it by less. A mistake here loses a difference just
+  large enough to be seen, so ``TIED_ALPHA`` is larger than ``alpha``. The point of least error is never given up so.
 
-Survivors are then measured on the whole corpus, or as far as the time allowed for the race goes. Few speakers agree by
-accident, so a look that has fewer than five gives nothing up.
+What the two keep in simulated races stands in ``docs/results/statements.md``. Survivors are then measured on the whole
+corpus, or as far as the time allowed for the race goes. A look that has too few speakers or utterances for a verdict
+gives nothing up.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import numpy.typing as npt
 
 from allophone.frontier.objectives import find_cost
 from allophone.frontier.samples import AnySamples, resample_objective
-from allophone.frontier.uncertainty import assess_frontier
+from allophone.frontier.uncertainty import assess_frontier, too_few
 from allophone.ledger.race_record import Elimination
 from allophone.measure.blocks import draw_blocks
 from allophone.records import Utterance
@@ -38,11 +41,10 @@ __all__ = ["judge", "look_sizes", "race_order"]
 FloatArray = npt.NDArray[np.float64]
 
 ALPHA = 0.05
-TIED_ALPHA = 0.2
+TIED_ALPHA = 0.5
 FIRST_SHARE = 0.05
 GROWTH = 1.6  # each look has this many times the utterances of the one before
-_AT_LEAST = 20  # a bootstrap of fewer utterances is not to be trusted
-_SPEAKERS = 5  # of fewer, all agree by accident too often, and replicates drawn from them then never disagree
+_AT_LEAST = 20  # utterances: of fewer no verdict is given
 _REPLICATES = 10_000
 _ROUNDING = 1e-12  # relative; what is smaller is taken for rounding of an exact zero
 _SHOWN = 1.645  # standard errors: what the frontier's one-sided 0.95 asks of a difference
@@ -82,7 +84,13 @@ def race_order(utterances: Sequence[Utterance], seed: int = 0) -> list[int]:
 
 
 def judge(
-    samples: AnySamples, cost: str, n_looks: int, n_utterances: int, *, alpha: float = ALPHA, tied: float = TIED_ALPHA
+    samples: AnySamples,
+    cost: str,
+    n_looks: int,
+    n_utterances: int,
+    *,
+    alpha: float = ALPHA,
+    tied: float = TIED_ALPHA,
 ) -> list[Elimination]:
     """Return the points to give up on what is measured so far: surely dominated, or tied for good with a cheaper one.
 
@@ -98,14 +106,15 @@ def judge(
         tied: Probability that a point given up as tied would have been shown better in the end, over all looks.
     """
     find_cost(cost, samples.task)
-    n_speakers = len({speaker for speaker in samples.speakers if speaker is not None}) + samples.speakers.count(None)
-    if n_speakers < _SPEAKERS or len(samples.utterances) < _AT_LEAST:
+    if len(samples.points) < 2:
         return []
     resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
+    if too_few(resample):
+        return []
     resampled = [resample_objective(samples, name, resample) for name in (samples.quality, cost)]
     estimates = np.stack([item.estimates for item in resampled], axis=-1)
     replicates = np.stack([item.widened() for item in resampled], axis=-1)
-    verdicts = assess_frontier(replicates, estimates, 1 - alpha / max(1, n_looks))
+    verdicts = assess_frontier(replicates, estimates, 1 - alpha / max(1, n_looks), resample=resample)
     beaten = {j: int(verdicts.dominator[j]) for j in range(len(estimates)) if verdicts.status[j] == "dominated"}
     left = [j for j in range(len(estimates)) if j not in beaten]
     share = min(1.0, len(samples.utterances) / n_utterances)
@@ -125,7 +134,11 @@ def judge(
 
 
 def _without_prospect(
-    estimates: FloatArray, replicates: FloatArray, left: Sequence[int], share: float, level: float
+    estimates: FloatArray,
+    replicates: FloatArray,
+    left: Sequence[int],
+    share: float,
+    level: float,
 ) -> dict[int, int]:
     """Return the points that will hardly be shown better than one no dearer, with that one; dearest judged first.
 
@@ -138,11 +151,14 @@ def _without_prospect(
     """
     shown = _chance_of_being_shown(estimates, replicates, share)
     hopeless: dict[int, int] = {}
+    best_of_all = min(left, key=lambda j: (estimates[j, 0], estimates[j, 1], j))
     for j in sorted(left, key=lambda j: (-estimates[j, 1], -j)):  # of equals the first of the plan stays
+        if j == best_of_all:
+            continue
         rivals = [i for i in left if i != j and i not in hopeless and estimates[i, 1] <= estimates[j, 1]]
         if rivals and j not in hopeless.values():
             best = min(rivals, key=lambda i: shown[j, i])
-            if shown[j, best] <= level:
+            if shown[j, best] <= level / len(rivals):
                 hopeless[j] = best
     return hopeless
 
@@ -158,7 +174,7 @@ def _chance_of_being_shown(estimates: FloatArray, replicates: FloatArray, share:
     """
     total = np.zeros((len(estimates), len(estimates)))
     for k in range(estimates.shape[1]):
-        covariance = np.cov(replicates[:, :, k].T)
+        covariance = np.atleast_2d(np.cov(replicates[:, :, k].T))
         variances = np.diag(covariance)
         error = np.sqrt(np.maximum(variances[:, None] + variances - 2 * covariance, 0))
         difference = estimates[:, None, k] - estimates[:, k]
