@@ -33,7 +33,8 @@ def sweep(
         typer.Option(
             help="star: one axis at a time round a centre; grid: every combination; "
             "isoflop: combinations of equal compute, see --budgets; "
-            "race: every combination, given up once surely dominated; joint: Optuna chooses combinations."
+            "race: every combination, given up once dominated, or once it will hardly be "
+            "shown better; joint: Optuna chooses combinations."
         ),
     ] = "star",
     budgets: Annotated[

@@ -114,7 +114,8 @@ class Frontier:
         few = too_few(resample)
         spread = resample.n_blocks > 1  # a single block shows none, and its widened replicates are undefined
         replicates = np.stack([item.widened() if spread else item.values for item in resampled], axis=-1)
-        verdicts = assess_frontier(replicates, values, confidence, resample=resample if spread else None)
+        floors = [run.samples.noise_floors.get(objective.name, 0.0) for objective in objectives]
+        verdicts = assess_frontier(replicates, values, confidence, floors, resample if spread else None)
         ranges = [intervals(item, confidence) for item in resampled]
         measured: Sequence[AnyPoint] = run.points
         names = [point.name for point in measured]

@@ -76,7 +76,7 @@ class FrontierUncertainty:
 
 def too_few(resample: Resample) -> bool:
     """Whether there are too few speakers or utterances for any verdict or probability."""
-    return resample.n_blocks < LEAST_SPEAKERS or len(resample.blocks) < LEAST_UTTERANCES
+    return resample.n_speakers < LEAST_SPEAKERS or len(resample.blocks) < LEAST_UTTERANCES
 
 
 def assess_frontier(

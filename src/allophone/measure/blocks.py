@@ -39,6 +39,7 @@ class Resample:
         seed: Fixes the draw. Equal seeds and sizes give equal weights on every machine.
         blocked: Whether blocks are speakers; otherwise every utterance is its own block.
         warning: What a reader of the intervals must know, or None.
+        n_speakers: Speakers heard; where none is named, or for utterances that name none, each counts as one.
     """
 
     blocks: IntArray
@@ -47,6 +48,7 @@ class Resample:
     seed: int
     blocked: bool
     warning: str | None
+    n_speakers: int
 
     def weights(self) -> Iterator[FloatArray]:
         """How often each block was drawn, a few replicates at a time so that memory stays bounded.
@@ -162,6 +164,7 @@ def draw_blocks(
         seed=seed,
         blocked=by_speaker,
         warning=" ".join(warnings) or None,
+        n_speakers=n_blocks,
     )
 
 

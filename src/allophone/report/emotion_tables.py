@@ -8,10 +8,10 @@ from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier
 from allophone.report.tables import (
     Table,
+    eliminated_words,
     frontier_table,
     number_of,
     objective_cell,
-    probability_of,
     side_columns,
     verdict_of,
 )
@@ -57,8 +57,7 @@ def emotion_frontier_table(frontier: Frontier, run: EmotionRunSummary) -> Table:
         shown = {"uar_loss": number_of("uar_loss", gone.loss)}
         if run.run.cost is not None:
             shown[run.run.cost] = number_of(run.run.cost, gone.cost)
-        why = "tied with, and no cheaper than," if gone.tied else "dominated by"
-        verdict = f"given up after {gone.utterances}: {why} {gone.dominated_by} ({probability_of(gone.p_dominated)})"
+        verdict = eliminated_words(gone)
         rows.append((gone.point, *(shown.get(name, "") for name in columns), "", "", verdict))
     first, level = run.points[0], f"{100 * frontier.confidence:g} %"
     costs = " and ".join(cost.title for cost in frontier.costs)

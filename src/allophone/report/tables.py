@@ -10,9 +10,19 @@ from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES, QUALITY
 from allophone.frontier.pareto import Frontier, FrontierPoint
 from allophone.frontier.summary import PointSummary, RunSummary
+from allophone.ledger.race_record import Elimination
 from allophone.ledger.run_record import RunRecord
 
-__all__ = ["Table", "frontier_table", "number_of", "objective_cell", "probability_of", "side_columns", "verdict_of"]
+__all__ = [
+    "Table",
+    "eliminated_words",
+    "frontier_table",
+    "number_of",
+    "objective_cell",
+    "probability_of",
+    "side_columns",
+    "verdict_of",
+]
 
 _COLUMNS = ("wer", "rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes")
 
@@ -73,8 +83,7 @@ def frontier_table(frontier: Frontier) -> Table:
         if (raced := frontier.run.run.cost) is not None:
             shown[raced] = number_of(raced, gone.cost)
         cells = [shown.get(name, "") for name in columns]
-        why = "tied with, and no cheaper than," if gone.tied else "dominated by"
-        verdict = f"given up after {gone.utterances}: {why} {gone.dominated_by} ({probability_of(gone.p_dominated)})"
+        verdict = eliminated_words(gone)
         rows.append((gone.point, *cells, "", "", verdict))
     first = frontier.points[0].summary
     compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"
@@ -146,6 +155,16 @@ def verdict_of(point: FrontierPoint) -> str:
     if point.status == "tied":
         return f"tied{star} (on with {probability_of(point.p_on_frontier)})"
     return f"too few to say{star}" if point.status == "too few" else "not measured"
+
+
+def eliminated_words(gone: Elimination) -> str:
+    """Return why a race gave a point up, in words."""
+    why = (
+        f"hardly to be shown better than {gone.dominated_by}, which is no dearer"
+        if gone.tied
+        else f"dominated by {gone.dominated_by} ({probability_of(gone.p_dominated)})"
+    )
+    return f"given up after {gone.utterances}: {why}"
 
 
 def probability_of(p: float) -> str:

@@ -4,15 +4,16 @@ At every look the points still in the race are compared by the paired, speaker-b
 all of them have. A point is given up for one of two reasons:
 
 - It is *dominated*: one named point dominates it with probability ``1 - alpha / looks`` at least, all rivals compared
-  at once (:mod:`allophone.frontier.uncertainty`), so that the chance of condemning it wrongly stays below ``alpha`` over
-  all looks and rivals (the Bonferroni form over looks is that of a Hoeffding race; Maron and Moore, "The racing
+  at once (:mod:`allophone.frontier.uncertainty`), so that the chance of condemning it wrongly stays below ``alpha``
+  over all looks and rivals (the Bonferroni form over looks is that of a Hoeffding race; Maron and Moore, "The racing
   algorithm", 1997).
 - It will hardly be shown *better* than a point that is no dearer: the chance that the whole corpus would show it to be
-  better in anything, with the confidence at which a frontier is read, is ``TIED_ALPHA / (looks · rivals)`` at most,
-  since the rival that looks best is the luckiest of many. This is stopping for futility by predictive power
+  better in anything, with the confidence at which a frontier is read, is at most ``TIED_ALPHA / looks``, and with many
+  rivals ``TIED_ALPHA_RIVALS / (looks · rivals)``, since the one that looks best is the luckiest. This is stopping for
+  futility by predictive power
   (Spiegelhalter, Freedman and Blackburn, "Monitoring clinical trials: conditional or predictive power?", 1986). The
-  whole corpus will move an estimate made on a share ``f`` of it by ``sqrt(1 - f)`` times its deviation, and then know it
-  to ``sqrt(f)`` times; utterances of speakers already heard move it by less. A mistake here loses a difference just
+  whole corpus will move an estimate made on a share ``f`` of it by ``sqrt(1 - f)`` times its deviation, and then know
+  it to ``sqrt(f)`` times; utterances of speakers already heard move it by less. A mistake here loses a difference just
   large enough to be seen, so ``TIED_ALPHA`` is larger than ``alpha``. The point of least error is never given up so.
 
 What the two keep in simulated races stands in ``docs/results/statements.md``. Survivors are then measured on the whole
@@ -41,7 +42,8 @@ __all__ = ["judge", "look_sizes", "race_order"]
 FloatArray = npt.NDArray[np.float64]
 
 ALPHA = 0.05
-TIED_ALPHA = 0.5
+TIED_ALPHA = 0.2  # against one rival
+TIED_ALPHA_RIVALS = 0.5  # against all rivals together, each an equal share
 FIRST_SHARE = 0.05
 GROWTH = 1.6  # each look has this many times the utterances of the one before
 _AT_LEAST = 20  # utterances: of fewer no verdict is given
@@ -114,11 +116,12 @@ def judge(
     resampled = [resample_objective(samples, name, resample) for name in (samples.quality, cost)]
     estimates = np.stack([item.estimates for item in resampled], axis=-1)
     replicates = np.stack([item.widened() for item in resampled], axis=-1)
-    verdicts = assess_frontier(replicates, estimates, 1 - alpha / max(1, n_looks), resample=resample)
+    floors = [0.0, samples.noise_floors.get(cost, 0.0)]
+    verdicts = assess_frontier(replicates, estimates, 1 - alpha / max(1, n_looks), floors, resample)
     beaten = {j: int(verdicts.dominator[j]) for j in range(len(estimates)) if verdicts.status[j] == "dominated"}
     left = [j for j in range(len(estimates)) if j not in beaten]
     share = min(1.0, len(samples.utterances) / n_utterances)
-    hopeless = _without_prospect(estimates, replicates, left, share, tied / max(1, n_looks))
+    hopeless = _without_prospect(estimates, replicates, left, share, tied, max(1, n_looks))
     return [
         Elimination(
             point=samples.points[j],
@@ -139,6 +142,7 @@ def _without_prospect(
     left: Sequence[int],
     share: float,
     level: float,
+    n_looks: int,
 ) -> dict[int, int]:
     """Return the points that will hardly be shown better than one no dearer, with that one; dearest judged first.
 
@@ -147,7 +151,8 @@ def _without_prospect(
         replicates: Shape (n_replicates, n_points, 2).
         left: The points to judge. Whom another is given up for stays.
         share: Part of the corpus measured so far.
-        level: Probability of being shown better below which a point has no prospect.
+        level: Probability of being shown better than one rival, over all looks, below which there is no prospect.
+        n_looks: Looks with a judgement.
     """
     shown = _chance_of_being_shown(estimates, replicates, share)
     hopeless: dict[int, int] = {}
@@ -158,7 +163,7 @@ def _without_prospect(
         rivals = [i for i in left if i != j and i not in hopeless and estimates[i, 1] <= estimates[j, 1]]
         if rivals and j not in hopeless.values():
             best = min(rivals, key=lambda i: shown[j, i])
-            if shown[j, best] <= level / len(rivals):
+            if shown[j, best] <= min(level, TIED_ALPHA_RIVALS / len(rivals)) / n_looks:
                 hopeless[j] = best
     return hopeless
 
