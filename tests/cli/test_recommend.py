@@ -40,9 +40,11 @@ def test_confidence_changes_the_answer_and_is_saved(run, tmp_path):
     assert json.loads(invoke(run, "--max-wer", "5", "--json").stdout)["point"]["token_stride"] == 2
     done = invoke(run, "--max-wer", "5", "--confidence", "0.9", "--out", tmp_path / "point.json")
     assert done.exit_code == 0, done.output
-    assert "It meets all limits with probability 1.000 (0.9 asked)." in done.stdout
+    assert "Over all speakers like these it meets all limits" in done.stdout
+    assert "(0.9 asked)" in done.stdout
     saved = json.loads((tmp_path / "point.json").read_text())
-    assert (saved["point"]["token_stride"], saved["confidence"], saved["probability"]) == (1, 0.9, 1.0)
+    assert (saved["point"]["token_stride"], saved["confidence"]) == (1, 0.9)
+    assert 0.98 < saved["probability"] < 1
 
 
 def test_what_cannot_be_met_so_surely_is_an_error(run):

@@ -3,8 +3,8 @@ from math import inf, nan, sqrt
 import numpy as np
 import pytest
 
-from allophone.errors import SpaceError
-from allophone.frontier.confidence import draw_replicates, find_ties, limits_held, needed_factor, share_held
+from allophone.errors import InfeasibleError, SpaceError
+from allophone.frontier.confidence import draw_replicates, find_ties, judge_limits, more_speakers, needed_factor
 from allophone.frontier.summary import summarise_run
 from allophone.records import OperatingPoint
 from builders import write_run
@@ -48,29 +48,44 @@ def test_the_needed_number_has_the_stated_power():
 
 def test_probabilities_follow_the_distance_to_the_limit(tmp_path):
     rng = np.random.default_rng(1)
-    run = run_of(tmp_path / "r", rng.binomial(10, 0.2, size=(3, 90)))
+    run = run_of(tmp_path / "r", rng.binomial(10, 0.2, size=(1, 90)))
     wer = run.points[0].wer
     resample = draw_replicates(run.samples.speakers, 0.9)
     near, below, above = (
-        share_held(run.points, limits_held(run.samples, {"wer": limit}, resample))[run.points[0].name]
-        for limit in (wer, wer - 0.1, wer + 0.1)
+        judge_limits(run.samples, {"wer": limit}, resample, 0.9).probability[0] for limit in (wer, wer - 0.1, wer + 0.1)
     )
-    assert near == pytest.approx(0.5, abs=0.05)
+    assert near < 0.5
     assert below == 0
-    assert above == 1
+    assert above > 0.99
 
 
-def test_limits_are_met_jointly_and_exactly_met_ones_hold(tmp_path):
-    rng = np.random.default_rng(2)
-    errors = rng.binomial(10, 0.2, size=(1, 90))
-    run = run_of(tmp_path / "r", errors, latency=errors + 1.0)  # the same spread: both limits fail together
-    point = run.points[0]
+def test_a_cost_that_never_varies_is_met_exactly_and_for_certain(tmp_path):
+    run = run_of(tmp_path / "r", np.random.default_rng(2).binomial(10, 0.2, size=(1, 90)))
     resample = draw_replicates(run.samples.speakers, 0.9)
-    held = limits_held(run.samples, {"wer": point.wer, "rtf": point.rtf, "executed_gflops": 40.0}, resample)
-    assert held["executed_gflops"].all()
-    joint = share_held(run.points, held)[point.name]
-    assert joint == pytest.approx(held["wer"].mean(), abs=1e-3)
-    assert joint > held["wer"].mean() * held["rtf"].mean() + 0.1
+    assert judge_limits(run.samples, {"executed_gflops": 40.0}, resample, 0.9).kept.all()
+    assert not judge_limits(run.samples, {"executed_gflops": 39.9}, resample, 0.9).kept.any()
+
+
+def test_fewer_than_eight_speakers_are_refused_a_promise(tmp_path):
+    run = run_of(tmp_path / "r", np.full((1, 90), 1), n_speakers=7)
+    with pytest.raises(InfeasibleError, match=r"7 speakers are too few .* takes 8 at least"):
+        judge_limits(run.samples, {"wer": 0.5}, draw_replicates(run.samples.speakers, 0.9), 0.9)
+
+
+def test_so_many_more_speakers_would_do(tmp_path):
+    rng = np.random.default_rng(3)
+    errors = rng.binomial(10, 0.2, size=(1, 90))
+    run = run_of(tmp_path / "few", errors)
+    limits = {"wer": run.points[0].wer + 0.02}
+    resample = draw_replicates(run.samples.speakers, 0.95)
+    assert not judge_limits(run.samples, limits, resample, 0.95).kept[0]
+    more = more_speakers(run.samples, limits, resample, 0.95, 0)
+    assert 5 < more < 300
+    # As many and a tenth more of the same kind: the point passes.
+    copies = -(-int(30 + 1.1 * more) // 30)
+    again = run_of(tmp_path / "many", np.tile(errors.reshape(3, 30), copies).reshape(1, -1), n_speakers=30 * copies)
+    assert judge_limits(again.samples, limits, draw_replicates(again.samples.speakers, 0.95), 0.95).kept[0]
+    assert more_speakers(run.samples, {"wer": run.points[0].wer - 0.02}, resample, 0.95, 0) == inf
 
 
 def test_ties_are_those_whose_paired_difference_includes_zero(tmp_path):

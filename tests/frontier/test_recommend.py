@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allophone.errors import InfeasibleError, SpaceError
-from allophone.frontier.confidence import limits_held
+from allophone.frontier.confidence import judge_limits
 from allophone.frontier.recommend import recommend
 from allophone.frontier.samples import RunSamples
 from allophone.frontier.summary import PointSummary, summarise_run
@@ -187,7 +187,7 @@ def test_without_constraints_confidence_names_the_ties_and_what_would_decide(tmp
     run = uncertain_run(tmp_path / "r", seed=1)
     answer = recommend(run, {"rtf": 0.1}, confidence=0.9)
     assert answer.chosen.name == MIDDLE.name
-    assert answer.probability == 1.0
+    assert answer.probability > 0.98
     (tie,) = answer.ties
     assert tie.point.name == CHEAP.name
     assert tie.difference.low <= 0 <= tie.difference.high
@@ -208,14 +208,17 @@ def test_met_as_measured_but_not_surely_is_said(tmp_path):
     run = uncertain_run(tmp_path / "r")
     limit = min(p.wer for p in run.points) + 1e-6
     with pytest.raises(
-        InfeasibleError, match=r"as measured 1 of 3 points .* none with that probability\. .*-s1-.*0\.[45]"
+        InfeasibleError,
+        match=r"as measured 1 of 3 points .* none with that probability\. .*-s1-.*\(about \d+ more would",
     ):
         recommend(run, {"wer": limit}, confidence=0.9)
     with pytest.raises(InfeasibleError, match="comes nearest; its word error rate"):
         recommend(run, {"wer": 0.001}, confidence=0.9)
 
 
-def test_few_speakers_are_warned_of(tmp_path):
+def test_few_speakers_are_warned_of_and_refused_a_promise(tmp_path):
+    with pytest.raises(InfeasibleError, match="3 speakers are too few"):
+        recommend(uncertain_run(tmp_path / "limit", n_speakers=3), {"wer": 0.9}, confidence=0.9)
     few = recommend(uncertain_run(tmp_path / "few", n_speakers=3), confidence=0.9)
     assert "Only 3 speakers" in few.warnings[0]
     one = recommend(uncertain_run(tmp_path / "one", n_speakers=1), confidence=0.9)
@@ -247,5 +250,5 @@ def test_a_stated_probability_is_about_right():
             **{name: np.ones((1, 200)) for name in (item.name for item in fields(RunSamples)) if name not in GIVEN},
         )
         resample = draw_blocks(samples.speakers, n_replicates=1000)
-        accepted.append(limits_held(samples, {"wer": 0.25}, resample)["wer"].mean() >= 0.9)
-    assert 0.05 <= np.mean(accepted) <= 0.16
+        accepted.append(judge_limits(samples, {"wer": 0.25}, resample, 0.9).kept[0])
+    assert 0.02 <= np.mean(accepted) <= 0.12  # the allowance for speakers not heard makes it rarer than a tenth

@@ -39,7 +39,8 @@ def test_the_probability_is_saved_with_the_point(tmp_path):
     run = write_run(tmp_path / "r", {TINY: rows})
     save_decision(run, decide(run, {"rtf": 0.2}, confidence=0.9), tmp_path / "point.json")
     saved = read_point(tmp_path / "point.json")
-    assert (saved.confidence, saved.probability) == (0.9, 1.0)
+    assert saved.confidence == 0.9
+    assert saved.probability > 0.999
     assert "met with probability 0.9" in saved.question
     assert decide(run, {"rtf": 0.2}).probability is None
 

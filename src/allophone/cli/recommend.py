@@ -50,7 +50,10 @@ def recommend(
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="Probability with which all limits must hold, e.g. 0.9; without it, as measured."),
+        typer.Option(
+            help="Probability with which all limits must hold over speakers like these, the choice among all points "
+            "included, e.g. 0.9; without it, as measured."
+        ),
     ] = None,
     certify: Annotated[
         list[str] | None,

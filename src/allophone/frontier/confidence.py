@@ -1,7 +1,7 @@
-"""How surely points meet limits, which cannot be told from the chosen one, and how many more utterances would decide.
+"""Which points keep limits surely, which cannot be told from the chosen one, and how many more utterances would decide.
 
-A limit is met in a replicate when the objective, widened for few speakers, does not exceed it; limits are met together
-in the share of replicates in which all are.
+Limits are judged by :func:`allophone.guarantee.limits.keep_limits`: the probability is that *no* point let through
+breaks a limit over all speakers like those heard, so it also holds of the one that is then picked.
 
 Two points are tied in an objective when the interval of their paired difference includes zero. The standard error of
 that difference falls with the square root of the number of independent blocks, and so, at the same number of utterances
@@ -24,16 +24,16 @@ from statistics import NormalDist
 
 import numpy as np
 
-from allophone.errors import SpaceError
-from allophone.frontier.dominance import BoolArray
+from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.emotion_summary import AnyPoint
 from allophone.frontier.probability import check_confidence
 from allophone.frontier.samples import AnySamples, RunSamples, resample_objective
+from allophone.guarantee.limits import LEAST_SPEAKERS, KeptLimits, keep_limits
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals, resample_ratio_difference
 from allophone.measure.linearised import Linearised, resample_linearised
 
-__all__ = ["POWER", "Tie", "draw_replicates", "find_ties", "limits_held", "needed_factor", "share_held"]
+__all__ = ["POWER", "Tie", "draw_replicates", "find_ties", "judge_limits", "more_speakers", "needed_factor"]
 
 REPLICATES = 10_000
 POWER = 0.8  # share of repetitions in which a difference of the observed size would be found; the usual choice
@@ -74,25 +74,55 @@ def draw_replicates(speakers: Sequence[str | None], confidence: float) -> Resamp
     return resample
 
 
-def limits_held(samples: AnySamples, limits: Mapping[str, float], resample: Resample) -> dict[str, BoolArray]:
-    """Whether each limit is met, by objective, shape (n_replicates, n_points); what was not measured meets none."""
-    return {
-        name: resample_objective(samples, name, resample).widened() <= limit * (1 + _ROUNDING)
-        for name, limit in limits.items()
-    }
-
-
-def share_held(points: Sequence[AnyPoint], held: Mapping[str, BoolArray]) -> dict[str, float]:
-    """Share of replicates in which all limits hold together, by name of the point; 1 where there is no limit.
+def judge_limits(samples: AnySamples, limits: Mapping[str, float], resample: Resample, confidence: float) -> KeptLimits:
+    """Find the points that keep all limits with the confidence, the number of points considered.
 
     Args:
-        points: In the order of the arrays' columns.
-        held: From :func:`limits_held`, or some of its entries.
+        samples: The measurements.
+        limits: Largest allowed value by objective name, in base units; at least one.
+        resample: From :func:`draw_replicates`.
+        confidence: Probability that no point let through breaks a limit.
+
+    Raises:
+        InfeasibleError: There are fewer than 8 speakers, of whom no such promise can be kept.
     """
-    if not held:
-        return {point.name: 1.0 for point in points}
-    shares = np.logical_and.reduce(list(held.values())).mean(axis=0)
-    return {point.name: float(share) for point, share in zip(points, shares, strict=True)}
+    if resample.n_speakers < LEAST_SPEAKERS:
+        raise InfeasibleError(
+            f"{resample.n_speakers} speakers are too few to promise anything about others: that takes "
+            f"{LEAST_SPEAKERS} at least. Measure more speakers, or leave the confidence out to choose by what was "
+            "measured on these."
+        )
+    resampled = {name: resample_objective(samples, name, resample) for name in limits}
+    return keep_limits(resampled, {name: limit * (1 + _ROUNDING) for name, limit in limits.items()}, confidence)
+
+
+def more_speakers(
+    samples: AnySamples, limits: Mapping[str, float], resample: Resample, confidence: float, index: int
+) -> float:
+    """Speakers beyond those measured from which a point alone would keep all limits, if it goes on as measured.
+
+    The reach of a limit's test falls with the square root of the number of speakers.
+
+    Args:
+        samples: The measurements.
+        limits: As in :func:`judge_limits`.
+        resample: From :func:`draw_replicates`.
+        confidence: As in :func:`judge_limits`.
+        index: Index of the point.
+
+    Returns:
+        A whole number; infinity where the point exceeds a limit as measured.
+    """
+    factor = 1.0
+    for name, limit in limits.items():
+        replicates = resample_objective(samples, name, resample)
+        allowance = 1.0 if replicates.allowance is None else float(replicates.allowance[index])
+        top = intervals(replicates, 2 * confidence - 1)[index].high * allowance
+        room, reach = limit - float(replicates.estimates[index]), top - float(replicates.estimates[index])
+        if not room > 0:
+            return inf
+        factor = max(factor, (reach / room) ** 2)
+    return float(max(1, ceil((factor - 1) * resample.n_speakers)))
 
 
 def needed_factor(difference: float, standard_error: float, confidence: float, power: float = POWER) -> float:

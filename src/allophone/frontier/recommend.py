@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, isnan
 
 from allophone.errors import InfeasibleError, SpaceError
-from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties, limits_held, share_held
-from allophone.frontier.dominance import BoolArray
+from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties, judge_limits, more_speakers
 from allophone.frontier.emotion_summary import AnyPoint, AnySummary, EmotionRunSummary
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, find_objective
 from allophone.frontier.probability import check_confidence
 from allophone.frontier.summary import RunSummary
+from allophone.measure.blocks import Resample
 
 __all__ = ["Recommendation", "recommend"]
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Recommendation:
             where dropping any one changes nothing.
         without_binding: The point that would then be chosen.
         confidence: Probability with which the constraints had to be met, or None where they were taken as measured.
-        probability: Probability that the chosen point meets all of them; None likewise.
+        probability: Greatest confidence at which the chosen point would have been let through: the probability that it
+            meets all constraints over speakers like those heard, the choice among all points included; None likewise.
         ties: Points that also meet them so surely and that cannot be told from the chosen one in the minimised
             objective, the nearest first.
         warnings: What a reader of the probabilities must know.
@@ -66,7 +69,8 @@ class Recommendation:
         if self.confidence is not None and self.probability is not None:
             if self.constraints:
                 lines.append(
-                    f"It meets all limits with probability {self.probability:.3f} ({self.confidence:g} asked)."
+                    f"Over all speakers like these it meets all limits with probability {self.probability:.3f} "
+                    f"({self.confidence:g} asked), the choice among all points included."
                 )
             lines += self._explain_ties(self.confidence)
         return [*lines, *self.warnings]
@@ -104,9 +108,9 @@ def recommend(
 ) -> Recommendation:
     """Choose the point that is lowest in one objective among those that meet every constraint.
 
-    Ties go to the lower word error rate, then the lower latency, then fewer FLOPs. With a confidence, a point meets the
-    constraints when it does as measured and in at least that share of the paired, speaker-blocked replicates, widened
-    for few speakers, all of them hold together.
+    Ties go to the lower word error rate, then the lower latency, then fewer FLOPs. With a confidence, the constraints
+    are tested at all points together (:func:`allophone.guarantee.limits.keep_limits`): with that probability no point
+    that passes breaks a constraint over speakers like those heard, so neither does the one that is chosen.
 
     Args:
         run: A summarised run, or its points.
@@ -119,7 +123,7 @@ def recommend(
         SpaceError: Unknown objective, a limit that is not a positive number, an impossible confidence, or a confidence
             where there are only points, or one utterance.
         InfeasibleError: No point meets the constraints; the message names the nearest one and what it misses by, or
-            with what probability it meets them.
+            with what probability it meets them. With a confidence and constraints: fewer than 8 speakers.
     """
     check_confidence(confidence)
     points = run.points if isinstance(run, RunSummary | EmotionRunSummary) else tuple(run)
@@ -149,18 +153,30 @@ def recommend(
     if not isinstance(run, RunSummary | EmotionRunSummary):
         raise SpaceError("a confidence needs the run's measurements, not its points alone. Pass the summarised run.")
     resample = draw_replicates(run.samples.speakers, confidence)
-    held = limits_held(run.samples, limits, resample)
-    share = share_held(points, held)
-    sure = [point for point in feasible if share[point.name] >= confidence]
+    probability = dict.fromkeys((point.name for point in points), 1.0)
+    if limits:
+        probability = _probability(run, limits, resample, confidence)
+    sure = [point for point in feasible if probability[point.name] >= confidence - _ROUNDING]
     if not sure:
-        nearest = max(feasible, key=lambda point: share[point.name])
+        nearest = max(feasible, key=lambda point: probability[point.name])
+        index = [point.name for point in points].index(nearest.name)
+        more = more_speakers(run.samples, limits, resample, confidence, index)
         raise InfeasibleError(
             f"{question} None: as measured {len(feasible)} of {len(points)} points meet the limits, but none with that "
-            f"probability. {nearest.name} comes nearest, with probability {share[nearest.name]:.3f}. Measure more "
-            "utterances, or ask for less." + (f" {resample.warning}" if resample.warning else "")
+            f"probability. {nearest.name} comes nearest, with probability {probability[nearest.name]:.3f}. Measure "
+            f"more speakers (about {more:.0f} more would do, if it goes on as here), or ask for less."
+            + (f" {resample.warning}" if resample.warning else "")
         )
     chosen = _lowest(sure, minimised)
-    binding, without = _binding(points, limits, minimised, chosen, (confidence, held))
+
+    def surely(others: Mapping[str, float]) -> list[AnyPoint]:
+        candidates = _feasible(points, others)
+        if not others:
+            return candidates
+        found = _probability(run, others, resample, confidence)
+        return [point for point in candidates if found[point.name] >= confidence - _ROUNDING]
+
+    binding, without = _binding(points, limits, minimised, chosen, surely)
     places = {point.name: index for index, point in enumerate(points)}
     ties = find_ties(
         run.samples,
@@ -180,7 +196,7 @@ def recommend(
         binding,
         without,
         confidence,
-        share[chosen.name],
+        probability[chosen.name],
         ties,
         (resample.warning,) if resample.warning else (),
     )
@@ -199,22 +215,27 @@ def _lowest(points: Sequence[AnyPoint], minimised: str) -> AnyPoint:
     return min(points, key=key)
 
 
+def _probability(
+    run: AnySummary, limits: Mapping[str, float], resample: Resample, confidence: float
+) -> dict[str, float]:
+    found = judge_limits(run.samples, limits, resample, confidence).probability
+    names = [point.name for point in run.points]
+    return dict(zip(names, found.tolist(), strict=True))
+
+
 def _binding(
     points: Sequence[AnyPoint],
     limits: Mapping[str, float],
     minimised: str,
     chosen: AnyPoint,
-    asked: tuple[float, Mapping[str, BoolArray]] | None = None,
+    allowed: Callable[[Mapping[str, float]], list[AnyPoint]] | None = None,
 ) -> tuple[str | None, AnyPoint | None]:
     best: tuple[str | None, AnyPoint | None] = (None, None)
     lowest = getattr(chosen, minimised)
     for name in limits:
         others = {other: limit for other, limit in limits.items() if other != name}
-        candidates = _feasible(points, others)
-        if asked is not None:
-            share = share_held(points, {other: asked[1][other] for other in others})
-            candidates = [point for point in candidates if share[point.name] >= asked[0]]
-        freed = _lowest(candidates, minimised)
+        candidates = _feasible(points, others) if allowed is None else allowed(others)
+        freed = _lowest([chosen, *candidates], minimised)
         if getattr(freed, minimised) < lowest:
             lowest = getattr(freed, minimised)
             best = (name, freed)
