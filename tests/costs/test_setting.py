@@ -69,7 +69,8 @@ def test_a_recording_of_several_windows_is_the_sum_of_them():
     assert cost.flops_total == flops.total
     assert cost.macs_total == flops.macs_total
     assert cost.window_tokens == (9, 9, 9)
-    largest = whisper_peak_activation_bytes(TINY, frames=3000, beam_size=3, compute_type="int8")
+    knobs = {"text_tokens": 9, "prompt_tokens": 2, "token_stride": 2, "beam_size": 3, "compute_type": "int8"}
+    largest = whisper_peak_activation_bytes(TINY, frames=3000, **knobs)
     assert cost.peak_activation_bytes == largest
     # 2 · 4 layers · 384 · (3 · (2 + 9 - 1) + 750) · 4 bytes
     assert cost.kv_cache_bytes == 9_584_640

@@ -15,7 +15,7 @@ from allophone.costs.adaptation import (
 )
 from allophone.costs.formulas import FLOPS_PER_MAC, audio_tokens
 from allophone.costs.limits import check_audio
-from allophone.costs.memory import FLOAT32_BYTES, speech_peak_activation_bytes, whisper_peak_activation_bytes
+from allophone.costs.memory import FLOAT32_BYTES, eager_encoder_peak_bytes, speech_peak_activation_bytes
 from allophone.costs.parameters import speech_encoder_parameters, whisper_encoder_parameters
 from allophone.costs.published import published_ser_flops
 from allophone.costs.setting import SAMPLES_PER_TOKEN, Convention, check_convention
@@ -103,7 +103,7 @@ def emotion_cost(
         frames = FRAMES_PER_AUDIO_TOKEN * ceil(samples / SAMPLES_PER_TOKEN)
         flops = whisper_pooled_flops(dims, frames=frames, classes=classes)
         tokens = audio_tokens(frames)
-        peak = whisper_peak_activation_bytes(dims, frames=frames, engine="eager")
+        peak = eager_encoder_peak_bytes(dims, frames)
         encoder_parameters = whisper_encoder_parameters(dims)
     else:
         flops = speech_flops(dims, samples=samples, classes=classes)

@@ -90,7 +90,7 @@ class WhisperCost(RecognitionCost):
 
     Args:
         window_tail: Silent audio tokens appended for the decoder, one a window.
-        peak_activation_bytes: Most intermediate tensors at one moment of the largest window.
+        peak_activation_bytes: Most beside the weights at one moment of the largest window, keys and values included.
     """
 
     window_tail: tuple[int, ...]
@@ -211,17 +211,16 @@ def whisper_cost(
     largest = max(frames, default=0)
     cache = peak = 0
     if largest:
-        cache = kv_cache_bytes(
-            dims,
-            frames=largest,
-            tail_tokens=tails[frames.index(largest)],
-            text_tokens=text_tokens,
-            prompt_tokens=prompt_tokens,
-            token_stride=token_stride,
-            beam_size=beam_size,
-            compute_type=compute_type,
-        )
-        peak = whisper_peak_activation_bytes(dims, frames=largest, beam_size=beam_size, compute_type=compute_type)
+        knobs = {
+            "frames": largest,
+            "tail_tokens": tails[frames.index(largest)],
+            "text_tokens": text_tokens,
+            "prompt_tokens": prompt_tokens,
+            "token_stride": token_stride,
+            "beam_size": beam_size,
+        }
+        cache = kv_cache_bytes(dims, **knobs, compute_type=compute_type)
+        peak = whisper_peak_activation_bytes(dims, **knobs, compute_type=compute_type)
     return WhisperCost(
         convention,
         frames,
