@@ -158,3 +158,26 @@ def test_transcribe_by_policy_says_what_ran(made, tmp_path):
     result = CliRunner().invoke(app, ["transcribe", str(audio), "--policy", str(folder / "p")])
     assert "climbs above" in result.stderr
     assert "climbs above" not in result.stdout
+
+
+def test_calibrate_certifies_a_limit_and_evaluate_says_whether_it_held(made, tmp_path):
+    folder, unseen, _ = made
+    shown = invoke("route", "calibrate", folder / "p", unseen, "--certify", "error_share<=99", "--confidence", 0.9)
+    assert "the cheapest that is certified" in shown
+    assert "Certified with confidence 0.9: share of utterances with an error at most 99 %" in shown
+    assert "which cannot test it" in invoke("route", "evaluate", folder / "p", unseen)
+    assert "Certificate" not in invoke("route", "evaluate", folder / "p", unseen, "--threshold", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--certify", "wer<=20", "--target-wer", 20], "--target-wer and --certify pull one threshold"),
+        (["--certify", "wer<=0.2"], 'write "wer<=20"'),
+        (["--certify", "wer<=20", "--confidence", 90], "for 90 % write 0.9"),
+    ],
+)
+def test_a_certificate_that_means_nothing_is_refused(made, options, message):
+    folder, unseen, _ = made
+    with pytest.raises(UsageError, match=message):
+        invoke("route", "calibrate", folder / "p", unseen, *options)

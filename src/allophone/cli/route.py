@@ -125,6 +125,13 @@ def calibrate(
     budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs an utterance to keep to.")] = None,
     big_share: Annotated[float | None, typer.Option(help="Share, 0 to 1, that may reach the last point.")] = None,
     confidence: Annotated[float, typer.Option(help="Probability, 0.5 to 1, with which new speakers keep to it.")] = 0.9,
+    certify: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Instead: a limit in percent that it is certified to keep with --confidence, e.g. "wer<=12": on wer, '
+            "wer_capped, wer_clipped (which count fewer of an utterance's errors) or error_share; repeatable."
+        ),
+    ] = None,
     force: _ForceCalibration = False,
 ) -> None:
     """Set a policy's threshold so that new speakers keep to one wish, on speakers that it was not trained on."""
@@ -138,11 +145,27 @@ def calibrate(
         "--big-share": Wish("big_share", big_share, confidence) if big_share is not None else None,
     }
     given = {name: wish for name, wish in wishes.items() if wish is not None}
-    if len(given) != 1:
-        found = f"{' and '.join(given)} pull one threshold in different directions: " if given else ""
-        raise UsageError(f"{found}give one of --target-wer, --budget-gflops and --big-share.")
+    if len(given) + bool(certify) != 1:
+        names = [*given, *(["--certify"] if certify else [])]
+        found = f"{' and '.join(names)} pull one threshold in different directions: " if names else ""
+        raise UsageError(f"{found}give one of --target-wer, --budget-gflops, --big-share and --certify.")
+    if certify:
+        for line in _certified(policy, runs, certify, confidence):
+            say(line)
+        return
     for line in _calibrated(calibrate_policy(policy, runs, next(iter(given.values())), force=force)):
         say(line)
+
+
+def _certified(folder: Path, runs: list[Path], certify: list[str], confidence: float) -> list[str]:
+    from allophone.frontier.probability import check_confidence
+    from allophone.guarantee.certify import read_limits, show_certificate
+    from allophone.routing.certified_threshold import certify_policy
+
+    check_confidence(confidence)
+    policy = certify_policy(folder, runs, read_limits(certify), confidence)
+    told = [f"  {line}" for found in policy.certificates for line in show_certificate(found)]
+    return [f"threshold {policy.threshold:.4g}, the cheapest that is certified", *told]
 
 
 def _calibrated(policy: PolicyFile) -> list[str]:
@@ -203,6 +226,7 @@ def evaluate(
     from allophone.cli.show import print_table
     from allophone.files import write_whole
     from allophone.report.routing import evaluation_html, evaluation_tables
+    from allophone.routing.certified_threshold import check_policy
     from allophone.routing.evaluation import evaluate_policy
 
     found = evaluate_policy(policy, runs, threshold=threshold)
@@ -214,3 +238,6 @@ def evaluate(
         return
     for table in evaluation_tables(found):
         print_table(table)
+    if threshold is None:
+        for line in check_policy(policy, runs):
+            say(line)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf, isfinite
 
 import numpy as np
@@ -184,7 +185,7 @@ def certify(
 
 def is_bounded(point: OperatingPoint, heard: Heard, limits: Sequence[CertifiedLimit]) -> bool:
     """Whether the errors of a point are bounded in every utterance, which is known before they are counted."""
-    return all(np.isfinite(_most([point], heard, limit)).all() for limit in limits)
+    return all(np.isfinite(_most((point,), heard, limit)).all() for limit in limits)
 
 
 def say_needed(
@@ -243,7 +244,8 @@ def _losses(candidate: Candidate, heard: Heard, limits: Sequence[CertifiedLimit]
     return found
 
 
-def _most(points: Sequence[OperatingPoint], heard: Heard, limit: CertifiedLimit) -> FloatArray:
+@lru_cache(maxsize=64)
+def _most(points: tuple[OperatingPoint, ...], heard: Heard, limit: CertifiedLimit) -> FloatArray:
     each = [most_counted(limit.rate, point, heard.words, heard.duration_s, heard.normalizer) for point in points]
     most: FloatArray = np.max(each, axis=0)
     return most
@@ -315,7 +317,7 @@ def check_certificate(
     title = f"Certificate {limit}, confidence {found.confidence:g}"
     if set(heard.fingerprints) <= set(found.fingerprints):
         return [f"{title}: this is the corpus that it was made on, which cannot test it."]
-    counted, per = counted_errors(limit.rate, errors[None], heard.words, _most(points, heard, limit)[None])
+    counted, per = counted_errors(limit.rate, errors[None], heard.words, _most(tuple(points), heard, limit)[None])
     each = np.bincount(heard.speakers)[heard.speakers]
     names = [str(place) for place in heard.speakers.tolist()]
     replicates = resample_ratio(counted / each, per / each, draw_blocks(names))

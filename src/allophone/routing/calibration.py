@@ -99,8 +99,8 @@ def calibrate_policy(folder: Path, runs: Sequence[Path], wish: Wish, *, force: b
         folds_unmet=crossed.unmet,
         warnings=warnings,
     )
-    policy = read_policy(folder).model_copy(update={"threshold": chosen.threshold, "calibration": calibration})
-    return write_policy(folder, policy)
+    changes = {"threshold": chosen.threshold, "calibration": calibration, "certificates": []}
+    return write_policy(folder, read_policy(folder).model_copy(update=changes))
 
 
 def check_speakers(samples: RouteSamples, router: PredictedRouter, wish: Wish, *, force: bool = False) -> list[str]:

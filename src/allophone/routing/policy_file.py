@@ -18,6 +18,7 @@ from allophone.models.engine import FAKE_PREFIX
 from allophone.models.moonshine_weights import resolve_moonshine
 from allophone.models.weights import resolve_weights
 from allophone.moonshine_dimensions import MOONSHINE_MODELS
+from allophone.point_file import Certificate
 from allophone.records import OperatingPoint
 
 __all__ = [
@@ -117,7 +118,8 @@ class PolicyFile(BaseModel):
     first point makes more errors. ``choices`` are models that pick between the transcripts of two neighbouring
     points once both have run. ``duration_s`` and ``score_range`` say what training saw: the least and the greatest
     duration, and for every step the 0.5 % and 99.5 % quantiles of its score. ``weights`` holds SHA-256 by model,
-    ``files_sha256`` those of the steps and choices by name; cards of before lack it.
+    ``files_sha256`` those of the steps and choices by name; cards of before lack it. A threshold has a ``calibration``
+    or, where it was set to keep limits for certain, ``certificates``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -141,6 +143,7 @@ class PolicyFile(BaseModel):
     score_range: list[tuple[float, float]]
     training: Training
     calibration: Calibration | None = None
+    certificates: list[Certificate] = []
     files_sha256: dict[str, str] | None = None
 
 
