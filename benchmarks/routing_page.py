@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 from allophone.routing.evaluation import DomainResult
@@ -151,13 +152,17 @@ def _recovered(judged: Sequence[Judged], place: int) -> list[tuple[str, ...]]:
             f"{result.name} ({result.n_utterances} utt., {result.n_speakers} speakers)",
             name,
             f"{100 * flops.share:.0f} [{100 * flops.interval.low:.0f}, {100 * flops.interval.high:.0f}]",
-            f"{flops.p_above:.3f}",
-            f"{flops.p_lowest:.3f}",
+            _p(flops.p_above),
+            _p(flops.p_lowest),
             f"{100 * seconds.share:.0f} [{100 * seconds.interval.low:.0f}, {100 * seconds.interval.high:.0f}]",
-            f"{seconds.p_above:.3f}",
+            _p(seconds.p_above),
         )
         for name, flops, seconds in shown_routers(judged, place)
     ]
+
+
+def _p(probability: float) -> str:
+    return "" if isnan(probability) else f"{probability:.3f}"  # random is the reference
 
 
 def _at_equal(judged: Sequence[Judged], place: int, kind: int) -> list[tuple[str, ...]]:

@@ -36,6 +36,17 @@ def test_the_threshold_is_where_the_policy_stands(found):
     assert at.gflops.estimate / found.results[1].fixed[1][2] == pytest.approx(at.flops_of_last)
 
 
+def test_published_metrics_stand_for_every_router(found):
+    fields = json.loads(found.to_json())["results"][1]["router_metrics"]
+    assert [row["router"] for row in fields["routers"]] == ["cascade", "duration", "-duration", "random"]
+    for row in fields["routers"]:
+        for name in ("aiq", "apgr", "cpt50", "flops_saved", "seconds_saved_at_gap"):
+            value, low, high = row[name]
+            assert low <= value <= high
+    assert fields["routers"][0]["apgr"][0] > max(row["apgr"][0] for row in fields["routers"][1:])
+    assert json.loads(found.to_json())["results"][1]["against_flops"]["routers"][3]["p_above_chance"] is None
+
+
 def test_json_holds_no_number_that_json_has_not(found):
     fields = json.loads(found.to_json())
     assert len(fields["results"]) == 3

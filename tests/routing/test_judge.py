@@ -41,6 +41,18 @@ def test_a_router_that_knows_only_the_wrong_way_is_below_chance(samples):
     assert best.p_lowest <= best.p_above
 
 
+def test_chance_has_no_p_and_few_speakers_say_too_little(samples):
+    router = PredictedRouter("right", "direct", Overhead(), samples.errors[:-1] - samples.errors[1:])
+    assert np.isnan(judged(samples, RandomRouter())[0].p_above)
+    four = np.flatnonzero(np.isin(samples.speakers, ["s0", "s1", "s2", "s3"]))
+    short = np.arange(19)
+    for places in (four, short):
+        part = samples.take(places)
+        assert np.isnan(judged(part, router.take(places))[0].p_above)
+    five = np.flatnonzero(np.isin(samples.speakers, ["s0", "s1", "s2", "s3", "s4"]))
+    assert judged(samples.take(five), router.take(five))[0].p_above > 0.9
+
+
 def test_a_costlier_router_recovers_less_on_that_cost(samples):
     saved = samples.errors[:-1] - samples.errors[1:]
     free = PredictedRouter("free", "direct", Overhead(), saved)

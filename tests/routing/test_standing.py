@@ -4,7 +4,7 @@ import pytest
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.routing.curve import Outcome, replay
-from allophone.routing.routers import FixedRouter
+from allophone.routing.routers import FixedRouter, OracleRouter
 from allophone.routing.samples import read_route_samples
 from allophone.routing.standing import at_threshold, decision_accuracy
 from route_runs import BASE, TINY, write_routed
@@ -17,6 +17,26 @@ def test_always_the_last_point_stands_at_its_own_numbers(unseen):
     assert (found.wer_over_last.low, found.wer_over_last.estimate, found.wer_over_last.high) == (0, 0, 0)
     assert found.wer.estimate == samples.errors[1].sum() / samples.words.sum()
     assert found.gflops.estimate == pytest.approx(replay(samples, FixedRouter(1), 0.0).flops.mean() / 1e9)
+
+
+def test_what_an_average_hides_is_counted(unseen):
+    samples = read_route_samples([unseen], [TINY.name, BASE.name])
+    last = at_threshold(samples, FixedRouter(1), 0.0, n_replicates=100)
+    assert (last.p_worse.estimate, last.p_better.estimate) == (0, 0)
+    first = at_threshold(samples, FixedRouter(0), 0.0, n_replicates=100)
+    assert first.p_worse.estimate == (samples.errors[0] > samples.errors[1]).mean()
+    assert first.p_better.estimate == (samples.errors[0] < samples.errors[1]).mean()
+    assert first.p_worse.low < first.p_worse.estimate < first.p_worse.high <= 1
+
+
+def test_the_oracle_is_best_at_equal_cost(unseen):
+    samples = read_route_samples([unseen], [TINY.name, BASE.name])
+    oracle = OracleRouter()
+    middle = np.median(oracle.scores(samples)[np.isfinite(oracle.scores(samples))])
+    itself = at_threshold(samples, oracle, middle, n_replicates=100).wer_over_oracle
+    assert (itself.low, itself.estimate, itself.high) == pytest.approx((0, 0, 0), abs=1e-9)
+    assert at_threshold(samples, FixedRouter(1), 0.0, n_replicates=100).wer_over_oracle.estimate > 0
+    assert at_threshold(samples, FixedRouter(0), 0.0, n_replicates=100).wer_over_oracle.estimate == pytest.approx(0)
 
 
 def test_decisions_are_right_where_the_better_point_wrote(unseen):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from allophone.report.tables import Table
+from allophone.report.tables import Table, probability_of
+from allophone.routing.router_metrics import SAVING_GAP
 
 if TYPE_CHECKING:
     from allophone.measure.bootstrap import Interval
@@ -16,8 +17,8 @@ __all__ = ["evaluation_html", "evaluation_tables"]
 
 
 def evaluation_tables(found: Evaluation) -> list[Table]:
-    """Return one table a domain: fixed points, the policy at its threshold, and what each router recovers."""
-    return [_table(result, found) for result in found.results]
+    """Return two tables per domain: points, the policy and what routers recover, and routers by published metrics."""
+    return [table for result in found.results for table in (_table(result, found), _metrics(result))]
 
 
 def _table(result: DomainResult, found: Evaluation) -> Table:
@@ -39,12 +40,15 @@ def _table(result: DomainResult, found: Evaluation) -> Table:
         f"The policy is shown at threshold {at.threshold:.4g}: {100 * at.climbed:.0f} % reach the last point, WER "
         f"{_interval(at.wer_over_last, 100)} over always the last, at {_percent(at.flops_of_last)} % of its FLOPs and "
         f"{_percent(at.seconds_of_last)} % of its seconds.",
+        f"More errors than the last point on {_interval(at.p_worse, 100)} % of utterances, fewer on "
+        f"{_interval(at.p_better, 100)} %; WER {_interval(at.wer_over_oracle, 100)} over the oracle's at equal FLOPs.",
         f"Decided right: {_percent(at.accuracy)} % where first and last point differ, {_percent(at.accuracy_all)} % "
         "of all, ties left below.",
         f"Cheaper than always the last point below a share of {_even(result.break_even_flops)} (FLOPs), "
         f"{_even(result.break_even_seconds)} (seconds).",
         "Recovered: area between chance and router over that between chance and oracle, at equal cost, over the "
-        "middle half of the costs between first and last point; p that the router is above chance there.",
+        "middle half of the costs between first and last point; p that the router is above chance there. Random is "
+        "chance itself; fewer than 5 speakers or 20 utterances say too little.",
     ]
     if result.frontier:
         static = "; ".join(f"{name} {_percent(wer)} % at {gflops:.2f}" for name, wer, gflops, _ in result.frontier)
@@ -59,6 +63,41 @@ def _table(result: DomainResult, found: Evaluation) -> Table:
         rows=tuple(rows),
         muted=tuple(muted),
         notes=tuple(notes),
+    )
+
+
+def _metrics(result: DomainResult) -> Table:
+    rows = tuple(
+        (
+            item.name,
+            _known(item.aiq, 100),
+            _known(item.apgr),
+            _known(item.cpt50, 100, 0),
+            f"{_known(item.flops_saved, 100, 0)} / {_known(item.seconds_saved, 100, 0)}",
+            f"{_known(item.flops_saved_at_gap, 100, 0)} / {_known(item.seconds_saved_at_gap, 100, 0)}",
+        )
+        for item in result.metrics
+    )
+    return Table(
+        title=f"{result.name}: routers by the metrics of RouterBench and RouteLLM",
+        columns=(
+            "router",
+            "AIQ %",
+            "APGR",
+            "CPT(50 %) %",
+            "FLOPs / seconds saved %",
+            f"at {100 * SAVING_GAP:g} points more WER %",
+        ),
+        rows=rows,
+        muted=tuple(bool(place) for place in range(len(rows))),
+        notes=(
+            "AIQ (arXiv 2403.12031): area under the non-decreasing convex hull of 100 % - WER over GFLOPs, divided by "
+            "the range of GFLOPs between first and last point.",
+            "APGR (arXiv 2406.18665): share of the WER between first and last point that is recovered, averaged over "
+            "the share of utterances sent to the last; chance has 0.5. CPT(50 %): least such share that recovers half.",
+            "Saved: of the last point's cost, at its WER. All are read off the curve of these very speakers, so they "
+            "compare routers; what a threshold set beforehand does is told in the table before.",
+        ),
     )
 
 
@@ -105,7 +144,14 @@ def _share(item: Recovery) -> str:
     if not isfinite(item.share):
         return "oracle gains nothing"
     low, high = item.interval.low, item.interval.high
-    return f"{100 * item.share:.0f} [{100 * low:.0f}, {100 * high:.0f}] (p {item.p_above:.2f})"
+    told = probability_of(item.p_above)
+    if not isfinite(item.p_above):
+        told = "reference" if item.name == "random" else "too few to say"
+    return f"{100 * item.share:.0f} [{100 * low:.0f}, {100 * high:.0f}] ({told})"
+
+
+def _known(interval: Interval, scale: float = 1.0, digits: int = 2) -> str:
+    return _interval(interval, scale, digits) if isfinite(interval.estimate) else "undefined"
 
 
 def _percent(value: float) -> str:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from allophone.errors import InfeasibleError
 from allophone.routing.curve import Outcome, replay
 from allophone.routing.regression import speaker_folds
 from allophone.routing.samples import IntArray, RouteSamples
 from allophone.routing.selection import PredictedRouter
-from allophone.routing.thresholds import Wish, choose_threshold, nearest_threshold
+from allophone.routing.thresholds import Wish, find_threshold, nearest_threshold
 
 __all__ = ["CrossFitted", "cross_fit", "cross_fitted_threshold"]
 
@@ -77,11 +76,9 @@ def cross_fitted_threshold(
     def route(others: IntArray, held_out: IntArray) -> Outcome:
         nonlocal unmet
         known, scored = samples.take(others), router.take(others)
-        try:
-            thresholds.append(choose_threshold(known, scored, wish).threshold)
-        except InfeasibleError:
-            unmet += 1
-            thresholds.append(nearest_threshold(known, scored, wish))
+        chosen = find_threshold(known, scored, wish)
+        unmet += chosen is None
+        thresholds.append(chosen.threshold if chosen else nearest_threshold(known, scored, wish))
         return replay(samples.take(held_out), router.take(held_out), thresholds[-1])
 
     outcome = cross_fit(samples, route, n_folds=n_folds, seed=seed)

@@ -15,17 +15,17 @@ from math import isnan
 
 import numpy as np
 
-from allophone.errors import InfeasibleError, UsageError
+from allophone.errors import UsageError
 from allophone.guarantee.limits import LEAST_SPEAKERS
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 from allophone.routing.cross_fitting import cross_fit
 from allophone.routing.curve import Outcome, replay, trace_router
 from allophone.routing.emotion_cascade import SIGNALS, EmotionCandidates, PosteriorRouter, Signal
-from allophone.routing.judge import Recovery, judge_traces, mean_curve
+from allophone.routing.judge import LEAST_BLOCKS, LEAST_UTTERANCES, Recovery, judge_traces, mean_curve
 from allophone.routing.routers import OracleRouter, RandomRouter, Router
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples
-from allophone.routing.thresholds import Wish, choose_threshold, effective_speakers, nearest_threshold
+from allophone.routing.thresholds import Wish, choose_threshold, effective_speakers, find_threshold, nearest_threshold
 
 __all__ = ["CascadeChoice", "CascadeResult", "choose_cascade", "route_emotion"]
 
@@ -53,7 +53,7 @@ class CascadeResult:
         signals: How often each sign of doubt was chosen, over the folds.
         uar: Of the cascade.
         over_chance: UAR over that of chance at equal mean FLOPs.
-        p_above: Probability that it is above.
+        p_above: Probability that it is above; NaN below 5 speakers or 20 rows.
         over_last: UAR over that of always the last point.
         oracle_uar: Of the oracle at equal mean FLOPs.
         gflops: Mean executed GFLOPs of all that ran.
@@ -171,11 +171,9 @@ def _cross_fitted(candidates: EmotionCandidates, wish: Wish, seed: int) -> tuple
         known, part = candidates.take(others), candidates.take(held_out)
         signals[signal := _best_signal(known)] += 1
         router = PosteriorRouter(signal, known.posteriors)
-        try:
-            threshold = choose_threshold(known.samples, router, wish).threshold
-        except InfeasibleError:
-            unmet += 1
-            threshold = nearest_threshold(known.samples, router, wish)
+        chosen = find_threshold(known.samples, router, wish)
+        unmet += chosen is None
+        threshold = chosen.threshold if chosen else nearest_threshold(known.samples, router, wish)
         return replay(part.samples, PosteriorRouter(signal, part.posteriors), threshold)
 
     outcome = cross_fit(candidates.samples, route, n_folds=FOLDS, seed=seed)
@@ -206,5 +204,6 @@ def _judged(samples: RouteSamples, outcome: Outcome, resample: Resample) -> tupl
     replicates = Replicates(resample, values[0], values[1:], least=-np.inf)
     uar, over_chance, over_last = intervals(replicates)
     uar = replace(uar, low=max(uar.low, 0.0), high=min(uar.high, 1.0))  # few speakers widen it beyond what can be
-    above = float((replicates.widened()[:, 1] > 0).mean()) if resample.n_blocks > 1 else float("nan")
+    telling = resample.n_blocks >= LEAST_BLOCKS and len(samples) >= LEAST_UTTERANCES
+    above = float((replicates.widened()[:, 1] > 0).mean()) if telling else float("nan")
     return uar, over_chance, over_last, above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ import numpy as np
 from allophone.frontier.dominance import frontier_mask
 from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
+from allophone.measure.bootstrap import Interval
 from allophone.routing.calibration import policy_samples
 from allophone.routing.curve import break_even, trace_router
 from allophone.routing.feature_store import snr_values
 from allophone.routing.judge import MIDDLE_HALF, Recovery, judge_traces
+from allophone.routing.router_metrics import SAVING_GAP, RouterMetrics, router_metrics
 from allophone.routing.routers import DurationRouter, OracleRouter, RandomRouter, Router, SnrRouter
 from allophone.routing.samples import FloatArray, RouteSamples
 from allophone.routing.scoring import ReplayedPolicy
@@ -26,6 +28,7 @@ from allophone.routing.standing import AtThreshold, at_threshold
 __all__ = ["DomainResult", "Evaluation", "evaluate_policy", "evaluate_routers"]
 
 _REPLICATES = 2000
+METRIC_REPLICATES = 1000  # each draws the hull of every router's curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class DomainResult:
         flops: Routers against mean executed FLOPs.
         seconds: Routers against mean seconds.
         policy: The policy at its threshold.
+        metrics: Routers by the metrics of RouterBench and RouteLLM.
         break_even_flops: Share to the last point below which the policy's order is cheaper than the last alone.
         break_even_seconds: Likewise.
         warning: What a reader of the intervals must know, or None.
@@ -55,6 +59,7 @@ class DomainResult:
     flops: tuple[Recovery, ...]
     seconds: tuple[Recovery, ...]
     policy: AtThreshold
+    metrics: tuple[RouterMetrics, ...]
     break_even_flops: float | None
     break_even_seconds: float | None
     warning: str | None
@@ -76,8 +81,8 @@ class Evaluation:
 
     def to_json(self) -> str:
         """Return it as JSON: fractions, GFLOPs, seconds; what is undefined is null."""
-        fields = {"policy": self.policy, "left_out": self.left_out, "results": [_plain(item) for item in self.results]}
-        return json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False)
+        found = {"policy": self.policy, "left_out": self.left_out, "results": [_plain(item) for item in self.results]}
+        return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def evaluate_policy(
@@ -154,6 +159,7 @@ def evaluate_routers(
         flops=tuple(judge_traces(samples, traces, oracle, "flops", n_replicates=n_replicates)),
         seconds=tuple(judge_traces(samples, traces, oracle, "seconds", n_replicates=n_replicates)),
         policy=at_threshold(samples, router, threshold, n_replicates=n_replicates),
+        metrics=router_metrics(samples, traces, n_replicates=min(n_replicates, METRIC_REPLICATES)),
         break_even_flops=break_even(samples, router.order, router.overhead),
         break_even_seconds=break_even(samples, router.order, router.overhead, seconds=True),
         warning=resample.warning,
@@ -192,6 +198,10 @@ def _plain(result: DomainResult) -> dict[str, Any]:
             "wer": _numbers(item.wer),
         }
 
+    def metrics(item: RouterMetrics) -> dict[str, Any]:
+        values = {name: getattr(item, name) for name in _METRICS}
+        return {"router": item.name, **{name: _triple(value) for name, value in values.items()}}
+
     at = result.policy
     return {
         "name": result.name,
@@ -204,10 +214,13 @@ def _plain(result: DomainResult) -> dict[str, Any]:
         "at_threshold": {
             "threshold": at.threshold,
             **{
-                key: [_number(item.estimate), _number(item.low), _number(item.high)]
+                key: _triple(item)
                 for key, item in (
                     ("wer", at.wer),
                     ("wer_over_last", at.wer_over_last),
+                    ("wer_over_oracle", at.wer_over_oracle),
+                    ("p_worse", at.p_worse),
+                    ("p_better", at.p_better),
                     ("gflops", at.gflops),
                     ("seconds", at.seconds),
                 )
@@ -218,13 +231,19 @@ def _plain(result: DomainResult) -> dict[str, Any]:
             "accuracy": _number(at.accuracy),
             "accuracy_all": at.accuracy_all,
         },
+        "router_metrics": {"saving_gap_wer": SAVING_GAP, "routers": [metrics(item) for item in result.metrics]},
         "break_even_share_flops": result.break_even_flops,
         "break_even_share_seconds": result.break_even_seconds,
         "warning": result.warning,
     }
 
 
+_METRICS = tuple(field.name for field in fields(RouterMetrics) if field.name != "name")
 _POINT_KEYS = ("point", "wer", "gflops", "seconds")
+
+
+def _triple(item: Interval) -> list[float | None]:
+    return [_number(item.estimate), _number(item.low), _number(item.high)]
 
 
 def _number(value: float) -> float | None:

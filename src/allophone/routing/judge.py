@@ -18,14 +18,26 @@ import numpy as np
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 from allophone.routing.curve import Trace
+from allophone.routing.routers import RandomRouter
 from allophone.routing.samples import FloatArray, RouteSamples
 
-__all__ = ["CURVE_POSITIONS", "MIDDLE_HALF", "CostKind", "Recovery", "judge_traces", "mean_curve", "recovered_share"]
+__all__ = [
+    "CURVE_POSITIONS",
+    "LEAST_BLOCKS",
+    "LEAST_UTTERANCES",
+    "MIDDLE_HALF",
+    "CostKind",
+    "Recovery",
+    "judge_traces",
+    "mean_curve",
+    "recovered_share",
+]
 
 CostKind = Literal["flops", "seconds"]
 CURVE_POSITIONS = np.linspace(0, 1, 41)  # 0: the first point's cost, 1: the last one's
 MIDDLE_HALF = (CURVE_POSITIONS >= 0.25) & (CURVE_POSITIONS <= 0.75)
 REPLICATES = 2000
+LEAST_BLOCKS, LEAST_UTTERANCES = 5, 20  # below, a probability would say more than is known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +52,8 @@ class Recovery:
         oracle: Of the oracle.
         share: Area recovered over the middle half; NaN where the oracle gains nothing.
         interval: Of the share, speakers resampled.
-        p_above: Probability that the router is better than chance, averaged over the middle half.
+        p_above: Probability that the router is better than chance, averaged over the middle half; NaN for the random
+            router, which is chance, and below 5 speakers or 20 utterances, which say too little.
         p_lowest: The least such probability of any single position of the middle half.
     """
 
@@ -140,8 +153,9 @@ def _recovery(name: str, resample: Resample, rows: Sequence[tuple[FloatArray, ..
     gains = np.array([_gains(row[1], row[2]) for row in rows])[:, MIDDLE_HALF]
     gains = np.concatenate([gains, gains.mean(axis=1, keepdims=True)], axis=1)
     replicates = Replicates(resample, gains[0], gains[1:], least=-np.inf)
-    spread = resample.n_blocks > 1
-    above = (replicates.widened() > 0).mean(axis=0) if spread else np.full(gains.shape[1], np.nan)
+    telling = resample.n_blocks >= LEAST_BLOCKS and len(resample.blocks) >= LEAST_UTTERANCES
+    telling = telling and name != RandomRouter().name
+    above = (replicates.widened() > 0).mean(axis=0) if telling else np.full(gains.shape[1], np.nan)
     share = Replicates(resample, shares[:1], shares[1:, None], least=-np.inf)
     return Recovery(
         name=name,

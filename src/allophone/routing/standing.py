@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio, resample_ratio_difference
-from allophone.routing.curve import Outcome, replay
-from allophone.routing.routers import Router
-from allophone.routing.samples import RouteSamples
+from allophone.measure.blocks import Resample, draw_blocks
+from allophone.measure.bootstrap import (
+    Interval,
+    Replicates,
+    intervals,
+    resample_mean,
+    resample_ratio,
+    resample_ratio_difference,
+)
+from allophone.routing.curve import Outcome, replay, trace_router
+from allophone.routing.judge import mean_curve
+from allophone.routing.routers import OracleRouter, Router
+from allophone.routing.samples import FloatArray, RouteSamples
 
 __all__ = ["AtThreshold", "at_threshold", "decision_accuracy"]
 
@@ -23,6 +31,9 @@ class AtThreshold:
         threshold: The threshold.
         wer: Word error rate, a fraction.
         wer_over_last: Minus that of always the last point: below 0 is better.
+        wer_over_oracle: Minus that of the oracle at equal mean FLOPs.
+        p_worse: Share of utterances whose kept transcript has more errors than the last point's; what an average hides.
+        p_better: Share with fewer.
         gflops: Mean executed GFLOPs an utterance, deciding included.
         seconds: Likewise.
         flops_of_last: Mean FLOPs over those of always the last point.
@@ -37,6 +48,9 @@ class AtThreshold:
     threshold: float
     wer: Interval
     wer_over_last: Interval
+    wer_over_oracle: Interval
+    p_worse: Interval
+    p_better: Interval
     gflops: Interval
     seconds: Interval
     flops_of_last: float
@@ -54,12 +68,18 @@ def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_r
     paired = np.stack([outcome.errors, samples.errors[-1]])
     over = intervals(resample_ratio_difference(paired, samples.words, resample, 1))[0]
     gflops, seconds = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
+    shifts = np.sign(outcome.errors - samples.errors[-1])
+    changed = replace(resample_mean(np.stack([shifts > 0, shifts < 0]).astype(np.float64), resample), most=1.0)
+    p_worse, p_better = intervals(changed)
     climbed = outcome.reached == len(samples.points) - 1
     right, right_all = decision_accuracy(samples, outcome)
     return AtThreshold(
         threshold=threshold,
         wer=wer,
         wer_over_last=over,
+        wer_over_oracle=_over_oracle(samples, outcome, resample),
+        p_worse=p_worse,
+        p_better=p_better,
         gflops=gflops,
         seconds=seconds,
         flops_of_last=float(outcome.flops.mean() / samples.flops[-1].mean()),
@@ -68,6 +88,23 @@ def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_r
         accuracy=right,
         accuracy_all=right_all,
     )
+
+
+def _over_oracle(samples: RouteSamples, outcome: Outcome, resample: Resample) -> Interval:
+    """Error rate less that of the oracle at equal mean FLOPs, in the estimate and in every replicate."""
+    oracle = trace_router(samples, OracleRouter())
+    weights = np.concatenate([np.ones((1, resample.n_blocks)), *resample.weights()])
+
+    def sums(values: FloatArray) -> FloatArray:
+        found: FloatArray = weights @ resample.block_sums(values)
+        return found
+
+    words, count = sums(samples.words[None]), sums(np.ones((1, len(samples))))
+    words[words == 0] = np.nan
+    wer, cost = sums(outcome.errors[None]) / words, sums(outcome.flops[None]) / count
+    curves = zip(sums(oracle.flops) / count, sums(oracle.errors) / words, cost, strict=True)
+    gaps = wer[:, 0] - np.array([mean_curve(*curve)[0] for curve in curves])
+    return intervals(Replicates(resample, gaps[:1], gaps[1:, None], least=-np.inf))[0]
 
 
 def decision_accuracy(samples: RouteSamples, outcome: Outcome) -> tuple[float, float]:

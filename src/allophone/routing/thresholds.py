@@ -40,6 +40,7 @@ __all__ = [
     "choose_threshold",
     "costs_kept",
     "effective_speakers",
+    "find_threshold",
     "met_as_measured",
     "nearest_threshold",
     "rates_kept",
@@ -174,15 +175,15 @@ def costs_kept(costs: Replicates, limit: float, confidence: float) -> BoolArray:
     return np.asarray(np.logical_and.accumulate(_upper_ends(costs, confidence) <= limit * (1 + _ROUNDING)))
 
 
-def choose_threshold(
+def find_threshold(
     samples: RouteSamples,
     router: Router,
     wish: Wish,
     *,
     n_replicates: int = REPLICATES,
     most: int = MOST_THRESHOLDS,
-) -> Chosen:
-    """Find the threshold that meets a wish on speakers not heard, with the wish's confidence.
+) -> Chosen | None:
+    """Find the threshold that meets a wish on speakers not heard, with the wish's confidence, or None.
 
     A budget or a share is spent as far as it goes, but no step is climbed that is predicted to cost errors: the
     threshold is never below 0 then. A word error rate is met at the least cost.
@@ -193,10 +194,6 @@ def choose_threshold(
         wish: What to reach.
         n_replicates: Of the bootstrap.
         most: About how many thresholds are tried.
-
-    Raises:
-        InfeasibleError: No threshold meets it; the message names the nearest limit that can be met, and how many more
-            speakers would do.
     """
     trace, replicates = _tried(samples, router, wish, n_replicates, most)
     if wish.target == "wer":
@@ -204,15 +201,28 @@ def choose_threshold(
     else:
         kept = costs_kept(replicates, wish.value, wish.confidence)
     if not kept.any():
-        raise _out_of_reach(samples, trace, replicates, wish)
+        return None
     costs = trace.flops.mean(axis=1)
     place = int(np.where(kept, costs, inf).argmin()) if wish.target == "wer" else int(np.flatnonzero(kept)[-1])
     return Chosen(float(trace.thresholds[place]), place, trace)
 
 
-def met_as_measured(samples: RouteSamples, router: Router, wish: Wish) -> Chosen | None:
+def choose_threshold(samples: RouteSamples, router: Router, wish: Wish) -> Chosen:
+    """Return what :func:`find_threshold` finds.
+
+    Raises:
+        InfeasibleError: It finds none; the message names the nearest limit that can be met, and how many more speakers
+            would do.
+    """
+    chosen = find_threshold(samples, router, wish)
+    if chosen is None:
+        raise _out_of_reach(samples, *_tried(samples, router, wish, REPLICATES, MOST_THRESHOLDS), wish)
+    return chosen
+
+
+def met_as_measured(samples: RouteSamples, router: Router, wish: Wish, *, most: int = MOST_THRESHOLDS) -> Chosen | None:
     """Return the threshold that meets a wish on these very speakers, or None; it promises nothing for others."""
-    trace, replicates = _tried(samples, router, wish, 1, MOST_THRESHOLDS)
+    trace, replicates = _tried(samples, router, wish, 1, most)
     met = np.flatnonzero(replicates.estimates <= wish.value)
     if not met.size:
         return None
@@ -221,9 +231,9 @@ def met_as_measured(samples: RouteSamples, router: Router, wish: Wish) -> Chosen
     return Chosen(float(trace.thresholds[place]), place, trace)
 
 
-def nearest_threshold(samples: RouteSamples, router: Router, wish: Wish, *, n_replicates: int = REPLICATES) -> float:
+def nearest_threshold(samples: RouteSamples, router: Router, wish: Wish) -> float:
     """Return the threshold whose upper end comes nearest to a wish that none meets."""
-    trace, replicates = _tried(samples, router, wish, n_replicates, MOST_THRESHOLDS)
+    trace, replicates = _tried(samples, router, wish, REPLICATES, MOST_THRESHOLDS)
     return float(trace.thresholds[int(np.nanargmin(_upper_ends(replicates, wish.confidence)))])
 
 
