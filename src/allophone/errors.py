@@ -86,14 +86,21 @@ class LawError(AllophoneError):
 
 
 class MissingExtraError(AllophoneError):
-    """An optional dependency is missing.
+    """An optional dependency is missing, or installed and broken.
 
     Args:
         package: The import name that failed.
         extra: The extra of allophone that brings it.
+        reason: Why it cannot be loaded though it is installed.
     """
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed. Install it with: pip install 'allophone[{extra}]'")
+    def __init__(self, package: str, extra: str, reason: str | None = None) -> None:
+        if reason is None:
+            super().__init__(f"{package} is not installed. Install it with: pip install 'allophone[{extra}]'")
+        else:
+            super().__init__(
+                f"{package} is installed and cannot be loaded: {reason}. Install it again with: pip install "
+                f"--force-reinstall 'allophone[{extra}]'"
+            )
         self.package = package
         self.extra = extra

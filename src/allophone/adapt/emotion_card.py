@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from allophone.adapt.emotion_setting import EmotionSetting, Precision
-from allophone.errors import LedgerError, MissingExtraError
+from allophone.errors import LedgerError
+from allophone.extras import importing
 from allophone.files import file_sha256, read_record
 
 __all__ = [
@@ -120,9 +121,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _check_whole(path: Path) -> None:
-    try:
+    with importing("safetensors", "torch"):
         from safetensors import safe_open
-    except ImportError:
-        raise MissingExtraError("safetensors", "torch") from None
     with reading(path), safe_open(path, "pt"):  # the header says how long the file is
         pass

@@ -22,7 +22,7 @@ from allophone.audio.demo_arithmetic import (
     row_sum,
     shifts,
 )
-from allophone.errors import MissingExtraError
+from allophone.extras import importing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,11 +60,9 @@ class DemoVoice:
     """
 
     def __init__(self) -> None:
-        try:
+        with importing("hibari", "demo"):
             from hibari import tts
             from hibari.g2p import G2P
-        except ImportError:
-            raise MissingExtraError("hibari", "demo") from None
         import numpy as np
 
         assets = Path(tts.ASSETS)

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs
 
 from allophone.audio.cache import cache_folder
 from allophone.audio.manifest import SPEAKER_FIELDS, TEXT_FIELDS, write_manifest_line
-from allophone.errors import AllophoneError, CorpusError, MissingExtraError, UsageError
+from allophone.errors import AllophoneError, CorpusError, UsageError
+from allophone.extras import importing
 from allophone.records import Utterance
 
 __all__ = ["HUB_PREFIX", "fetch_dataset"]
@@ -41,10 +42,8 @@ def fetch_dataset(source: str) -> Path:
     manifest = folder / "manifest.jsonl"
     if manifest.is_file():
         return manifest
-    try:
+    with importing("datasets", "datasets"):
         import datasets
-    except ImportError:
-        raise MissingExtraError("datasets", "datasets") from None
     partial = folder / f"manifest.{os.getpid()}.partial"
     try:
         (folder / "audio").mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
@@ -83,13 +84,11 @@ def cost(
 
 
 def _dimensions(model: str) -> RecognitionDimensions | SpeechEncoderDimensions:
-    from pathlib import Path
-
     from allophone.dimensions import dimensions
     from allophone.errors import UnknownModelError
     from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
-    if Path(model).expanduser().is_dir():
+    if os.path.isdir(os.path.expanduser(model)):
         from allophone.models.weights import locate_weights
 
         found = locate_weights(model)

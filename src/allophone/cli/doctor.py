@@ -33,7 +33,6 @@ def doctor(
 
     import ctranslate2
 
-    from allophone.audio.cache import cache_folder
     from allophone.dimensions import WHISPER_MODELS
     from allophone.errors import WeightsError
     from allophone.ledger.run_record import machine_stamp
@@ -72,7 +71,7 @@ def doctor(
         ),
         "weights": ", ".join(weights) or "none",
         "rates": _rates(machine, measure=measure),
-        "cache": str(cache_folder()),
+        "cache": _cache(),
         "problems": problems,
     }
     if as_json:
@@ -84,6 +83,16 @@ def doctor(
         say("Ready." if not problems else "Not ready; see the problems above.")
     if problems:
         raise typer.Exit(1)
+
+
+def _cache() -> str:
+    from allophone.audio.cache import cache_folder
+    from allophone.errors import UsageError
+
+    try:
+        return str(cache_folder())
+    except UsageError as error:
+        return f"none: {error}"
 
 
 def _rates(machine: MachineStamp, *, measure: bool) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions, prompt_names
 from allophone.errors import SpaceError, UsageError, WeightsError
+from allophone.models.ct2_vocabulary import check_alignment_heads, check_vocabulary
 from allophone.models.ctranslate2_arrays import every_nth, host_array, storage_view
 from allophone.models.decoding_steps import read_steps
 from allophone.models.engine import Decoded, Engine
+from allophone.models.loaded_here import LoadedHere
 from allophone.models.threads import choose_replicas, choose_threads
 from allophone.models.weights import Weights
 from allophone.models.word_times import group_words
@@ -77,6 +80,8 @@ class CTranslate2Engine(Engine):
             raise WeightsError(
                 f"{weights.folder}: cannot be loaded: {error}. Convert or fetch the model again."
             ) from error
+        check_vocabulary(weights.folder, self._tokenizer, weights.dimensions.n_vocab)
+        self._loaded = LoadedHere()
         self._folder = weights.folder
         self._dimensions = weights.dimensions
         self._prompts: dict[str, list[int]] = {}
@@ -111,7 +116,8 @@ class CTranslate2Engine(Engine):
         import numpy as np
 
         features = np.ascontiguousarray(mel[None] if mel.ndim == 2 else mel)
-        return self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self.device == "cpu")
+        with self._running("encode"):
+            return self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self.device == "cpu")
 
     def row(self, encoded: Any, index: int) -> Any:
         """Return one window of a batch; see :class:`allophone.models.engine.Engine`."""
@@ -137,7 +143,7 @@ class CTranslate2Engine(Engine):
         try:
             silence = host_array(self.encode(mel))
             reason = "" if np.isfinite(silence).all() else "the encoder answers silence with values that are no numbers"
-        except (RuntimeError, ValueError) as error:  # such as fewer positions than 30 s take
+        except (WeightsError, RuntimeError, ValueError) as error:  # such as fewer positions than 30 s take
             reason = str(error)
         if reason:
             raise WeightsError(
@@ -162,16 +168,18 @@ class CTranslate2Engine(Engine):
     ) -> list[Decoded]:
         """Decode encoded windows together; see :class:`allophone.models.engine.Engine`."""
         read = confidence and beam_size == 1
-        results = self._model.generate(
-            every_nth(encoded, token_stride),
-            [self._prompt(language) for language in languages],
-            beam_size=beam_size,
-            max_length=2 * max_tokens,  # CTranslate2 generates at most half of max_length
-            suppress_tokens=self._suppressed,
-            return_scores=True,
-            return_no_speech_prob=True,
-            return_logits_vocab=read,
-        )
+        prompts = [self._prompt(language) for language in languages]
+        with self._running("decode"):
+            results = self._model.generate(
+                every_nth(encoded, token_stride),
+                prompts,
+                beam_size=beam_size,
+                max_length=2 * max_tokens,  # CTranslate2 generates at most half of max_length
+                suppress_tokens=self._suppressed,
+                return_scores=True,
+                return_no_speech_prob=True,
+                return_logits_vocab=read,
+            )
         return [self._decoded(result, max_tokens, read) for result in results]
 
     def _decoded(self, result: Any, max_tokens: int, read: bool) -> Decoded:
@@ -204,7 +212,9 @@ class CTranslate2Engine(Engine):
         task = "transcribe" if self._dimensions.multilingual else None
         splitter = Tokenizer(self._tokenizer, task is not None, task=task, language=language)
         frames = strided.shape[1] * FRAMES_PER_AUDIO_TOKEN
-        aligned = self._model.align(strided, splitter.sot_sequence, [list(tokens)], frames)[0]
+        check_alignment_heads(self._folder)
+        with self._running("align words"):
+            aligned = self._model.align(strided, splitter.sot_sequence, [list(tokens)], frames)[0]
         texts, groups = splitter.split_to_word_tokens([*tokens, splitter.eot])
         path, lengths = np.array(aligned.alignments), [len(group) for group in groups[:-1]]
         return group_words(texts, lengths, path, aligned.text_token_probs, AUDIO_TOKEN_S * token_stride)
@@ -213,8 +223,21 @@ class CTranslate2Engine(Engine):
         """Return the likeliest language code; ``en`` for English-only models."""
         if not self._dimensions.multilingual:
             return "en"
-        token, _ = self._model.detect_language(encoded)[0][0]
+        with self._running("detect the language"):
+            token, _ = self._model.detect_language(encoded)[0][0]
         return str(token).strip("<|>")
+
+    @contextmanager
+    def _running(self, verb: str) -> Iterator[None]:
+        """Name the folder in what CTranslate2 raises, such as for a config.json that lacks a field."""
+        self._loaded.check()
+        try:
+            yield
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise WeightsError(
+                f"{self._folder}: cannot {verb}: {error}. Its config.json or vocabulary may not be the model's own, or "
+                "memory is short: convert or fetch the model again, or use a smaller one."
+            ) from error
 
     def prompt_tokens(self, language: str) -> int:
         """Return the length of the prompt: 2 for English-only models, 4 for multilingual ones."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from allophone.errors import MissingExtraError, WeightsError
 from allophone.files import file_sha256
+from allophone.models.weights import check_digest
 from allophone.moonshine_dimensions import MOONSHINE_MODELS, MoonshineDimensions
 
 __all__ = ["MoonshineWeights", "locate_moonshine", "read_vocabulary", "resolve_moonshine"]
 
 _PACKAGE = "moonshine_voice"
 _FOLDERS = {"moonshine-tiny": "assets/tiny-en"}
-_FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
+_FILES = {  # of moonshine-voice 0.0.49, with their SHA-256
+    "encoder_model.ort": "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221",
+    "decoder_model_merged.ort": "cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0",
+    "tokenizer.bin": "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",
+}
+_AGAIN = "Install moonshine-voice 0.0.49 again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +41,17 @@ class MoonshineWeights:
     @property
     def encoder(self) -> Path:
         """Stem and encoder."""
-        return self.folder / _FILES[0]
+        return self.folder / "encoder_model.ort"
 
     @property
     def decoder(self) -> Path:
         """The decoder, with and without a cache."""
-        return self.folder / _FILES[1]
+        return self.folder / "decoder_model_merged.ort"
 
     @property
     def vocabulary(self) -> Path:
         """The text of every token."""
-        return self.folder / _FILES[2]
+        return self.folder / "tokenizer.bin"
 
     @property
     def sha256(self) -> str:
@@ -65,9 +72,10 @@ def locate_moonshine(model: str) -> MoonshineWeights | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     folder = Path(spec.submodule_search_locations[0]) / _FOLDERS[model]
-    for name in _FILES:
-        if not (folder / name).is_file():
-            raise WeightsError(f"{folder / name}: missing. Install moonshine-voice 0.0.49 again.")
+    for name, digest in _FILES.items():
+        if not os.path.isfile(folder / name):
+            raise WeightsError(f"{folder / name}: missing. {_AGAIN}")
+        check_digest(folder / name, digest, f"SHA-256 is not the published one. {_AGAIN}")
     return MoonshineWeights(model, folder, MOONSHINE_MODELS[model])
 
 
@@ -99,5 +107,5 @@ def read_vocabulary(path: Path) -> list[bytes]:
         tokens.append(content[place + 1 : end])
         place = end
     if place != len(content):
-        raise WeightsError(f"{path}: damaged. Install moonshine-voice 0.0.49 again.")
+        raise WeightsError(f"{path}: damaged. {_AGAIN}")
     return tokens

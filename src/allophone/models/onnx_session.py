@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from allophone.errors import WeightsError
+from allophone.models.loaded_here import LoadedHere
 
 __all__ = ["OnnxSession"]
 
@@ -28,6 +29,7 @@ class OnnxSession:
 
         self._name = str(source) if isinstance(source, Path) else "a model that was just made"
         self._remedy = remedy
+        self._loaded = LoadedHere()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 4  # what it logs as an error it raises too
@@ -45,8 +47,10 @@ class OnnxSession:
             outputs: Names of those wanted; all where None.
 
         Raises:
+            UsageError: This is a forked child of the process that loaded it.
             WeightsError: The graph does not take such arrays, or fails on them.
         """
+        self._loaded.check()
         try:
             found: list[Any] = self._session.run(list(outputs) if outputs is not None else None, dict(feeds))
         except Exception as error:  # onnxruntime has no common error class

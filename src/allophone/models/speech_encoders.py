@@ -9,6 +9,7 @@ a short name of an encoder on samples (``wav2vec2-base``), a repository of the h
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from allophone.dimensions import (
     WhisperDimensions,
     speech_encoder_dimensions,
 )
-from allophone.errors import MissingExtraError, UnknownModelError, WeightsError
+from allophone.errors import UnknownModelError, WeightsError
+from allophone.extras import importing
 from allophone.models.encoder_config import Family, build_encoder, encoder_dimensions, family_of, quiet_transformers
 
 __all__ = ["HUB_NAMES", "SpeechEncoder", "load_speech_encoder", "weights_sha256"]
@@ -73,21 +75,23 @@ def load_speech_encoder(model: str) -> SpeechEncoder:
         UnknownModelError: No such name or folder, or an architecture that is none of the families.
         WeightsError: The weights are damaged or cannot be fetched.
     """
-    try:
+    with importing("torch", "torch"):
         import peft
         import torch
         import transformers
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "torch") from None
     del peft, torch, transformers
     if model.startswith(_RANDOM):
         return _random_encoder(model.removeprefix(_RANDOM))
-    folder = Path(model).expanduser()
-    if model not in WHISPER_MODELS and (folder / "config.json").is_file() and not (folder / "model.bin").is_file():
+    folder = Path(os.path.expanduser(model))
+    if (
+        model not in WHISPER_MODELS
+        and os.path.isfile(folder / "config.json")
+        and not os.path.isfile(folder / "model.bin")
+    ):
         return _from_transformers(model, str(folder))
     if model in HUB_NAMES:
         return _from_transformers(model, HUB_NAMES[model])
-    if model in WHISPER_MODELS or folder.is_dir():
+    if model in WHISPER_MODELS or os.path.isdir(folder):
         return _from_ctranslate2(model)
     if "/" in model and not model.startswith((".", "/", "~")):
         return _from_transformers(model, model)

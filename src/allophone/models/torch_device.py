@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from allophone.errors import MissingExtraError, UsageError
+from allophone.errors import UsageError
+from allophone.extras import importing
 
 __all__ = ["check_torch_device"]
 
@@ -31,8 +32,6 @@ def check_torch_device(device: str) -> None:
 
 
 def _gpus() -> int:
-    try:
+    with importing("torch", "torch"):
         import torch
-    except ImportError:
-        raise MissingExtraError("torch", "torch") from None
     return int(torch.cuda.device_count())

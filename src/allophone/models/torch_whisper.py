@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN
-from allophone.errors import MissingExtraError, UsageError, WeightsError
+from allophone.errors import UsageError, WeightsError
+from allophone.extras import importing
 from allophone.models.ct2_format import whisper_dimensions_of
 from allophone.models.ct2_weights import read_aliases, read_tensors, replace_tensors
 
@@ -46,12 +47,10 @@ def load_torch_whisper(folder: Path, *, encoder_only: bool = False) -> Any:
         MissingExtraError: The extra ``torch`` is not installed.
         WeightsError: The folder holds no Whisper model, or one in an unknown number format.
     """
-    try:
+    with importing("torch", "torch"):
         import torch
         from transformers import WhisperConfig, WhisperForConditionalGeneration
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "torch") from None
 
     dims = whisper_dimensions_of(folder)
     tensors = read_tensors(folder / "model.bin", ("encoder/",) if encoder_only else ("encoder/", "decoder/"))

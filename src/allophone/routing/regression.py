@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allophone.errors import MissingExtraError
+from allophone.extras import importing
 from allophone.routing.network import Network, expand, fit_scaling
 
 if TYPE_CHECKING:
@@ -85,10 +85,8 @@ def _train(
     inputs: FloatArray, saved: FloatArray, candidate: Candidate, seed: int
 ) -> tuple[tuple[FloatArray, FloatArray], ...]:
     """Train the ensemble at once, full batches, Huber loss: beyond one error a deviation counts linearly."""
-    try:
+    with importing("torch", "torch"):
         import torch
-    except ImportError:
-        raise MissingExtraError("torch", "torch") from None
 
     generator = torch.Generator().manual_seed(seed)
     n, n_inputs = inputs.shape

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from allophone.audio.cache import cache_folder
 from allophone.costs.devices import Device, measured_device, recognition_roofline_latency_s
-from allophone.errors import LedgerError, SpaceError
+from allophone.errors import LedgerError, SpaceError, UsageError
 from allophone.files import write_whole
 from allophone.ledger.run_record import MachineStamp
 from allophone.measure.device import MeasuredDevice, measure_device_apart
@@ -30,7 +30,10 @@ def device_rates(machine: MachineStamp, threads: int, *, again: bool = False) ->
         threads: How many threads run.
         again: Measure even if there are rates already.
     """
-    path = _path(machine, threads)
+    try:
+        path = _path(machine, threads)
+    except UsageError:  # no home and no cache: rates are measured every time
+        return measure_device_apart(threads)
     kept = _read(path)
     if kept is not None and not again:
         return kept
