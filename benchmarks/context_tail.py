@@ -1,7 +1,7 @@
 """The context knob settled: word errors of fit contexts against full context, by tail, with and without the guard.
 
-``context_tail.py measure`` sweeps the reporting sets, and all sets with the guard (resumable); ``judge``
-reads them, and the grid of ``grid_search.py`` on train-clean-5, the set for choosing.
+``context_tail.py measure`` sweeps the reporting sets and a draw of train-clean-5, the set for choosing, without and with
+the guard (resumable); ``judge`` reads them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from allophone.models.guard import distrust
 from allophone.records import Segment
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
+from grid_search import write_manifest
 from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 
-CHOOSING = ("librispeech-train-clean-5", "grid-train-clean-5")
+CHOOSING = "librispeech-train-clean-5"
 REPORTING = ("librispeech-test-other", "speechocean762-test")
 TAILS = ("all", "every-4", "none")
 SPACE = SearchSpace(
@@ -56,9 +57,11 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     asked = parser.parse_args()
     if asked.stage == "measure":
-        tasks = [(SPEECH / name, f"context-{name}", SPACE) for name in REPORTING]
-        tasks += [(SPEECH / name, f"guard-{name}", GUARDED) for name in REPORTING]
-        tasks += [(asked.runs / f"{CHOOSING[1]}.jsonl", f"guard-{CHOOSING[0]}", GUARDED)]
+        corpora = {name: SPEECH / name for name in REPORTING} | {
+            CHOOSING: write_manifest(asked.runs / f"context-{CHOOSING}")
+        }
+        tasks = [(path, f"context-{name}", SPACE) for name, path in corpora.items()]
+        tasks += [(path, f"guard-{name}", GUARDED) for name, path in corpora.items()]
         for corpus, out, space in tasks:
             sweep(
                 corpus,
@@ -69,7 +72,7 @@ def main() -> None:
                 progress=lambda now: print(f"{now.done}/{now.total}", flush=True),
             )
         return
-    sets = {CHOOSING[0]: asked.runs / CHOOSING[1]} | {name: asked.runs / f"context-{name}" for name in REPORTING}
+    sets = {name: asked.runs / f"context-{name}" for name in (CHOOSING, *REPORTING)}
     figures: dict[str, Any] = {}
     parts = [
         "# Fit context and its tail against full context",
@@ -83,7 +86,7 @@ def main() -> None:
     for name, folder in sets.items():
         lines, speakers = judge(folder, asked.runs / f"guard-{name}")
         figures[name] = {"utterances": len(speakers), "speakers": len(set(speakers)), "settings": lines}
-        use = "for choosing" if name == CHOOSING[0] else "for reporting"
+        use = "for choosing" if name == CHOOSING else "for reporting"
         parts += [f"## {name} ({use}): {len(speakers)} utterances, {len(set(speakers))} speakers"]
         parts += [markdown_table(COLUMNS, [shown(line) for line in lines])]
         found = guard_quality(lines)
