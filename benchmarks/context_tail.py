@@ -1,7 +1,7 @@
 """The context knob settled: word errors of fit contexts against full context, by tail, with and without the guard.
 
-``context_tail.py measure`` sweeps the reporting sets and a draw of train-clean-5, the set for choosing, without and with
-the guard (resumable); ``judge`` reads them.
+``context_tail.py measure`` sweeps the reporting sets and a draw of train-clean-5, the set for choosing, without and
+with the guard (resumable); ``judge`` reads them.
 """
 
 from __future__ import annotations
