@@ -287,13 +287,12 @@ def real_rows(folders: list[Path], n: int) -> list[dict[str, Any]]:
             answered += bool(kept.any())
             for name, let in (("chosen with confidence", kept), ("as measured", met)):
                 held[name].append(not let.any() or bool(other[order][np.argmax(let)] <= limit))
-        cell = (
-            f"{folder.name}: {len(rates)} points, {len(names) // 2} of {len(names)} speakers, limit {100 * limit:.1f} %"
-        )
+        halves = f"{len(names) // 2} of {len(names)} speakers"
+        cell = f"{folder.name}: {len(rates)} points, {halves}, limit {100 * limit:.1f} %"
+        plain = 100 * float(np.mean(held["as measured"]))
         note = (
-            f"The other half is a sample too, whose WER moves by itself; {100 * answered / n:.0f} % of the halves let a "
-            f"point through. Chosen as measured, without confidence, the limit is kept in "
-            f"{100 * float(np.mean(held['as measured'])):.1f} %."
+            f"The other half is a sample too, whose WER moves by itself; {100 * answered / n:.0f} % of halves let a "
+            f"point through. Chosen as measured, without confidence, the limit is kept in {plain:.1f} %."
         )
         found.append(
             row(

@@ -8,7 +8,9 @@ An axis
 - is ``needed`` when the base point has the dearest measured setting and every cheaper one surely makes more errors;
 - is ``undecided`` when the measurements do not tell, and ``not measured`` when the base point has no neighbour on it.
 
-"Surely" is with at least the confidence.
+"Surely" is with at least the confidence. What any one of several settings can show (that it is better, that it saves)
+is asked at ``1 - (1 - confidence) / settings``, since the one that looks best is the luckiest (Bonferroni); what all of
+them must show needs no correction.
 """
 
 from __future__ import annotations
@@ -86,11 +88,12 @@ def judge_axis(axis: Axis, points: Sequence[AnySetting], base: int, changes: Cha
     arm = [index for index, point in enumerate(points) if axis.arm(point) == axis.arm(points[base]) and index != base]
     found = [changes.move(axis, base, index, points) for index in arm]
     moves = tuple(sorted(found, key=lambda move: move.cost_ratio if move.cost_ratio == move.cost_ratio else inf))
+    surest = 1 - (1 - sure) / max(1, len(moves))
     dearer = [move for move in moves if move.order == "dearer"]
     cheaper = [move for move in moves if move.order == "cheaper"]
-    free = [move for move in moves if move.order in {"equal", "cheaper"} and enough and move.p_better >= sure]
-    paid = [move for move in dearer if enough and move.p_better >= sure]
-    savings = [move for move in cheaper if enough and move.p_no_loss >= sure]
+    free = [move for move in moves if move.order in {"equal", "cheaper"} and enough and move.p_better >= surest]
+    paid = [move for move in dearer if enough and move.p_better >= surest]
+    savings = [move for move in cheaper if enough and move.p_no_loss >= surest]
     harmful = [move for move in cheaper if enough and move.p_worse >= sure]
     buys_nothing = enough and bool(dearer) and all(move.p_no_gain >= sure for move in dearer)
     exhausted = bool(moves) and not dearer

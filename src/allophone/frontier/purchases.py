@@ -177,7 +177,8 @@ def _adaptation(moves: Sequence[Move], confidence: float) -> Answer:
     if not moves:
         return Answer("adaptation", "not measured")
     best = min(moves, key=lambda move: move.change.estimate)
-    sure = [move for move in moves if move.p_better >= confidence]
+    surest = 1 - (1 - confidence) / len(moves)  # the one that looks best is the luckiest
+    sure = [move for move in moves if move.p_better >= surest]
     if sure:
         return Answer("adaptation", "yes", min(sure, key=lambda move: move.change.estimate))
     return Answer("adaptation", "no" if all(move.p_no_gain >= confidence for move in moves) else "undecided", best)
