@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from allophone.audio.corpus import open_corpus
-from allophone.audio.decode import load_audio
+from allophone.audio.decode import DecodedAudio, load_audio
 from allophone.audio.mel import TRAINED_FRAMES, context_frames, log_mel
 from allophone.audio.tail import tail_positions
 from allophone.dimensions import SAMPLE_RATE
@@ -57,7 +58,7 @@ def time_passes(engine: Engine, point: OperatingPoint, samples: Any) -> dict[str
 def time_stream(engine: Engine, point: OperatingPoint, samples: Sequence[Any], batch_size: int) -> float:
     """Return the seconds that all recordings take over all replicas."""
     started = perf_counter()
-    loads = ((lambda one=one: one) for one in samples)
+    loads = (partial(DecodedAudio, one) for one in samples)
     found = list(transcribe_stream(engine, loads, point, jobs=engine.replicas, batch_size=batch_size))
     assert all(isinstance(one, Transcript) for one in found)
     return perf_counter() - started

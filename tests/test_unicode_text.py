@@ -1,7 +1,7 @@
 import pytest
 
 from allophone.errors import AudioError
-from allophone.unicode_text import printable
+from allophone.unicode_text import as_unicode
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from allophone.unicode_text import printable
     ],
 )
 def test_any_text_becomes_whole_unicode(text, shown):
-    assert printable(text) == shown
-    assert printable(text).encode("utf-8").decode("utf-8") == shown
+    assert as_unicode(text) == shown
+    assert as_unicode(text).encode("utf-8").decode("utf-8") == shown
 
 
 def test_messages_of_errors_can_be_written():

@@ -17,7 +17,7 @@ The tree::
 A message names the file, the field and the remedy; it is the whole of what a user sees.
 """
 
-from allophone.unicode_text import printable
+from allophone.unicode_text import as_unicode
 
 __all__ = [
     "AllophoneError",
@@ -44,7 +44,7 @@ class AllophoneError(Exception):
     exit_code = 1
 
     def __init__(self, *arguments: object) -> None:
-        super().__init__(*(printable(part) if isinstance(part, str) else part for part in arguments))
+        super().__init__(*(as_unicode(part) if isinstance(part, str) else part for part in arguments))
 
 
 class UsageError(AllophoneError):

@@ -219,6 +219,7 @@ class Transcript:
         prepare_s: Seconds of time compression, voice-activity detection and log-mel.
         prompt_tokens: Tokens given to the decoder before the first generated one.
         cut_cpu_s: Processor seconds of time compression and voice-activity detection.
+        notices: What is odd about the recording and was dealt with, one sentence each without a full stop.
     """
 
     point: OperatingPoint
@@ -229,6 +230,7 @@ class Transcript:
     prepare_s: float
     prompt_tokens: int
     cut_cpu_s: float = 0.0
+    notices: tuple[str, ...] = ()
 
     @property
     def passes(self) -> tuple[Segment, ...]:
@@ -282,7 +284,8 @@ class Measurement:
     worker within ``latency_s``, ``load_average`` the system's over the last minute, ``threads`` how many the run's own
     workers may keep busy at once; None where the system does not tell,
     on a GPU (``cpu_s``), and in older runs.
-    ``peak_memory_bytes`` is watched on some recordings only, in a pass of its own: None elsewhere.
+    ``peak_memory_bytes`` is watched on some recordings only, in a pass of its own: None elsewhere. ``notice`` says what
+    is odd about a recording that was measured all the same, such as packets that cannot be decoded.
     """
 
     point: str
@@ -325,3 +328,4 @@ class Measurement:
     cpu_s: float | None = None
     load_average: float | None = None
     threads: int | None = None
+    notice: str | None = None

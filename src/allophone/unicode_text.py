@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+__all__ = ["as_unicode"]
 
 
-def printable(text: str) -> str:
+def as_unicode(text: str) -> str:
     r"""Return a text or path as whole Unicode text: a byte that is not UTF-8, half of a pair in Python, as ``\xe9``."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

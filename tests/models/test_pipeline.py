@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from allophone.audio.corpus import open_corpus
-from allophone.audio.decode import load_audio
+from allophone.audio.decode import DecodedAudio, load_audio
 from allophone.errors import AudioError, UsageError
 from allophone.models.fake import FakeEngine
 from allophone.models.pipeline import transcribe_stream
@@ -22,8 +22,12 @@ TONES = [tone(length, seed) for seed, length in enumerate(LENGTHS)]
 LAYOUTS = [(1, 1), (3, 1), (1, 4), (3, 4)]
 
 
+def decoded(samples, notices=()):
+    return DecodedAudio(np.copy(samples), notices, "a.wav")
+
+
 def given(samples):
-    return [partial(np.copy, one) for one in samples]
+    return [partial(decoded, one) for one in samples]
 
 
 def unreadable():
@@ -56,7 +60,64 @@ def test_a_bad_recording_touches_no_other(jobs, batch_size):
     assert [one.text for one in found] == [transcribe_points(engine, samples, [FIT])[0].text for samples in TONES]
 
 
-@pytest.mark.parametrize("loads", [[], [unreadable], [partial(np.zeros, 0, np.float32)] * 3])
+class Fails(FakeEngine):
+    """Raises at windows in which a sample is as loud as it can be."""
+
+    def __init__(self, name, error):
+        super().__init__(name)
+        self.error = error
+
+    def prepare(self, samples, frames):
+        if np.abs(samples).max(initial=0.0) >= 1.0:
+            raise self.error
+        return super().prepare(samples, frames)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), MemoryError(), ZeroDivisionError("division by zero")])
+@pytest.mark.parametrize(("jobs", "batch_size"), LAYOUTS)
+def test_what_the_engine_raises_at_a_recording_touches_no_other(jobs, batch_size, error):
+    samples = [np.copy(one) for one in TONES]
+    samples[3][1000], samples[7][0] = 1.0, -1.0
+    found = list(transcribe_stream(Fails("tiny", error), given(samples), FIT, jobs=jobs, batch_size=batch_size))
+    assert [place for place, one in enumerate(found) if isinstance(one, AudioError)] == [3, 7]
+    assert str(found[3]).startswith("a.wav: ")
+    engine = FakeEngine("tiny")
+    for place in {*range(len(TONES))} - {3, 7}:
+        assert found[place].text == transcribe_points(engine, TONES[place], [FIT])[0].text
+
+
+@pytest.mark.parametrize("language", ["en", "auto"])
+def test_a_window_that_fails_fails_its_recording_alone(speech, language):
+    point = OperatingPoint(model="fake:tiny", window_s=6.0, context="fit")
+    pause = np.zeros(8_000, np.float32)
+    long = np.concatenate([part for one in speech for part in (0.9 * one.samples, pause)])
+    bad = np.copy(long)
+    bad[np.abs(long[200_000:240_000]).argmax() + 200_000] = 1.0
+    engine = Fails("tiny", RuntimeError("no"))
+    found = list(transcribe_stream(engine, given([long, bad, long]), point, language=language, jobs=2, batch_size=2))
+    assert [isinstance(one, AudioError) for one in found] == [False, True, False]
+    assert len(found[0].segments) > 3
+    assert found[0].text == found[2].text != ""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("disk"), OSError(5, "Input/output error"), UnicodeError("bytes")])
+def test_what_reading_raises_touches_no_other(error):
+    def load():
+        raise error
+
+    loads = given(TONES[:2])
+    loads[1:1] = [load]
+    found = list(transcribe_stream(FakeEngine("tiny"), loads, FIT))
+    assert [isinstance(one, AudioError) for one in found] == [False, True, False]
+    assert "cannot be processed" in str(found[1])
+
+
+def test_notices_stay_with_their_recording():
+    loads = [partial(decoded, TONES[0], ("odd",)), partial(decoded, TONES[1])]
+    assert [one.notices for one in transcribe_stream(FakeEngine("tiny"), loads, FIT)] == [("odd",), ()]
+
+
+@pytest.mark.parametrize("loads", [[], [unreadable], [partial(decoded, np.zeros(0, np.float32))] * 3])
 def test_where_nothing_is_to_be_run(loads):
     found = list(transcribe_stream(FakeEngine("tiny"), loads, FIT, language="auto", jobs=2, batch_size=4))
     assert len(found) == len(loads)
@@ -69,7 +130,7 @@ def test_no_more_is_read_than_there_is_room_for(jobs, batch_size):
 
     def load(index):
         read.append(index)
-        return TONES[0]
+        return decoded(TONES[0])
 
     stream = transcribe_stream(
         FakeEngine("tiny"), (partial(load, index) for index in range(500)), FIT, jobs=jobs, batch_size=batch_size
@@ -89,7 +150,7 @@ def test_a_slow_recording_holds_the_others_back_without_filling_memory():
         read.append(index)
         if index == 0:
             slow.wait(2.0)
-        return TONES[0]
+        return decoded(TONES[0])
 
     stream = transcribe_stream(FakeEngine("tiny"), (partial(load, index) for index in range(200)), FIT, jobs=2)
     threading.Timer(0.5, slow.set).start()

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from allophone.errors import AudioError, UsageError
-from allophone.models.transcriber import Transcriber, load_point
+from allophone.models.transcriber import Transcriber, load_point, read_samples
 from allophone.point_file import PointFile
-from allophone.records import OperatingPoint
+from allophone.records import OperatingPoint, Utterance
 
 POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2, floor_s=10)
 
@@ -35,6 +35,45 @@ def test_doubles_are_taken_and_other_arrays_refused(transcriber, speech):
     for samples in (np.zeros((2, 16_000), np.float32), np.zeros(16_000, np.int16)):
         with pytest.raises(AudioError, match=r"shape \(.*: give one row of floats in \[-1, 1\] at 16 kHz"):
             transcriber.transcribe(samples)
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        (np.full(16_000, np.nan, np.float32), "not all are finite numbers"),
+        (np.full(16_000, -np.inf, np.float32), "not all are finite numbers"),
+        (np.full(16_000, 1e30, np.float32), r"reach up to 1e\+30. Divide them"),
+        (np.arange(16_000, dtype=np.float32), "reach up to 15999. Divide them.*16 bits by 32768"),
+        (np.zeros(16_000, np.int16), "give one row of floats"),
+        (np.zeros((2, 16_000), np.float32), "give one row of floats"),
+        ([0.0] * 16_000, "a list: give a file, or a NumPy array"),
+        (b"abc", "a bytes: give a file, or a NumPy array"),
+        (5, "a int: give a file, or a NumPy array"),
+        (None, "a NoneType: give a file, or a NumPy array"),
+        (np.zeros(160_000, np.float32), "last over 5 s, the most that is taken"),
+    ],
+)
+def test_what_is_no_recording_ends_no_batch(audio, message):
+    transcriber = Transcriber(OperatingPoint(model="fake:base"), max_audio_s=5.0)
+    good = np.zeros(16_000, np.float32)
+    before, bad, after = transcriber.transcribe_many([good, audio, good])
+    assert isinstance(bad, AudioError)
+    assert (before.duration_s, after.duration_s) == (1.0, 1.0)
+    with pytest.raises(AudioError, match=message):
+        transcriber.transcribe(audio)
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", ">f4"])
+def test_floats_of_any_width_and_order(kind):
+    samples = np.linspace(-1, 1, 32_000).astype(kind)
+    found = read_samples(samples[::2])
+    assert (found.samples.dtype, found.samples.size) == (np.float32, 16_000)
+    np.testing.assert_allclose(found.samples, samples[::2].astype(np.float32))
+
+
+def test_utterances_are_read_as_the_corpus_means_them(speech):
+    part = Utterance("u", speech[0].path, 1.0, offset_s=0.5)
+    np.testing.assert_array_equal(read_samples(part).samples, speech[0].samples[8_000:24_000])
 
 
 def test_a_file_that_cannot_be_decoded(transcriber, tmp_path):

@@ -1,5 +1,6 @@
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -38,14 +39,74 @@ def test_no_more_workers_are_busy_than_allowed(tasks):
     assert most <= 2
 
 
-def test_a_worker_that_dies_is_an_error_that_says_how_to_go_on(tasks):
+class Deadly:
+    """Ends the process that reads it, as a recording may that makes a worker take all memory."""
+
+    def __init__(self, marker=None):
+        self.marker = marker
+
+    def __reduce__(self):
+        if self.marker is None:
+            return os._exit, (7,)
+        place = repr(self.marker)
+        return exec, (f"import os\nos.path.exists({place}) or (open({place}, 'w'), os._exit(7))",)
+
+
+def deadly(item, marker=None):
+    key, task = item
+    return key, replace(task, utterance=replace(task.utterance, label=Deadly(marker)))
+
+
+def test_workers_that_die_between_utterances_are_started_again(tasks):
     with LocalExecutor(Settings()) as executor:
         results = executor.run(tasks)
-        next(results)
+        measured = [next(results)]
         for worker in executor._workers.values():
-            os.kill(worker.process.pid, signal.SIGKILL)
-        with pytest.raises(AllophoneError, match=r"ended unexpectedly \(exit code -9.*the same command continues"):
-            list(results)
+            if not worker.busy:
+                os.kill(worker.process.pid, signal.SIGKILL)
+        measured += results
+    assert [(result.index, result.rows[0].error) for result in measured] == [(task.index, None) for _, task in tasks]
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_an_utterance_that_a_worker_dies_of_once_is_measured(tasks, tmp_path, parallel):
+    tasks[2] = deadly(tasks[2], str(tmp_path / "died"))
+    with LocalExecutor(Settings(threads=1), parallel) as executor:
+        measured = list(executor.run(tasks))
+    assert (tmp_path / "died").exists()
+    assert sorted(result.index for result in measured) == [task.index for _, task in tasks]
+    assert all(result.rows[0].error is None for result in measured)
+
+
+@pytest.mark.parametrize(("parallel", "place"), [(1, 0), (1, 7), (2, 3)])
+def test_an_utterance_that_workers_die_of_twice_is_an_error_row(tasks, parallel, place):
+    tasks[place] = deadly(tasks[place])
+    with LocalExecutor(Settings(threads=1), parallel) as executor:
+        measured = list(executor.run(tasks))
+    wanted = tasks[place][1]
+    failed = [result for result in measured if result.rows[0].error]
+    assert [(result.index, result.rows[0].point) for result in failed] == [(wanted.index, wanted.points[0].name)]
+    assert "ended twice (exit code 7" in failed[0].rows[0].error
+    assert len(measured) == len(tasks)
+    if parallel == 1:
+        assert [result.index for result in measured] == [task.index for _, task in tasks]
+
+
+@pytest.mark.parametrize("n_sound", [0, 2])
+def test_a_machine_that_kills_every_worker_is_an_error_that_says_how_to_go_on(tasks, n_sound):
+    tasks[n_sound:] = [deadly(item) for item in tasks[n_sound:]]
+    measured = []
+    with (
+        LocalExecutor(Settings()) as executor,
+        pytest.raises(AllophoneError, match=r"ended unexpectedly \(exit code 7.*the same command continues"),
+    ):
+        measured.extend(executor.run(tasks))
+    assert all(result.rows[0].error is None for result in measured)
+
+
+def test_one_utterance_alone_that_kills_is_an_error(tasks):
+    with LocalExecutor(Settings()) as executor, pytest.raises(AllophoneError, match="ended unexpectedly"):
+        list(executor.run([deadly(tasks[0])]))
 
 
 def test_a_model_that_cannot_be_loaded_is_the_models_own_error(tasks):

@@ -1,7 +1,8 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
+from allophone.errors import UsageError
 from allophone.models.fake import FakeEngine
 from allophone.records import OperatingPoint, Utterance
 from allophone.sweeps import worker
@@ -123,3 +124,57 @@ def test_a_recording_that_cannot_be_read_fails_at_the_twin_too(utterance, tmp_pa
     gone = Utterance("b", tmp_path / "none.wav", 1.0, "x")
     _, result = measured(gone, POINTS[:1], POINTS[0])
     assert result.rows[0].error == result.twin.error is not None
+
+
+class Fails(FakeEngine):
+    def __init__(self, error):
+        super().__init__("tiny")
+        self.error = error
+
+    def encode(self, mel):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA out of memory."), MemoryError(), ZeroDivisionError("no"), UnicodeError("bytes")]
+)
+def test_whatever_an_utterance_raises_is_a_row(utterance, error):
+    result = measure_task(Fails(error), Task(3, utterance, POINTS, POINTS[0]), Settings(), NoWatch())
+    assert [row.point for row in result.rows] == [point.name for point in POINTS]
+    assert {row.error for row in (*result.rows, result.twin)} == {result.twin.error}
+    assert "a.wav: " in result.twin.error
+    assert (result.index, result.twin.utterance_index) == (3, 3)
+
+
+def test_what_is_wrong_with_the_run_is_no_row(utterance):
+    with pytest.raises(UsageError, match="unknown language"):
+        measure_task(Fails(UsageError("unknown language")), Task(0, utterance, POINTS), Settings(), NoWatch())
+
+
+def test_a_name_that_is_not_utf_8_is_told_in_utf_8(tmp_path):
+    path = tmp_path / b"caf\xe9.wav".decode("utf-8", "surrogateescape")
+    path.write_bytes(b"RIFFxxxx")
+    (row,) = measured(Utterance("u", path, text="x"), POINTS[:1])[1].rows
+    assert "caf\\xe9.wav: not readable as audio" in row.error
+
+
+def test_a_recording_that_is_too_long_is_a_row(utterance):
+    (row,) = measured(utterance, POINTS[:1], max_audio_s=1.5)[1].rows
+    assert "a.wav: lasts over 1.5 s" in row.error
+
+
+def test_what_is_odd_about_a_recording_is_in_its_row(utterance):
+    assert measured(utterance, POINTS[:1])[1].rows[0].notice is None
+    stated = replace(utterance, duration_s=9.0)
+    assert "the corpus states 9.0 s and the recording has 2.0 s" in measured(stated, POINTS[:1])[1].rows[0].notice
+
+
+def test_a_part_of_a_recording_is_measured(utterance):
+    part = replace(utterance, offset_s=0.5, duration_s=1.0)
+    (row,) = measured(part, POINTS[:1])[1].rows
+    assert (row.duration_s, row.error, row.notice) == (1.0, None, None)
+
+
+def test_a_recording_that_the_reference_model_failed_at_is_a_row(utterance):
+    (row,) = measured(replace(utterance, text=None), POINTS[:1], relative_to="base")[1].rows
+    assert "base could not transcribe it either" in row.error

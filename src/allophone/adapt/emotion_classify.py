@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from allophone.adapt.emotion_clips import check_audible, is_silent
 from allophone.adapt.emotion_store import load_emotion_model
-from allophone.audio.decode import load_audio
+from allophone.audio.decode import LONGEST_S, decode_audio
+from allophone.audio.faults import as_audio_error
 from allophone.costs.emotion import inference_flops
 from allophone.dimensions import SAMPLE_RATE
 from allophone.measure.temperature import posteriors
@@ -45,6 +46,7 @@ class Classification:
         duration_s: Length of the recording in seconds.
         latency_s: Seconds from samples in memory to the posterior.
         executed_flops: Of all windows, front end included, adapters merged.
+        notices: What is odd about the recording and was dealt with, one sentence each without a full stop.
     """
 
     label: str
@@ -54,6 +56,7 @@ class Classification:
     duration_s: float
     latency_s: float
     executed_flops: int
+    notices: tuple[str, ...] = ()
 
 
 class EmotionClassifier:
@@ -85,15 +88,22 @@ class EmotionClassifier:
         self._model.head.to(device)
         self._model.merge()
 
-    def classify(self, path: Path) -> Classification:
+    def classify(self, path: Path, *, max_audio_s: float = LONGEST_S) -> Classification:
         """Classify a recording.
 
         One longer than the trained duration is cut into equal windows of at most that length.
 
+        Args:
+            path: The recording, or a pipe.
+            max_audio_s: Most seconds of it; a longer one is an error.
+
         Raises:
             AudioError: It cannot be decoded, is silent throughout, shorter than 0.1 s, or than one audio token.
         """
-        return self.classify_samples(load_audio(path), name=str(path))
+        decoded = decode_audio(path, longest_s=max_audio_s, pipes=True)
+        with as_audio_error(decoded.name):
+            found = self.classify_samples(decoded.samples, name=decoded.name)
+        return replace(found, notices=decoded.notices)
 
     def classify_samples(self, samples: NDArray[np.float32], *, name: str = "audio") -> Classification:
         """Classify samples of shape ``(n_samples,)``, 16 kHz, in [-1, 1).

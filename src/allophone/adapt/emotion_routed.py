@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allophone.adapt.emotion_classify import Classification, EmotionClassifier
 from allophone.adapt.emotion_policy import EmotionPolicy, read_emotion_policy
-from allophone.audio.decode import load_audio
+from allophone.audio.decode import LONGEST_S, decode_audio
+from allophone.audio.faults import as_audio_error
 from allophone.errors import UsageError
 from allophone.models.torch_device import check_torch_device
 from allophone.routing.emotion_cascade import doubt
@@ -71,15 +72,22 @@ class EmotionPolicyClassifier:
         self._folder, self._device, self._threads = folder, device, threads
         self._classifiers: dict[int, EmotionClassifier] = {}
 
-    def classify(self, path: Path) -> RoutedClassification:
+    def classify(self, path: Path, *, max_audio_s: float = LONGEST_S) -> RoutedClassification:
         """Classify a recording; one that is longer than a point's duration is heard in windows and routed as one.
+
+        Args:
+            path: The recording, or a pipe.
+            max_audio_s: Most seconds of it; a longer one is an error.
 
         Raises:
             AudioError: It cannot be decoded, is silent throughout, shorter than 0.1 s, or than one audio token.
             LedgerError: A recogniser is incomplete or damaged.
             WeightsError: A base model has other weights than the one that was adapted.
         """
-        return self.classify_samples(load_audio(path), name=str(path))
+        decoded = decode_audio(path, longest_s=max_audio_s, pipes=True)
+        with as_audio_error(decoded.name):
+            found = self.classify_samples(decoded.samples, name=decoded.name)
+        return replace(found, classification=replace(found.classification, notices=decoded.notices))
 
     def classify_samples(self, samples: NDArray[np.float32], *, name: str = "audio") -> RoutedClassification:
         """Classify samples of shape ``(n_samples,)``, 16 kHz, in [-1, 1).

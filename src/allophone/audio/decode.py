@@ -59,10 +59,12 @@ class DecodedAudio:
     Args:
         samples: Shape ``(n_samples,)``, 16 kHz, in [-1, 1).
         notices: What is odd about the recording and was dealt with, one sentence each without a full stop.
+        name: The recording, as messages call it.
     """
 
     samples: NDArray[np.float32]
     notices: tuple[str, ...] = ()
+    name: str = "samples"
 
 
 def load_audio(
@@ -115,7 +117,7 @@ def decode_audio(
                 samples = np.frombuffer(sides[louder].samples, np.float32)
                 side = ("left", "right")[louder]
                 notices.append(f"its channels cancel each other out when mixed; the {side} one is taken alone")
-    return DecodedAudio(samples, tuple(notices))
+    return DecodedAudio(samples, tuple(notices), name)
 
 
 @dataclass(frozen=True, slots=True)

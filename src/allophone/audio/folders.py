@@ -14,7 +14,7 @@ from allophone.audio.named_labels import label_of_name
 from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError
 from allophone.records import Utterance
-from allophone.unicode_text import printable
+from allophone.unicode_text import as_unicode
 
 __all__ = ["read_folder"]
 
@@ -126,7 +126,7 @@ def _librispeech(transcript: Path, listed: set[Path], passed_over: PassedOver) -
 
 
 def _is_whole(text: str) -> bool:
-    return printable(text) == text
+    return as_unicode(text) == text
 
 
 def _read_text(path: Path, passed_over: PassedOver) -> str | None:

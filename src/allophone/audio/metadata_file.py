@@ -12,7 +12,7 @@ from allophone.audio.manifest import SPEAKER_FIELDS, TEXT_FIELDS, named_field, r
 from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError
 from allophone.records import Utterance
-from allophone.unicode_text import printable
+from allophone.unicode_text import as_unicode
 
 __all__ = ["METADATA_FILES", "read_metadata", "recording_id"]
 
@@ -63,7 +63,7 @@ def read_metadata(path: Path, root: Path, passed_over: PassedOver) -> Iterator[U
 def recording_id(path: Path, root: Path) -> str:
     """Return a recording's path below ``root`` without its suffix, as whole Unicode text."""
     below = path.relative_to(root) if path.is_relative_to(root) else path
-    return printable(below.with_suffix("").as_posix())
+    return as_unicode(below.with_suffix("").as_posix())
 
 
 def _audio_folder(path: Path, rows: csv.DictReader[str], root: Path, passed_over: PassedOver) -> Iterator[Utterance]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from allophone.unicode_text import printable
+from allophone.unicode_text import as_unicode
 
 __all__ = ["PassedOver"]
 
@@ -35,7 +35,7 @@ class PassedOver:
         names = self._names.setdefault(reason, [])
         if len(names) < _NAMED:
             below = path.relative_to(self._root) if path.is_relative_to(self._root) else path
-            names.append(printable(below.as_posix()) + ("" if line is None else f":{line}"))
+            names.append(as_unicode(below.as_posix()) + ("" if line is None else f":{line}"))
 
     def sentences(self) -> tuple[str, ...]:
         """Return a sentence for each reason."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from allophone.audio.decode import LONGEST_S, DecodedAudio, decode_audio
@@ -48,4 +49,4 @@ def decode_utterance(utterance: Utterance, *, longest_s: float = LONGEST_S) -> D
         f"the corpus states {stated_s:.1f} s and the recording has {decoded_s:.1f} s, all of them taken; a part of a "
         "recording is named by 'offset' and 'duration'"
     )
-    return DecodedAudio(decoded.samples, (*decoded.notices, notice))
+    return replace(decoded, notices=(*decoded.notices, notice))

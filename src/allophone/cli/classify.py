@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from allophone.audio.decode import LONGEST_S
 from allophone.cli.say import say
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ _FORMATS = ("text", "json")
 
 
 def classify(
-    audio: Annotated[list[Path], typer.Argument(help="Recordings, in any format that FFmpeg reads.")],
+    audio: Annotated[
+        list[Path], typer.Argument(help="Recordings, in any format that FFmpeg reads; - is standard input.")
+    ],
     model: Annotated[Path | None, typer.Option(help="What 'allophone adapt emotion --out' wrote.")] = None,
     policy: Annotated[Path | None, typer.Option(help="What 'allophone route emotion --out' wrote.")] = None,
     threshold: Annotated[
@@ -32,6 +35,9 @@ def classify(
     base: Annotated[str | None, typer.Option(help="The base model, if it lies elsewhere now.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes the default.")] = 0,
+    max_audio_s: Annotated[
+        float, typer.Option("--max-audio-s", min=0.1, help="Most seconds of a recording; a longer one is not read.")
+    ] = LONGEST_S,
 ) -> None:
     """Classify recordings by a recogniser or a cascade of them, long ones in windows; unreadable ones are reported."""
     from allophone.errors import AudioError, UsageError
@@ -48,11 +54,14 @@ def classify(
     failed = 0
     for path in audio:
         try:
-            fields = _fields(classifier.classify(path))
+            given = Path("/dev/stdin") if path == Path("-") else path
+            fields = _fields(classifier.classify(given, max_audio_s=max_audio_s))
         except AudioError as error:
             say(f"allophone: {error}", err=True)
             failed += 1
             continue
+        for notice in fields["notices"]:
+            say(f"allophone: {path}: {notice}.", err=True)
         if style == "json":
             say(json.dumps({"audio": str(path), **fields}, ensure_ascii=False))
         else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.audio.decode import LONGEST_S
 from allophone.cli.say import say
 from allophone.cli.sweep_emotion import ASR_OPTIONS, EMOTION_OPTIONS, refuse_options, run_emotion
 from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS, run_throughput
@@ -85,6 +86,9 @@ def sweep(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of a worker; 0 chooses by the model's size.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes that may be busy at once.")] = 1,
+    max_audio_s: Annotated[
+        float, typer.Option("--max-audio-s", min=0.1, help="Most seconds of a recording; longer ones are skipped.")
+    ] = LONGEST_S,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
     extend: Annotated[
         bool,
@@ -185,6 +189,7 @@ def sweep(
             extend=extend,
             seed=seed,
             spend=spend,
+            max_audio_s=max_audio_s,
             progress=progress,
         )
     for notice in result.notices:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from allophone.audio.decode import LONGEST_S
 from allophone.cli.say import say
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ _FORMATS = ("text", "json", "srt", "vtt")
 
 
 def transcribe(
-    audio: Annotated[list[Path], typer.Argument(help="Recordings, in any format that FFmpeg reads.")],
+    audio: Annotated[
+        list[Path], typer.Argument(help="Recordings, in any format that FFmpeg reads; - is standard input.")
+    ],
     point: Annotated[Path | None, typer.Option(help="What 'allophone recommend --out' saved.")] = None,
     model: Annotated[
         str | None, typer.Option(help="Without a saved point: a model at the context that is safe for it.")
@@ -48,21 +51,24 @@ def transcribe(
     batch_size: Annotated[int, typer.Option(min=0, help="Windows in one pass; 0 takes 1, on a GPU 16.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of a pass; 0 chooses by the model's size.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    max_audio_s: Annotated[
+        float, typer.Option("--max-audio-s", min=0.1, help="Most seconds of a recording; a longer one is not read.")
+    ] = LONGEST_S,
 ) -> None:
     """Transcribe recordings at a saved point, with a model or by a policy; unreadable ones are reported and skipped."""
     from allophone.errors import AudioError, LedgerError, UsageError
     from allophone.files import write_whole
-    from allophone.routing.transcriber import RoutedTranscript
 
     if style not in _FORMATS:
         raise UsageError(f"--format '{style}': write one of {', '.join(_FORMATS)}.")
+    audio = [Path("/dev/stdin") if path == Path("-") else path for path in audio]
     suffix = f".{'txt' if style == 'text' else style}"
     written = {path: out / f"{path.stem}{suffix}" for path in audio} if out is not None else {}
     _refuse_one_name_for_two(written)
     wanted = [path for path in audio if overwrite or path not in written or not os.path.exists(written[path])]
     if threshold is not None and policy is None:
         raise UsageError("--threshold: only a policy has one. Give --policy.")
-    transcriber = _load(point, model, policy, threshold, language, threads, device)
+    transcriber = _load(point, model, policy, threshold, language, threads, device, max_audio_s)
     several = len(audio) > 1
     failed, audio_s, started = 0, 0.0, monotonic()
     with ExitStack() as stack:
@@ -72,13 +78,12 @@ def transcribe(
             try:
                 if isinstance(found, AudioError):
                     raise found
-                if isinstance(found, RoutedTranscript) and style != "json":
-                    say(f"allophone: {path}: {found.explain()}", err=True)
+                _tell(path, found, style)
                 if path in written:
                     write_whole(written[path], _shown(found, style) + "\n")
                 else:
                     say(_for_stdout(path, found, style, several=several))
-                audio_s += (found.transcript if isinstance(found, RoutedTranscript) else found).duration_s
+                audio_s += _transcript(found).duration_s
             except (AudioError, LedgerError) as error:  # the others are not touched
                 say(f"allophone: {error}", err=True)
                 if style == "json" and several and out is None:  # every recording keeps its line
@@ -101,6 +106,7 @@ def _load(
     language: str | None,
     threads: int,
     device: str,
+    max_audio_s: float,
 ) -> Transcriber | PolicyTranscriber:
     from allophone.errors import UsageError
     from allophone.models.defaults import default_point
@@ -110,9 +116,16 @@ def _load(
     if sum(given is not None for given in (point, model, policy)) != 1:
         raise UsageError("give one of --point (a saved point), --model (a model's name) and --policy (a policy).")
     if policy is not None:
-        return load_policy(policy, language=language, threshold=threshold, threads=threads, device=device)
+        return load_policy(
+            policy,
+            language=language,
+            threshold=threshold,
+            threads=threads,
+            device=device,
+            max_audio_s=max_audio_s,
+        )
     chosen = point if point is not None else default_point(str(model))
-    return load_point(chosen, language=language, threads=threads, device=device)
+    return load_point(chosen, language=language, threads=threads, device=device, max_audio_s=max_audio_s)
 
 
 def _results(
@@ -129,6 +142,21 @@ def _results(
             yield transcriber.transcribe(path, words=words)
         except AudioError as error:
             yield error
+
+
+def _tell(path: Path, found: Transcript | RoutedTranscript, style: str) -> None:
+    from allophone.routing.transcriber import RoutedTranscript
+
+    if isinstance(found, RoutedTranscript) and style != "json":
+        say(f"allophone: {path}: {found.explain()}", err=True)
+    for notice in _transcript(found).notices:
+        say(f"allophone: {path}: {notice}.", err=True)
+
+
+def _transcript(found: Transcript | RoutedTranscript) -> Transcript:
+    from allophone.routing.transcriber import RoutedTranscript
+
+    return found.transcript if isinstance(found, RoutedTranscript) else found
 
 
 def _refuse_one_name_for_two(written: dict[Path, Path]) -> None:

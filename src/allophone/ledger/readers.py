@@ -46,6 +46,7 @@ _ADDED = (
     "cpu_s",
     "load_average",
     "threads",
+    "notice",
 )  # columns that older runs of the same schema lack; they read as NULL there
 
 

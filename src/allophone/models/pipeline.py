@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from allophone.audio.decode import DecodedAudio
+from allophone.audio.faults import as_audio_error
 from allophone.audio.mel import context_frames
 from allophone.errors import AudioError
 from allophone.models.batches import choose_batch
@@ -18,10 +20,6 @@ from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.models.transcribe import AUTO_LANGUAGE, cut_windows, join_segments, with_detection
 from allophone.records import OperatingPoint, Segment, Transcript
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 __all__ = ["transcribe_stream"]
 
 _AHEAD = 4  # batches' worth of windows and recordings, for each job, between what was read and what was given back
@@ -31,6 +29,8 @@ _AHEAD = 4  # batches' worth of windows and recordings, for each job, between wh
 class _Recording:
     """One recording on its way; ``language`` is ``auto`` until its first window has told it."""
 
+    name: str
+    notices: tuple[str, ...]
     n_samples: int
     prepare_s: float
     language: str
@@ -40,24 +40,26 @@ class _Recording:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Place:
-    """A window that waits or runs."""
+    """A window that waits or runs; ``name`` and ``language`` are its recording's."""
 
     recording: int
     number: int
     window: Window
     frames: int
+    name: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Passed:
-    segments: list[list[Segment]]
-    languages: list[str]
+    segments: list[Segment]
+    language: str
     prepare_s: float
 
 
 def transcribe_stream(
     engine: Engine,
-    recordings: Iterable[Callable[[], NDArray[np.float32]]],
+    recordings: Iterable[Callable[[], DecodedAudio]],
     point: OperatingPoint,
     *,
     language: str = "en",
@@ -74,7 +76,7 @@ def transcribe_stream(
 
     Args:
         engine: A loaded model.
-        recordings: Each returns samples of shape ``(n_samples,)`` at 16 kHz, or raises :class:`AudioError`.
+        recordings: Each returns a recording's samples, or raises what keeps it from being read.
         point: What to run.
         language: Language code of the prompt, or ``auto`` to tell it from each recording's first window.
         words: Whether to find each word's place in time.
@@ -82,7 +84,7 @@ def transcribe_stream(
         batch_size: Most windows in a batch.
 
     Yields:
-        A transcript, or what kept the recording from being read.
+        A transcript, or what kept the recording from being read or transcribed; the others are not touched.
 
     Raises:
         UsageError: The model does not know the language.
@@ -93,7 +95,7 @@ def transcribe_stream(
     given, taken, more = 0, 0, True
     readers, runners = ThreadPoolExecutor(jobs), ThreadPoolExecutor(jobs)
     reading: dict[Future[_Recording | AudioError], int] = {}
-    running: dict[Future[_Passed], list[_Place]] = {}
+    running: dict[Future[list[_Passed | AudioError]], list[_Place]] = {}
     try:
         while True:
             while more and len(reading) < jobs and len(stream.waiting) < ahead and taken - given < ahead:
@@ -130,14 +132,17 @@ class _Stream:
         self.stopped = Event()
         self._open: dict[int, _Recording] = {}
 
-    def read(self, load: Callable[[], NDArray[np.float32]]) -> _Recording | AudioError:
+    def read(self, load: Callable[[], DecodedAudio]) -> _Recording | AudioError:
         """Decode a recording and cut it into windows; runs in a reader's thread."""
         try:
-            samples = load()
+            with as_audio_error("a recording"):
+                decoded = load()
+            with as_audio_error(decoded.name):
+                samples = decoded.samples
+                windows, cut = ([], Lap(0.0, 0.0)) if self.stopped.is_set() else cut_windows(samples, self.point)
         except AudioError as error:
             return error
-        windows, cut = ([], Lap(0.0, 0.0)) if self.stopped.is_set() else cut_windows(samples, self.point)
-        return _Recording(samples.size, cut.wall_s, self.language, windows, {})
+        return _Recording(decoded.name, decoded.notices, samples.size, cut.wall_s, self.language, windows, {})
 
     def take_recording(self, index: int, recording: _Recording | AudioError) -> None:
         """Let a recording's windows wait, in the order of the recordings."""
@@ -146,7 +151,8 @@ class _Stream:
             return
         self._open[index] = recording
         for number, window in enumerate(recording.windows):
-            self.waiting.append(_Place(index, number, window, context_frames(window.audio.size, self.point)))
+            frames = context_frames(window.audio.size, self.point)
+            self.waiting.append(_Place(index, number, window, frames, recording.name, recording.language))
         self.waiting.sort(key=lambda place: (place.recording, place.number))
         self._finish(index)
 
@@ -162,38 +168,55 @@ class _Stream:
             return []
         batch = [ready[place] for place in choose_batch([place.frames for place in ready], self.batch_size)]
         self.waiting = [place for place in self.waiting if place not in batch]
-        return batch
+        return [replace(place, language=self._open[place.recording].language) for place in batch]
 
-    def run(self, batch: list[_Place]) -> _Passed:
-        """Encode and decode a batch; runs in a runner's thread."""
+    def run(self, batch: list[_Place]) -> list[_Passed | AudioError]:
+        """Encode and decode a batch; runs in a runner's thread. Of one that fails, each window runs alone."""
+        try:
+            with as_audio_error(batch[0].name):
+                return list(self._passed(batch))
+        except AudioError as error:
+            return [error] if len(batch) == 1 else [one for place in batch for one in self.run([place])]
+
+    def _passed(self, batch: list[_Place]) -> list[_Passed]:
         engine, windows = self.engine, [place.window for place in batch]
         encoded = encode_windows(engine, windows, max(place.frames for place in batch))
         languages, detected = [], []
         for row, place in enumerate(batch):
             watch = Stopwatch()
-            language = self._open[place.recording].language
+            language = place.language
             if language == AUTO_LANGUAGE:
                 language = engine.detect_language(engine.row(encoded.output, row))
             languages.append(language)
             detected.append(watch.lap())
         found = decode_windows(engine, windows, encoded, self.point, languages, self.reading)
-        segments = [with_detection(parts, lap) for parts, lap in zip(found, detected, strict=True)]
-        return _Passed(segments, languages, encoded.prepare_s)
+        return [
+            _Passed(with_detection(parts, lap), language, encoded.prepare_s)
+            for parts, lap, language in zip(found, detected, languages, strict=True)
+        ]
 
-    def take_passed(self, batch: list[_Place], passed: _Passed) -> None:
-        """Hand the segments of a batch to their recordings."""
-        for place, segments, language in zip(batch, passed.segments, passed.languages, strict=True):
-            recording = self._open[place.recording]
-            recording.segments[place.number] = segments
-            recording.language = language
-            recording.prepare_s += passed.prepare_s
+    def take_passed(self, batch: list[_Place], passed: list[_Passed | AudioError]) -> None:
+        """Hand the segments of a batch to their recordings; a recording of which a window failed has failed."""
+        for place, found in zip(batch, passed, strict=True):
+            recording = self._open.get(place.recording)
+            if recording is None:  # another of its windows has failed
+                continue
+            if isinstance(found, AudioError):
+                self.finished[place.recording] = found
+                self.waiting = [other for other in self.waiting if other.recording != place.recording]
+                del self._open[place.recording]
+                continue
+            recording.segments[place.number] = found.segments
+            recording.language = found.language
+            recording.prepare_s += found.prepare_s
             self._finish(place.recording)
 
     def _finish(self, index: int) -> None:
         recording = self._open[index]
         if len(recording.segments) == len(recording.windows):
             parts = [part for _, parts in sorted(recording.segments.items()) for part in parts]
-            self.finished[index] = join_segments(
+            joined = join_segments(
                 self.engine, self.point, parts, recording.n_samples, recording.prepare_s, recording.language
             )
+            self.finished[index] = replace(joined, notices=recording.notices)
             del self._open[index]

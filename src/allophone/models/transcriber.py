@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from allophone.audio.decode import load_audio
-from allophone.audio.utterance_audio import load_utterance
+from allophone.audio.decode import LONGEST_S, DecodedAudio, decode_audio
+from allophone.audio.utterance_audio import decode_utterance
+from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import AudioError, UsageError
 from allophone.models.engine import load_engine
 from allophone.models.pipeline import transcribe_stream
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Transcriber", "load_point", "read_samples"]
 
 _GPU_BATCH = 16
+_LOUDEST = 16.0  # 24 dB over full scale; integers in the clothes of floats are louder
 
 
 class Transcriber:
@@ -34,14 +36,23 @@ class Transcriber:
         threads: CPU threads of one pass; 0 chooses by the model's size. As many passes run at once as the physical
             cores have room for (:mod:`allophone.models.threads`).
         device: ``cpu``, ``cuda`` or ``auto``.
+        max_audio_s: Most seconds of a recording; a longer one is an error.
 
     Raises:
         WeightsError: The model's weights cannot be found.
         SpaceError: This device has no such compute type.
     """
 
-    def __init__(self, point: OperatingPoint, *, language: str = "en", threads: int = 0, device: str = "cpu") -> None:
-        self.point = point
+    def __init__(
+        self,
+        point: OperatingPoint,
+        *,
+        language: str = "en",
+        threads: int = 0,
+        device: str = "cpu",
+        max_audio_s: float = LONGEST_S,
+    ) -> None:
+        self.point, self._max_audio_s = point, max_audio_s
         self._language = language
         self._engine = load_engine(point.model, point.compute_type, threads=threads, replicas=0, device=device)
 
@@ -107,12 +118,13 @@ class Transcriber:
             words: Whether to find each word's place in time.
 
         Yields:
-            A transcript for each recording, or the error that says why it has none: the others are not touched.
+            A transcript for each recording, or the error that says why it has none, whatever it raised: the others are
+            not touched.
         """
         jobs, batch_size = self.at_once(jobs, batch_size)
         return transcribe_stream(
             self._engine,
-            (partial(read_samples, recording) for recording in audio),
+            (partial(read_samples, recording, longest_s=self._max_audio_s) for recording in audio),
             self.point,
             language=self._language,
             words=words,
@@ -121,25 +133,45 @@ class Transcriber:
         )
 
 
-def read_samples(audio: str | Path | Utterance | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a recording's samples, shape ``(n_samples,)``, 16 kHz, float32, from a file or an array.
+def read_samples(audio: str | Path | Utterance | NDArray[np.float32], *, longest_s: float = LONGEST_S) -> DecodedAudio:
+    """Return a recording's samples, shape ``(n_samples,)``, 16 kHz, float32, from a file, a pipe or an array.
+
+    Args:
+        audio: A file or pipe, an utterance of a corpus, or samples.
+        longest_s: Most seconds of audio.
 
     Raises:
-        AudioError: The file cannot be decoded, or the array is not one row of floating-point samples.
+        AudioError: The file cannot be decoded, or what is given is not one row of finite floating-point samples that
+            lie about [-1, 1].
     """
+    import numpy as np
+
     if isinstance(audio, str | Path):
-        return load_audio(Path(audio))
+        return decode_audio(Path(audio), longest_s=longest_s, pipes=True)
     if isinstance(audio, Utterance):
-        return load_utterance(audio)
+        return decode_utterance(audio, longest_s=longest_s)
+    if not isinstance(audio, np.ndarray):
+        raise AudioError(f"a {type(audio).__name__}: give a file, or a NumPy array of floats in [-1, 1] at 16 kHz.")
+    what = f"samples of shape {audio.shape} and type {audio.dtype}"
     if audio.ndim != 1 or audio.dtype.kind != "f":
-        raise AudioError(
-            f"samples of shape {audio.shape} and type {audio.dtype}: give one row of floats in [-1, 1] at 16 kHz."
-        )
-    return audio.astype("float32", copy=False)
+        raise AudioError(f"{what}: give one row of floats in [-1, 1] at 16 kHz.")
+    if audio.size > longest_s * SAMPLE_RATE:
+        raise AudioError(f"{what}: last over {longest_s:g} s, the most that is taken. Cut them into parts.")
+    if not np.isfinite(audio).all():
+        raise AudioError(f"{what}: not all are finite numbers. Mend or leave out the recording.")
+    loudest = float(abs(audio).max(initial=0.0))
+    if loudest > _LOUDEST:
+        raise AudioError(f"{what}: reach up to {loudest:g}. Divide them so that they lie in [-1, 1]: 16 bits by 32768.")
+    return DecodedAudio(audio.astype("float32", copy=False))
 
 
 def load_point(
-    source: str | Path | OperatingPoint, *, language: str | None = None, threads: int = 0, device: str = "cpu"
+    source: str | Path | OperatingPoint,
+    *,
+    language: str | None = None,
+    threads: int = 0,
+    device: str = "cpu",
+    max_audio_s: float = LONGEST_S,
 ) -> Transcriber:
     """Load what ``recommend --out point.json`` saved, or a point made by hand.
 
@@ -148,14 +180,17 @@ def load_point(
         language: Language code or ``auto``; where None the language that the point was measured with.
         threads: CPU threads of one pass; 0 chooses by the model's size.
         device: ``cpu``, ``cuda`` or ``auto``.
+        max_audio_s: Most seconds of a recording; a longer one is an error.
 
     Raises:
         UsageError: The file is missing, not a saved point, or names a policy.
         WeightsError: The model's weights cannot be found.
     """
     if isinstance(source, OperatingPoint):
-        return Transcriber(source, language=language or "en", threads=threads, device=device)
+        return Transcriber(source, language=language or "en", threads=threads, device=device, max_audio_s=max_audio_s)
     saved = read_point(Path(source))
     if saved.policy is not None:
         raise UsageError(f"{source}: field 'policy': a policy was chosen. Run it with --policy {saved.policy}.")
-    return Transcriber(saved.point, language=language or saved.language, threads=threads, device=device)
+    return Transcriber(
+        saved.point, language=language or saved.language, threads=threads, device=device, max_audio_s=max_audio_s
+    )

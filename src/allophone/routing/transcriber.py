@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from time import perf_counter
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allophone.audio.decode import LONGEST_S
+from allophone.audio.faults import as_audio_error
 from allophone.costs.transcript import transcript_flops
 from allophone.errors import UsageError
 from allophone.models.engine import Engine, load_engine
@@ -42,6 +45,7 @@ class PolicyTranscriber:
         threshold: Above which a step is climbed; the card's own where None.
         threads: CPU threads; 0 takes the engine's default.
         device: ``cpu``, ``cuda`` or ``auto``.
+        max_audio_s: Most seconds of a recording; a longer one is an error.
     """
 
     def __init__(
@@ -53,12 +57,13 @@ class PolicyTranscriber:
         threshold: float | None = None,
         threads: int = 0,
         device: str = "cpu",
+        max_audio_s: float = LONGEST_S,
     ) -> None:
         self.policy = policy
         self.threshold = policy.threshold if threshold is None else threshold
         self._scorer = scorer
         self._language = language or policy.language
-        self._threads, self._device = threads, device
+        self._threads, self._device, self._max_audio_s = threads, device, max_audio_s
         self._engines: dict[tuple[str, str], Engine] = {}
 
     def transcribe(self, audio: str | Path | NDArray[np.float32], *, words: bool = False) -> RoutedTranscript:
@@ -69,10 +74,16 @@ class PolicyTranscriber:
             words: Whether to find each word's place in time.
 
         Raises:
-            AudioError: The file cannot be decoded, or the array is not one row of floating-point samples.
+            AudioError: The file cannot be decoded, the array is not one row of floating-point samples, or a library
+                failed at the recording.
             WeightsError: A point's weights cannot be found.
         """
-        samples = read_samples(audio)
+        decoded = read_samples(audio, longest_s=self._max_audio_s)
+        with as_audio_error(decoded.name):
+            routed = self._route(decoded.samples, words)
+        return replace(routed, transcript=replace(routed.transcript, notices=decoded.notices))
+
+    def _route(self, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
         if isinstance(self._scorer, FaithfulDecider):
             return self._ask(self._scorer, samples, words)
         routed = self._cascade if self.policy.kind == "cascade" else self._decide
@@ -209,6 +220,7 @@ def load_policy(
     threshold: float | None = None,
     threads: int = 0,
     device: str = "cpu",
+    max_audio_s: float = LONGEST_S,
 ) -> PolicyTranscriber:
     """Load what ``route train`` wrote, ready to transcribe.
 
@@ -218,6 +230,7 @@ def load_policy(
         threshold: Above which the next point runs; the policy's own where None.
         threads: CPU threads; 0 takes the engine's default.
         device: ``cpu``, ``cuda`` or ``auto``.
+        max_audio_s: Most seconds of a recording; a longer one is an error.
 
     Raises:
         UsageError: No whole policy lies there, or the threshold is not a number.
@@ -234,4 +247,12 @@ def load_policy(
         scorer = FaithfulDecider(policy, path, threads=threads or choose_threads(dims))
     else:
         scorer = load_scorer(path, policy)
-    return PolicyTranscriber(policy, scorer, language=language, threshold=threshold, threads=threads, device=device)
+    return PolicyTranscriber(
+        policy,
+        scorer,
+        language=language,
+        threshold=threshold,
+        threads=threads,
+        device=device,
+        max_audio_s=max_audio_s,
+    )

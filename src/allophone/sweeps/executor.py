@@ -5,14 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any, Protocol
 
 from allophone.errors import AllophoneError
-from allophone.sweeps.worker import Ready, Settings, Task, TaskResult, run_worker
+from allophone.sweeps.worker import Ready, Settings, Task, TaskResult, failed_task, run_worker
+from allophone.unicode_text import as_unicode
 
 __all__ = ["Executor", "LocalExecutor", "MakeExecutor", "WeightsKey"]
 
@@ -36,6 +37,7 @@ class Executor(Protocol):
 
 MakeExecutor = Callable[[Settings, int], AbstractContextManager[Executor]]  # from settings and parallel workers
 _STOP_S = 5.0
+_MOST_WRITTEN_OFF = 3  # utterances in a row that workers die of
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class _Worker:
     process: Any
     connection: Connection
     busy: bool = True  # until it says that it is ready
+    task: Task | None = None  # what it measures
+    again: Task | None = None  # what the process before it died of, to be measured first
 
 
 class LocalExecutor:
@@ -52,18 +56,25 @@ class LocalExecutor:
     With one worker busy at a time (the default) nothing competes with the model that is being timed, and models take
     turns utterance by utterance, so that a slow minute of the machine falls on all of them alike.
 
+    A process that dies of an utterance is started again, and one that dies of it twice leaves rows with ``error``. They
+    are handed on with the next result, so that a machine without room for the model does not write off its corpus.
+
     Args:
         settings: What all rows have in common.
         parallel: Workers that may be busy at once.
 
     Raises:
-        AllophoneError: From :meth:`run`, whatever a worker failed with, or that a worker died.
+        AllophoneError: From :meth:`run`, whatever a worker failed with; that a worker died while it loaded its model,
+            of three utterances with no other measured between them, or of all there are.
     """
 
     def __init__(self, settings: Settings, parallel: int = 1) -> None:
         self._settings = settings
         self._parallel = parallel
         self._workers: dict[WeightsKey, _Worker] = {}
+        self._written_off: list[TaskResult] = []
+        self._measured_any = False
+        self._error: AllophoneError | None = None
         self.ready: dict[WeightsKey, Ready] = {}
 
     def __enter__(self) -> LocalExecutor:
@@ -77,20 +88,16 @@ class LocalExecutor:
     def run(self, tasks: Iterable[tuple[WeightsKey, Task]]) -> Iterator[TaskResult]:
         """Measure tasks, yielding results as they come; a model's process starts with its first task."""
         for key, task in tasks:
-            worker = self._workers.get(key)
-            if worker is None:
-                worker = self._start(key)
-                yield from self._collect_until(worker)
-            yield from self._collect_until(worker)
+            while (worker := self._workers.get(key)) is None or worker.busy:
+                if worker is None:
+                    self._start(key)
+                yield from self._collect()
             while sum(other.busy for other in self._workers.values()) >= self._parallel:
                 yield from self._collect()
-            try:
-                worker.connection.send(task)
-            except (BrokenPipeError, ConnectionResetError):
-                raise self._died(worker) from None
-            worker.busy = True
+            self._give(worker, task)
         while any(worker.busy for worker in self._workers.values()):
             yield from self._collect()
+        yield from self._hand_on()
 
     def stop(self) -> None:
         """End all workers; those that do not end by themselves are killed."""
@@ -116,9 +123,10 @@ class LocalExecutor:
         self._workers[key] = worker
         return worker
 
-    def _collect_until(self, worker: _Worker) -> Iterator[TaskResult]:
-        while worker.busy:
-            yield from self._collect()
+    def _give(self, worker: _Worker, task: Task) -> None:
+        worker.task, worker.busy = task, True
+        with suppress(BrokenPipeError, ConnectionResetError):  # it is dead, as collecting will find
+            worker.connection.send(task)
 
     def _collect(self) -> Iterator[TaskResult]:
         busy = {worker.connection: worker for worker in self._workers.values() if worker.busy}
@@ -127,14 +135,45 @@ class LocalExecutor:
             try:
                 message = worker.connection.recv()
             except (EOFError, ConnectionResetError):
-                raise self._died(worker) from None
+                self._bury(worker)
+                continue
             if isinstance(message, AllophoneError):
                 raise message
-            worker.busy = False
-            if isinstance(message, Ready):
-                self.ready[worker.key] = message
-            else:
+            worker.busy, worker.task = False, None
+            if not isinstance(message, Ready):
+                self._measured_any = True
+                yield from self._hand_on()
                 yield message
+                continue
+            self.ready[worker.key] = message
+            if worker.again is not None:
+                self._give(worker, worker.again)
+
+    def _bury(self, worker: _Worker) -> None:
+        """Replace a worker that died; an utterance that two of them died of is written off."""
+        error, task = self._died(worker), worker.task
+        if task is None:
+            raise error
+        worker.connection.close()
+        del self._workers[worker.key]
+        if task is not worker.again:
+            self._start(worker.key).again = task
+            return
+        reason = (
+            f"{task.utterance.audio_filepath}: the process that measured it ended twice (exit code "
+            f"{worker.process.exitcode}; -9 usually means out of memory)."
+        )
+        self._written_off.append(failed_task(task, self._settings, as_unicode(reason), 0.0))
+        self._error = error
+        if len(self._written_off) >= _MOST_WRITTEN_OFF:
+            raise error
+
+    def _hand_on(self) -> Iterator[TaskResult]:
+        """Yield the rows that were written off, if the fault is the utterances' own: others are measured."""
+        if self._written_off and not self._measured_any and self._error is not None:
+            raise self._error
+        yield from self._written_off
+        self._written_off.clear()
 
     def _died(self, worker: _Worker) -> AllophoneError:
         worker.process.join(_STOP_S)

@@ -65,7 +65,8 @@ def transcribe_references(
         with path.open("a", encoding="utf-8") as lines, LocalExecutor(settings) as executor:
             for result in executor.run(tasks()):
                 row = result.rows[0]
-                lines.write(json.dumps({"index": result.index, "text": row.hypothesis}, ensure_ascii=False) + "\n")
+                text = row.hypothesis if row.error is None else None
+                lines.write(json.dumps({"index": result.index, "text": text}, ensure_ascii=False) + "\n")
                 lines.flush()
                 progress(result.index + 1)
     except OSError as error:
@@ -73,12 +74,12 @@ def transcribe_references(
 
 
 def with_references(corpus: Corpus, folder: Path) -> Iterator[Utterance]:
-    """Yield the corpus with the transcripts of ``references.jsonl`` in place of its own."""
+    """Yield the corpus with the transcripts of ``references.jsonl`` in place of its own; None where there is none."""
     for utterance, text in zip(corpus, _read(folder / REFERENCES_FILE), strict=True):
         yield replace(utterance, text=text)
 
 
-def _read(path: Path) -> Iterator[str]:
+def _read(path: Path) -> Iterator[str | None]:
     if not path.exists():
         return
     keep = 0
@@ -88,11 +89,12 @@ def _read(path: Path) -> Iterator[str]:
                 break
             keep += len(line)
             try:
-                yield str(json.loads(line)["text"])
+                text = json.loads(line)["text"]
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise LedgerError(
                     f"{path}: line {number} is damaged. Restore the file, or delete it: the same sweep makes it again."
                 ) from None
+            yield None if text is None else str(text)
     if keep < path.stat().st_size:
         with path.open("rb+") as file:
             file.truncate(keep)

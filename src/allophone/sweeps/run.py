@@ -9,6 +9,7 @@ from math import ceil
 from pathlib import Path
 
 from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
+from allophone.audio.decode import LONGEST_S
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger
@@ -101,6 +102,7 @@ def sweep(
     keep: Callable[[OperatingPoint], bool] | None = None,
     seed: int = 0,
     spend: float | None = None,
+    max_audio_s: float = LONGEST_S,
     executor: MakeExecutor = LocalExecutor,
     progress: Callable[[Progress], None] | None = None,
 ) -> SweepResult:
@@ -129,6 +131,7 @@ def sweep(
         seed: Of the order in which utterances join a ``race`` or ``joint`` search, and of what ``joint`` draws.
         spend: Share of the whole grid's engine time that ``race`` or ``joint`` may take; None lets survivors be
             measured on the whole corpus.
+        max_audio_s: Most seconds of a recording; a longer one is reported and skipped.
         executor: Makes what measures the tasks, from their settings and the number of workers.
         progress: Called after every utterance.
 
@@ -163,6 +166,7 @@ def sweep(
         rates=_rates(real, threads, workers, machine) if device == "cpu" else None,
         seed=seed if plan in SEARCHES else 0,
         workers=workers,
+        max_audio_s=max_audio_s,
     )
     record = continue_run(folder, describe_run(summary, points, plan, space, settings, machine, cost), extend=extend)
     with Ledger(folder, record) as ledger:

@@ -12,8 +12,10 @@ from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import Any
 
+from allophone.audio.decode import LONGEST_S
+from allophone.audio.faults import as_audio_error
 from allophone.audio.snr import estimate_snr_db
-from allophone.audio.utterance_audio import load_utterance
+from allophone.audio.utterance_audio import decode_utterance
 from allophone.costs.published import published_recognition_flops
 from allophone.costs.transcript import transcript_flops
 from allophone.errors import AllophoneError, AudioError
@@ -28,7 +30,7 @@ from allophone.sweeps.peak_watch import PeakWatch
 from allophone.sweeps.roofline import least_latency_s, roofline_device
 from allophone.sweeps.turns import in_turn
 
-__all__ = ["Ready", "Settings", "Task", "TaskResult", "run_worker"]
+__all__ = ["Ready", "Settings", "Task", "TaskResult", "failed_task", "run_worker"]
 
 TWIN = "twin"  # tells the second run of a point from the first
 
@@ -37,7 +39,8 @@ TWIN = "twin"  # tells the second run of a point from the first
 class Settings:
     """What all rows of a run have in common; the names are those of ``RunRecord``.
 
-    ``rates`` are this machine's, by the number of threads; ``workers`` may be busy at once.
+    ``rates`` are this machine's, by the number of threads; ``workers`` may be busy at once. ``max_audio_s`` is the most
+    that is read of a recording.
     """
 
     normalizer: Normalizer = "english"
@@ -48,6 +51,7 @@ class Settings:
     rates: Mapping[int, MeasuredDevice] | None = None
     seed: int = 0
     workers: int = 1
+    max_audio_s: float = LONGEST_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def warm_up(engine: Engine, language: str) -> None:
 
 
 def measure_task(engine: Engine, task: Task, settings: Settings, watch: PeakWatch) -> TaskResult:
-    """Measure one utterance at the task's points; a recording that cannot be read gives rows with ``error``.
+    """Measure one utterance at the task's points; one that cannot be read or processed gives rows with ``error``.
 
     Points that share an encoder pass follow each other; otherwise the order is drawn anew for every utterance. The twin
     never shares a pass. Peaks of memory are watched when all is timed.
@@ -122,16 +126,31 @@ def measure_task(engine: Engine, task: Task, settings: Settings, watch: PeakWatc
         task: What to measure.
         settings: What all rows have in common.
         watch: Knows what peaks have been watched so far.
+
+    Raises:
+        AllophoneError: What is wrong with the run, such as a language that the model does not know.
     """
     began = perf_counter()
     try:
-        samples = load_utterance(task.utterance)
+        with as_audio_error(str(task.utterance.audio_filepath)):
+            return _measured(engine, task, settings, watch, began)
     except AudioError as error:
-        rows = [_failed(task, point, settings, str(error)) for point in task.points]
-        twin = None if task.twin is None else _failed(task, task.twin, settings, str(error))
-        return TaskResult(task.index, rows, perf_counter() - began, twin)
-    load_s = perf_counter() - began
-    about = _Recording(load_s, estimate_snr_db(samples), load_average())
+        return failed_task(task, settings, str(error), perf_counter() - began)
+
+
+def failed_task(task: Task, settings: Settings, reason: str, seconds: float) -> TaskResult:
+    """Return the rows of a task that could not be measured."""
+    rows = [_failed(task, point, settings, reason) for point in task.points]
+    twin = None if task.twin is None else _failed(task, task.twin, settings, reason)
+    return TaskResult(task.index, rows, seconds, twin)
+
+
+def _measured(engine: Engine, task: Task, settings: Settings, watch: PeakWatch, began: float) -> TaskResult:
+    if task.utterance.text is None and settings.relative_to is not None:
+        raise AudioError(f"{task.utterance.audio_filepath}: {settings.relative_to} could not transcribe it either.")
+    decoded = decode_utterance(task.utterance, longest_s=settings.max_audio_s)
+    samples, load_s = decoded.samples, perf_counter() - began
+    about = _Recording(load_s, estimate_snr_db(samples), load_average(), "; ".join(decoded.notices) or None)
     runs = {point.name: point for point in task.points}
     if task.twin is not None:
         runs[f"{task.twin.name} {TWIN}"] = task.twin
@@ -157,6 +176,7 @@ class _Recording:
     load_s: float
     snr_db: float | None
     load_average: float | None
+    notice: str | None
 
 
 def load_average() -> float | None:
@@ -232,6 +252,7 @@ def _row(
         cpu_s=transcript.cpu_s if engine.device == "cpu" else None,  # else the processor only waits
         load_average=about.load_average,
         threads=settings.workers * threads,
+        notice=about.notice,
     )
 
 
