@@ -83,3 +83,8 @@ def test_no_gap_to_recover_is_undefined(samples):
     assert np.isnan(found.apgr.estimate)
     assert np.isnan(found.cpt50.estimate)
     assert found.flops_saved.estimate > 0.5  # the first point alone is as good
+
+
+def test_no_share_is_negative(samples):
+    found = measured(samples.take(np.arange(24)), RandomRouter())[0]
+    assert min(found.cpt50.low, found.flops_saved.low, found.seconds_saved.low) >= 0

@@ -99,7 +99,8 @@ def router_metrics(
                 least = first_crossing(cost, -wer, -(fixed_wer[:, 1] + gap))
                 values[f"{kind}_saved{suffix}"] = np.maximum(1 - least / fixed[kind][:, 1], 0.0)
         columns = np.stack(list(values.values()), axis=1)
-        found = intervals(Replicates(resample, columns[0], columns[1:], least=-np.inf))
+        least = np.where(np.isin(list(values), ["aiq", "apgr"]), -np.inf, 0.0)  # the others are shares
+        found = intervals(Replicates(resample, columns[0], columns[1:], least=least))
         measured.append(RouterMetrics(trace.name, **dict(zip(values, found, strict=True))))
     return tuple(measured)
 

@@ -279,14 +279,15 @@ def _out_of_reach(samples: RouteSamples, trace: Trace, replicates: Replicates, w
     measured = float(np.nanmin(estimates))
     if more == inf:
         remedy = f"More speakers like these would not help: as measured it comes to {wish.shown(measured)} at the least"
+        ask = "Ask for what can be promised, or add a point"
     else:
         remedy = f"If what was measured stays, about {more:.0f} more speakers would do"
+        ask = "Ask for what can be promised, give more runs, lower --confidence, or add a point"
     return InfeasibleError(
         f"{wish} is out of reach with a probability of {wish.confidence:g}: on {len(samples)} decisions about "
         f"{samples.n_speakers} unseen speakers, the nearest that can be promised for new ones is "
         f"{wish.shown(nearest)} (measured: {wish.shown(float(estimates[place]))}), at "
-        f"{trace.flops[place].mean() / 1e9:.1f} GFLOPs per utterance. {remedy}. Ask for that, give more runs, lower "
-        "--confidence, or add a point."
+        f"{trace.flops[place].mean() / 1e9:.1f} GFLOPs per utterance. {remedy}. {ask}."
     )
 
 
