@@ -23,7 +23,8 @@ REAL_SPEECH = (
     "star_sweep",
     *("grid_search measure", "grid_search judge", "context_tail measure", "context_tail judge"),
     *("context_attention", "encoder_resolution", "word_times", "context_adaptation", "long_audio"),
-    *("routing", "routing_faithful", "routing_families", "emotion_steps", "emotion_latency", "emotion_cascade"),
+    *("routing", "routing_faithful", "routing_families", "routing_robustness"),
+    *("emotion_steps", "emotion_latency", "emotion_cascade"),
 )
 
 
