@@ -1,13 +1,15 @@
 """Whether certified limits hold on simulated corpora, how often anything can be certified, and what that costs.
 
 Corpora have 5 to 500 speakers with three utterances each, or log-normally many; some speakers are far harder than
-others, and in some corpora a few utterances end in a repetition loop. One of the points lies exactly at the limit,
+others, in some corpora a few utterances end in a repetition loop, and in some a few speakers are lost entirely and all
+others have no error, which is the hardest to tell from no error at all. One of the points lies exactly at the limit,
 those before it are better, those behind it worse: letting that one through breaks the promise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import pdtr
@@ -17,7 +19,7 @@ from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import FloatArray, IntArray, draw_blocks
 from allophone.measure.bootstrap import resample_ratio
 from allophone.records import OperatingPoint
-from recording import write_result
+from recording import markdown_table, stamp_line, write_result
 
 CONFIDENCE = 0.95
 CORPORA = 1000
@@ -32,6 +34,8 @@ LOOP_WORDS = (50, 220)
 DEAREST, CHEAPEST = 0.03, 0.3  # word error rates
 CHEAPER = 16.0  # times, the cheapest point
 BASE = OperatingPoint(model="tiny.en")
+KEPT = "kept by the bootstrap (wer_clipped)"
+OVER_KEPT, OVER_MEASURED = "times dearer than kept", "times dearer than as measured"
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,22 @@ class Cell:
         unequal: Whether speakers have log-normally many utterances.
         loops: Whether some utterances end in a loop.
         n_points: Points, dear to cheap.
+        lost: Whether speakers have as many errors as can be or none.
     """
 
     n_speakers: int
     unequal: bool
     loops: bool
     n_points: int
+    lost: bool = False
 
     @property
     def rates(self) -> FloatArray:
-        """Word error rates without loops."""
+        """Word error rates without loops; chances that a speaker is lost."""
+        if self.lost:  # at the limit, so many speakers as these are all heard well in 2.4 % of corpora
+            at_limit = 1 - 0.024 ** (1 / self.n_speakers)
+            steps = np.arange(self.n_points) - self.at_limit
+            return np.asarray(np.minimum(at_limit * 2.0 ** (steps / max(1, self.n_points // 6)), 0.9))
         return np.geomspace(DEAREST, CHEAPEST, self.n_points) if self.n_points > 1 else np.array([0.1])
 
     @property
@@ -62,14 +72,21 @@ class Cell:
 
     def __str__(self) -> str:
         sizes = "unequal" if self.unequal else "equal"
-        loops = ", rare loops" if self.loops else ""
+        loops = ", rare loops" if self.loops else ", lost speakers" if self.lost else ""
         return f"{self.n_speakers} speakers, {sizes}{loops}, {self.n_points} point{'s' if self.n_points > 1 else ''}"
 
 
 def main() -> None:
     """Write ``docs/results/statements_certified.json``."""
-    rows, powers = [], []
+    rows: list[dict[str, Any]] = []
+    powers: list[dict[str, Any]] = []
     hard = hardness()
+    for n_points in POINTS[:2]:
+        for n_speakers in SPEAKERS:
+            cell = Cell(n_speakers, unequal=False, loops=False, n_points=n_points, lost=True)
+            found = simulate(cell, lost_expectations(cell))
+            rows += found[0]
+            powers.append(found[1])
     for n_points in POINTS:
         for loops in (False, True):
             expected = expectations(Cell(5, unequal=False, loops=loops, n_points=n_points), hard)
@@ -88,7 +105,43 @@ def main() -> None:
         "limit": "the true rate of the point two thirds of the way to the cheapest",
         "cost": f"falls geometrically to 1/{CHEAPER:g} of the dearest point's",
     }
-    write_result("statements_certified", settings, {"rows": rows, "power": powers})
+    write_result("statements_certified", settings, {"rows": rows, "power": powers}, page(rows, powers))
+
+
+def page(rows: list[dict[str, Any]], powers: list[dict[str, Any]]) -> str:
+    """Return the page: how often limits held at the least, and what can be certified."""
+    least = [
+        (name, f"{100 * min(row['held'] for row in rows if row['statement'] == f'certified {name}'):.1f} %")
+        for name in RATES
+    ]
+    lines = [
+        (
+            power["cell"],
+            *(f"{100 * power['certified'][name]:.0f} %" for name in RATES),
+            *(
+                "" if power.get(key) is None else f"{scale * power[key]:.{digits}f}{unit}"
+                for key, scale, digits, unit in ((KEPT, 100, 0, " %"), (OVER_KEPT, 1, 2, ""), (OVER_MEASURED, 1, 2, ""))
+            ),
+        )
+        for power in powers
+    ]
+    columns = ("corpora", *RATES, "kept by the bootstrap", "cost over that", "cost over as measured")
+    return "\n\n".join(
+        [
+            "# Certified limits: do they hold, and what can be certified?",
+            f"Written by `benchmarks/statements_certified.py`: {CORPORA} corpora per row, a point exactly at the "
+            f"limit, confidence {CONFIDENCE:g}. A certified limit must not break more often than in "
+            f"{100 * (1 - CONFIDENCE):.0f} % of corpora; it held at the least in:",
+            markdown_table(("rate", "held at the least"), least),
+            "How often anything is certified where the dearest of several points is far better than the limit. A "
+            "single point lies at the limit itself and must not be certified. The last three columns are of "
+            "`wer_clipped`: how often the bootstrap lets something through at the same confidence, and how many times "
+            "dearer the certified choice is than that one and than the choice as measured. A token can be twelve "
+            "words, so the true rate (`wer`) takes thousands of speakers.",
+            markdown_table(columns, lines),
+            stamp_line(),
+        ]
+    )
 
 
 def hardness() -> FloatArray:
@@ -131,6 +184,12 @@ def expectations(cell: Cell, hard: FloatArray) -> dict[str, FloatArray]:
     return found
 
 
+def lost_expectations(cell: Cell) -> dict[str, FloatArray]:
+    """As :func:`expectations`, where speakers are lost or have no error."""
+    words = np.arange(WORDS[1], dtype=np.float64)
+    return {name: cell.rates[:, None] * most_of(name, words) for name in RATES}
+
+
 def clipped(mean: FloatArray, most: float) -> FloatArray:
     """Expectation of a Poisson number clipped at ``most``."""
     below = pdtr(most - 2, mean) if most >= 2 else np.zeros_like(mean)
@@ -143,7 +202,7 @@ def most_of(name: str, words: FloatArray) -> FloatArray:
     return most_counted(RATES[name], BASE, words, words / WORDS_PER_S, "english")
 
 
-def simulate(cell: Cell, expected: dict[str, FloatArray]) -> tuple[list[dict[str, object]], dict[str, object]]:
+def simulate(cell: Cell, expected: dict[str, FloatArray]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the rows of a cell, and how much can be certified in it."""
     rng = np.random.default_rng((cell.n_speakers, cell.unequal, cell.loops, cell.n_points))
     broken, passed = dict.fromkeys(RATES, 0), dict.fromkeys(RATES, 0)
@@ -191,14 +250,14 @@ def simulate(cell: Cell, expected: dict[str, FloatArray]) -> tuple[list[dict[str
                 "simulations": CORPORA,
             }
         )
-    power: dict[str, object] = {
+    power: dict[str, Any] = {
         "cell": str(cell),
         "certified": {name: passed[name] / CORPORA for name in RATES},
     }
     if cell.n_points > 1:
-        power["kept by the bootstrap (wer_clipped)"] = kept_at_all / COMPARED
-        power["times dearer than kept"] = mean_of(dearer["kept"])
-        power["times dearer than as measured"] = mean_of(dearer["measured"])
+        power[KEPT] = kept_at_all / COMPARED
+        power[OVER_KEPT] = mean_of(dearer["kept"])
+        power[OVER_MEASURED] = mean_of(dearer["measured"])
     return rows, power
 
 
@@ -212,6 +271,9 @@ def corpus(cell: Cell, rng: np.random.Generator) -> tuple[IntArray, FloatArray, 
     if cell.unequal:  # some speak in short utterances only
         short = rng.random(cell.n_speakers) < 0.3
         words = np.where(short[speakers], np.minimum(words, 12.0), words)
+    if cell.lost:
+        lost = (rng.random((cell.n_points, cell.n_speakers)) < cell.rates[:, None])[:, speakers]
+        return speakers, words, lost * most_of("wer", words)
     hard = gamma(rng, cell.n_speakers)[speakers] * gamma(rng, len(speakers))
     harder = own(rng, (cell.n_points, cell.n_speakers))[:, speakers]
     errors = rng.poisson(cell.rates[:, None] * (words * hard) * harder).astype(np.float64)

@@ -78,10 +78,10 @@ class Rate:
     def estimand(self) -> str:
         """What exactly a limit on it limits."""
         if not self.by_words:
-            return f"{self.counted}, as a share of a speaker's utterances, expected, and averaged over speakers"
+            return f"expected share of a speaker's {self.counted}, averaged over speakers"
         return (
-            f"{self.counted}, expected, over reference words, each as a mean over a speaker's utterances, summed over "
-            "speakers who say as much as those heard"
+            f"expected {self.counted} over reference words, both averaged over each speaker's utterances and then over "
+            "speakers who say as much as those heard (in a corpus rate, speakers with more utterances count more)"
         )
 
 
@@ -92,22 +92,21 @@ RATES = {
             "wer",
             "word error rate",
             "word errors",
-            "an utterance has at most as many errors as its reference has words, or as its transcript can have by the "
-            "decoder's cap on text tokens",
+            "an utterance has at most as many errors as its reference has words, or its transcript by the decoder's "
+            "cap on text tokens",
         ),
         Rate(
             "wer_capped",
             "capped word error rate",
-            "word errors, of an utterance at most as many as its reference has words or one pass of the decoder may "
-            "write text tokens",
-            "what is beyond is not counted",
+            "word errors (of an utterance at most its reference words, or the text tokens that one pass may write)",
+            "an utterance counts no more than that",
             clipped=True,
         ),
         Rate(
             "wer_clipped",
             "clipped word error rate",
-            "word errors, of an utterance at most as many as its reference has words",
-            "what is beyond is not counted",
+            "word errors (of an utterance at most its reference words)",
+            "an utterance counts no more than that",
             clipped=True,
         ),
         Rate(

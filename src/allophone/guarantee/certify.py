@@ -199,7 +199,7 @@ def say_needed(
         return f"What is tested first, {names}, does not keep the limit by enough as measured. Ask for a higher limit."
     told = (
         f"{heard.n_speakers} speakers were heard; at the losses measured, {name} would take about {needed:.0f}, "
-        "because one speaker more could lose as much as is possible."
+        "because one who was not heard could have as many errors as can be."
     )
     if RATES["wer"] not in [limit.rate for limit in limits]:
         return f"{told} Measure more speakers, or ask for a higher limit."
@@ -294,8 +294,8 @@ def show_certificate(found: Certificate) -> list[str]:
         f"({100 * found.measured:.2f} % measured on {found.n_utterances} utterances of {found.n_speakers} speakers).",
         f"What is limited: {found.estimand}.",
         found.assumption,
-        f"It holds at this number of speakers, because {found.bound}; e-value {found.e_value:.3g}, {found.n_tested} "
-        f"tested: {found.order}.",
+        f"Evidence: an e-value of {found.e_value:.3g}, possible because {found.bound}; {found.n_tested} tested, in an "
+        f"order fixed before: {found.order}.",
     ]
     if found.n_clipped:
         lines.append(f"{found.n_clipped} utterances have more errors than are counted.")
