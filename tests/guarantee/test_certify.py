@@ -115,8 +115,8 @@ def test_utterances_stand_alone_only_where_no_speaker_is_named():
     [
         ({"relative_to": "base"}, "relative to base, not against human references"),
         ({"speakers": ["a", None, "b"]}, "1 of 3 utterances name no speaker"),
-        ({"speakers": ["a", "a", "a"]}, "all utterances are of one speaker, a"),
-        ({"words": np.zeros(3)}, "no reference has a word"),
+        ({"speakers": ["a", "a", "a"]}, "All utterances are of one speaker, a"),
+        ({"words": np.zeros(3)}, "No reference has a word"),
     ],
 )
 def test_what_cannot_be_evidence_is_refused(changes, message):

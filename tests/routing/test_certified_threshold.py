@@ -73,3 +73,5 @@ def test_other_runs_tell_whether_it_held(made, tmp_path):
     record = other / "run.json"
     record.write_text(record.read_text().replace("f" * 64, "e" * 64))
     assert "confidence 0.9: held on 600 utterances of 150 speakers" in check_policy(folder, [other])[0]
+    lone = write_routed(tmp_path / "lone", 120, 1, prefix="l")
+    assert "All utterances are of one speaker, l0" in check_policy(folder, [lone])[0]

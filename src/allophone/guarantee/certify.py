@@ -103,22 +103,22 @@ class Heard:
         """
         if relative_to is not None:
             raise UsageError(
-                f"--certify: errors of this run are counted relative to {relative_to}, not against human references, "
+                f"Errors of this run are counted relative to {relative_to}, not against human references, "
                 "so no error rate of it can be certified. Sweep a corpus with references."
             )
         if not words.any():
-            raise UsageError("--certify: no reference has a word. Sweep a corpus with speech in it.")
+            raise UsageError("No reference has a word, so nothing can be certified. Sweep a corpus with speech in it.")
         nameless = sum(speaker is None for speaker in speakers)
         if 0 < nameless < len(speakers):
             raise UsageError(
-                f"--certify: {nameless} of {len(speakers)} utterances name no speaker. A certificate needs to know "
+                f"{nameless} of {len(speakers)} utterances name no speaker. A certificate needs to know "
                 "which utterances belong together: name all speakers in the manifest, or none if all utterances are "
                 "independent, and sweep again."
             )
         names = tuple(dict.fromkeys(speaker for speaker in speakers if speaker is not None))
         if len(names) == 1:
             raise UsageError(
-                f"--certify: all utterances are of one speaker, {names[0]}, which says nothing about others. Sweep a "
+                f"All utterances are of one speaker, {names[0]}, which says nothing about others. Sweep a "
                 "corpus of many speakers."
             )
         places = {name: place for place, name in enumerate(names)}

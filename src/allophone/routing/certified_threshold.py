@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from allophone.errors import InfeasibleError
+from allophone.errors import InfeasibleError, UsageError
 from allophone.guarantee.certificate import CertifiedLimit
 from allophone.guarantee.certify import (
     NO_BOUND,
@@ -88,15 +88,20 @@ def fixed_thresholds(policy: PolicyFile) -> FloatArray:
 def check_policy(folder: Path, runs: Sequence[Path]) -> list[str]:
     """Say in sentences whether a policy's certificates held on runs, at its own threshold; none where it has none.
 
+    Where the runs cannot tell, as without references, it says why.
+
     Raises:
-        UsageError: A run lacks a point, or cannot test a certificate.
+        UsageError: A run lacks a point.
     """
     certificates = read_policy(folder).certificates
     if not certificates:
         return []
     router, samples, _ = policy_samples(folder, runs)
     errors = replay(samples, router, router.policy.threshold).errors
-    heard = _heard(samples, runs)
+    try:
+        heard = _heard(samples, runs)
+    except UsageError as error:
+        return [f"The certificate cannot be checked on these runs. {error}"]
     points = router.policy.points
     return [line for found in certificates for line in check_certificate(found, points, errors, heard)]
 
