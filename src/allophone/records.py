@@ -285,7 +285,8 @@ class Measurement:
     workers may keep busy at once; None where the system does not tell,
     on a GPU (``cpu_s``), and in older runs.
     ``peak_memory_bytes`` is watched on some recordings only, in a pass of its own: None elsewhere. ``notice`` says what
-    is odd about a recording that was measured all the same, such as packets that cannot be decoded.
+    is odd about a recording that was measured all the same, such as packets that cannot be decoded. The ``character_``
+    counts are those of the same texts character by character, white space left out; None in older runs.
     """
 
     point: str
@@ -329,3 +330,7 @@ class Measurement:
     load_average: float | None = None
     threads: int | None = None
     notice: str | None = None
+    character_hits: int | None = None
+    character_substitutions: int | None = None
+    character_insertions: int | None = None
+    character_deletions: int | None = None

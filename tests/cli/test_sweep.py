@@ -92,3 +92,31 @@ def test_damaged_references_are_named_by_their_line(tmp_path, line):
     path.unlink()
     assert sweep(manifest, tmp_path / "r", *options).exit_code == 0
     assert path.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("language", "normalizer"), [("en", "english"), ("de", "basic"), ("ja", "characters"), ("auto", "basic")]
+)
+def test_the_language_chooses_the_normaliser_and_a_run_keeps_its_own(corpus, tmp_path, language, normalizer):
+    from allophone.ledger.run_record import read_run
+
+    done = sweep(corpus, tmp_path / "r", "token_stride=1", "--language", language)
+    assert done.exit_code == 0, done.exception
+    assert read_run(tmp_path / "r").normalizer == normalizer
+    said = f"by the {normalizer} normaliser, as the language is {language}"
+    assert (said in done.stderr) == (normalizer != "english")
+    assert sweep(corpus, tmp_path / "r", "token_stride=1", "--language", language).exit_code == 0
+    given = sweep(corpus, tmp_path / "s", "token_stride=1", "--language", language, "--normalizer", "none")
+    assert (given.exit_code, read_run(tmp_path / "s").normalizer) == (0, "none")
+    again = sweep(corpus, tmp_path / "s", "token_stride=1", "--language", language)
+    assert again.exit_code == 0, again.exception
+
+
+@pytest.mark.parametrize(("language", "head"), [("en", None), ("de", "CER %"), ("zh", None)])
+def test_tables_show_characters_where_words_tell_less(corpus, tmp_path, language, head):
+    assert sweep(corpus, tmp_path / "r", "token_stride=1", "--language", language).exit_code == 0
+    shown = CliRunner().invoke(app, ["frontier", str(tmp_path / "r")]).stdout
+    assert shown.startswith("CER against" if language == "zh" else "WER against")
+    assert ("CER %" in shown) == (language != "en")
+    assert ("WER %" in shown) == (language != "zh")
+    assert (head is None) or head in shown

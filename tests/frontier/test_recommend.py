@@ -1,6 +1,6 @@
 from dataclasses import fields
 from itertools import product
-from math import inf, nan
+from math import inf, isnan, nan
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_an_impossible_limit_is_refused(limit):
 
 def test_unknown_objectives_name_the_known_ones():
     for arguments in ({"constraints": {"speed": 1.0}}, {"minimise": "speed"}):
-        with pytest.raises(SpaceError, match="unknown objective 'speed'; known: wer, rtf"):
+        with pytest.raises(SpaceError, match="unknown objective 'speed'; known: wer, cer, rtf"):
             recommend(POINTS, **arguments)
 
 
@@ -252,3 +252,59 @@ def test_a_stated_probability_is_about_right():
         resample = draw_blocks(samples.speakers, n_replicates=1000)
         accepted.append(judge_limits(samples, {"wer": 0.25}, resample, 0.9).kept[0])
     assert 0.02 <= np.mean(accepted) <= 0.12  # the allowance for speakers not heard makes it rarer than a tenth
+
+
+def counted(index, characters):
+    """A row of ten words and fifty characters, so many of the latter wrong."""
+    wrong = {"character_hits": 50 - characters, "character_substitutions": characters}
+    return {**wrong, "character_insertions": 0, "character_deletions": 0, "speaker": f"s{index % 12}"}
+
+
+def test_character_errors_are_a_quality_of_their_own(tmp_path):
+    fast, slow = OperatingPoint(model="tiny.en", token_stride=2), OperatingPoint(model="tiny.en")
+    rows = {
+        fast: [counted(i, 5) | {"latency_s": 0.5} for i in range(60)],
+        slow: [counted(i, i % 2) | {"latency_s": 1.0} for i in range(60)],
+    }
+    run = summarise_run(write_run(tmp_path / "r", rows))
+    assert [point.cer for point in run.points] == [0.1, 0.01]
+    assert recommend(run, {"cer": 0.2}, "rtf").chosen.point == fast
+    answer = recommend(run, {"cer": 0.05}, "rtf")
+    assert answer.chosen.point == slow
+    assert "character error rate at most 5.00 %" in answer.question
+    assert "character error rate 1.00 % (limit 5.00 %)" in answer.explain()[0]
+    assert recommend(run, {}, "cer").chosen.point == slow
+    sure = recommend(run, {"cer": 0.05}, "rtf", 0.9)
+    assert (sure.chosen.point, sure.probability > 0.9) == (slow, True)
+
+
+def test_a_run_of_before_characters_were_counted_meets_no_limit_on_them(tmp_path):
+    run = summarise_run(write_run(tmp_path / "r", {OperatingPoint(model="tiny.en"): [{}] * 4}))
+    assert isnan(run.points[0].cer)
+    with pytest.raises(InfeasibleError, match="character error rate"):
+        recommend(run, {"cer": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({}, "word error rate"),
+        ({"normalizer": "characters", "language": "zh"}, "character error rate"),
+        ({"relative_to": "base-full-s1-int8-b5"}, "error rate relative to base-full-s1-int8-b5"),
+        (
+            {"relative_to": "base-full-s1-int8-b5", "normalizer": "characters"},
+            "character error rate relative to base-full-s1-int8-b5",
+        ),
+    ],
+)
+def test_every_sentence_calls_the_error_rate_by_what_is_counted(tmp_path, changes, title):
+    rows = [{"hits": 9, "substitutions": 1, "speaker": f"s{i % 12}", "latency_s": 1 + i % 3} for i in range(60)]
+    run = summarise_run(write_run(tmp_path / "r", {OperatingPoint(model="tiny.en"): rows}, **changes))
+    answer = recommend(run, {"wer": 0.5, "rtf": 1.0}, confidence=0.9)
+    told = [answer.question, *answer.explain(), *recommend(run).explain(), recommend(run).question]
+    with pytest.raises(InfeasibleError) as error:
+        recommend(run, {"wer": 0.01})
+    told.append(str(error.value))
+    assert all(title in line for line in (told[0], told[1], told[-1], told[-2]))
+    if title != "word error rate":
+        assert not [line for line in told if "word error rate" in line or "WER" in line]

@@ -4,7 +4,16 @@ import pytest
 
 from allophone.audio.folders import read_folder
 from allophone.errors import SpaceError
-from allophone.measure.wer import WordCounts, count_word_errors, load_normalizer, split_words, word_error_rate
+from allophone.measure.wer import (
+    _UNSPACED,
+    WordCounts,
+    count_character_errors,
+    count_word_errors,
+    default_normalizer,
+    load_normalizer,
+    split_words,
+    word_error_rate,
+)
 
 
 def test_each_kind_of_error_is_counted_once():
@@ -69,5 +78,73 @@ def test_rates_are_errors_over_reference_words(counts, rate):
 
 
 def test_an_unknown_normaliser_names_the_known_ones():
-    with pytest.raises(SpaceError, match="unknown normalizer 'klingon'; known: english, basic, none"):
+    with pytest.raises(SpaceError, match="unknown normalizer 'klingon'; known: english, basic, characters, none"):
         load_normalizer("klingon")
+
+
+@pytest.mark.parametrize("mark", "’‘ʼ＇")
+@pytest.mark.parametrize("text", ["don't go", "he's here", "the dogs' tails", "it's o'clock", "we'll see y'all", "I'm"])
+def test_a_curly_apostrophe_is_a_straight_one(mark, text):
+    assert load_normalizer("english")(text.replace("'", mark)) == load_normalizer("english")(text)
+    assert count_word_errors(text.replace("'", mark), text).errors == 0
+
+
+WORDS = {
+    "hindi": "संस्कृतियों",
+    "bengali": "বাংলাদেশের",
+    "tamil": "தமிழ்நாட்டில்",
+    "telugu": "తెలుగువారు",
+    "gurmukhi": "ਪੰਜਾਬੀਆਂ",
+    "sinhala": "ශ්‍රීලංකාව".replace("\u200d", ""),
+    "vocalised arabic": "مُحَمَّدٌ",
+    "vocalised hebrew": "שָׁלוֹם",
+    "decomposed german": "Mu\u0308ller",
+    "greek": "Άνθρωπος",
+}
+
+
+@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
+def test_a_word_of_any_script_is_one_word(word):
+    assert len(split_words(word, "basic")) == 1
+    assert count_word_errors(f"{word}, {word}!", f"{word} {word}", "basic") == WordCounts(2, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "counts"),
+    [
+        ("我爱北京天安门", "我爱北京天安们", WordCounts(6, 1, 0, 0)),
+        ("今日は良い天気です。", "今日は 良い天気", WordCounts(7, 0, 0, 2)),
+        ("สวัสดี", "สวัสดีค", WordCounts(4, 0, 1, 0)),  # vowel signs belong to their letters
+        ("abc def", "abcdef", WordCounts(6, 0, 0, 0)),
+        ("", "ab", WordCounts(0, 0, 2, 0)),
+        ("ab", "", WordCounts(0, 0, 0, 2)),
+        ("", "", WordCounts(0, 0, 0, 0)),
+        ("。！", "a", WordCounts(0, 0, 1, 0)),
+    ],
+)
+def test_characters_are_counted_without_space_between_them(reference, hypothesis, counts):
+    assert count_character_errors(reference, hypothesis, "basic") == counts
+    assert count_word_errors(reference, hypothesis, "characters") == counts
+    assert count_character_errors(reference, hypothesis, "characters") == counts
+
+
+@pytest.mark.parametrize(
+    ("language", "normalizer"),
+    [("en", "english"), ("de", "basic"), ("hi", "basic"), ("auto", "basic"), *((x, "characters") for x in _UNSPACED)],
+)
+def test_the_language_chooses_the_normaliser(language, normalizer):
+    assert default_normalizer(language) == normalizer
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_characters_and_words_agree_with_jiwer_on_plain_text(seed):
+    import random
+
+    import jiwer
+
+    chance = random.Random(seed)
+    said, heard = ("".join(chance.choice("abc") for _ in range(chance.randrange(1, 30))) for _ in range(2))
+    found = jiwer.process_characters(said, heard)
+    counts = count_character_errors(said, heard, "none")
+    assert counts.errors == found.substitutions + found.insertions + found.deletions
+    assert counts.reference_words == len(said)

@@ -20,6 +20,7 @@ __all__ = ["recommend"]
 def recommend(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     max_wer: Annotated[float | None, typer.Option(help="Largest word error rate, in percent.")] = None,
+    max_cer: Annotated[float | None, typer.Option(help="Largest character error rate, in percent.")] = None,
     min_uar: Annotated[
         float | None, typer.Option(help="Of emotion runs: least unweighted average recall, in percent.")
     ] = None,
@@ -44,8 +45,8 @@ def recommend(
     minimise: Annotated[
         str | None,
         typer.Option(
-            help="wer, rtf, latency_p50_s, latency_p95_s, executed_gflops, peak_memory_bytes or rtf_throughput; of "
-            "emotion runs uar_loss (one minus the UAR), trainable_params, training_gflops or train_s."
+            help="wer, cer, rtf, latency_p50_s, latency_p95_s, executed_gflops, peak_memory_bytes or rtf_throughput; "
+            "of emotion runs uar_loss (one minus the UAR), trainable_params, training_gflops or train_s."
         ),
     ] = None,
     confidence: Annotated[
@@ -91,6 +92,7 @@ def recommend(
     given = {
         "uar_loss": None if min_uar is None else 1 - min_uar / 100,
         "wer": None if max_wer is None else max_wer / 100,
+        "cer": None if max_cer is None else max_cer / 100,
         "rtf": max_rtf,
         "latency_p95_s": max_latency_p95_s,
         "executed_gflops": max_gflops,
@@ -129,6 +131,7 @@ def recommend(
 
 _OPTIONS = {
     "wer": "--max-wer",
+    "cer": "--max-cer",
     "uar_loss": "--min-uar",
     "rtf_throughput": "--min-rtfx",
     "peak_memory_bytes": "--max-memory-gb",

@@ -78,7 +78,13 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print points, compute and time, and measure nothing.")
     ] = False,
-    normalizer: Annotated[str, typer.Option(help="english, basic (other languages) or none.")] = "english",
+    normalizer: Annotated[
+        str | None,
+        typer.Option(
+            help="english, basic, characters (each counts as a word) or none; else by --language: english for en, "
+            "characters where words are not parted, basic for others."
+        ),
+    ] = None,
     language: Annotated[str, typer.Option(help="Language code of the prompt, or auto.")] = "en",
     reference_model: Annotated[
         str | None, typer.Option(help="Without references: measure relative to this model's transcripts.")

@@ -69,6 +69,7 @@ OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
         Objective("wer", "word error rate", "%", 100.0, 2),
+        Objective("cer", "character error rate", "%", 100.0, 2),
         Objective("rtf", "real-time factor"),
         Objective("latency_p50_s", "median latency", "s"),
         Objective("latency_p95_s", "95th percentile of latency", "s"),
@@ -97,8 +98,8 @@ _ALIASES = {"uar": "uar_loss"}
 
 
 def objectives_of(task: Task) -> tuple[str, ...]:
-    """Return the names of a task's objectives, quality first."""
-    return (QUALITY[task], *COSTS[task])
+    """Return the names of a task's objectives, quality first; characters are a second quality of recognition."""
+    return (QUALITY[task], *(("cer",) if task == "asr" else ()), *COSTS[task])
 
 
 def find_objective(name: str, task: Task = "asr") -> Objective:

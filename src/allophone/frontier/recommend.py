@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
 
 from allophone.errors import InfeasibleError, SpaceError
@@ -38,6 +38,7 @@ class Recommendation:
         ties: Points that also meet them so surely and that cannot be told from the chosen one in the minimised
             objective, the nearest first.
         warnings: What a reader of the probabilities must know.
+        titles: What the run's objectives are called, by name.
     """
 
     question: str
@@ -51,18 +52,21 @@ class Recommendation:
     probability: float | None = None
     ties: tuple[Tie, ...] = ()
     warnings: tuple[str, ...] = ()
+    titles: Mapping[str, str] = field(
+        default_factory=lambda: {name: objective.title for name, objective in OBJECTIVES.items()}
+    )
 
     def explain(self) -> list[str]:
         """Return the answer in sentences."""
         objective = OBJECTIVES[self.minimised]
-        met = ", ".join(_stated(self.chosen, name, limit) for name, limit in self.constraints.items())
+        met = ", ".join(_stated(self.chosen, name, limit, self.titles) for name, limit in self.constraints.items())
         lines = [
-            f"{self.chosen.name}: {objective.title} {objective.show(getattr(self.chosen, self.minimised))}"
+            f"{self.chosen.name}: {self.titles[self.minimised]} {objective.show(getattr(self.chosen, self.minimised))}"
             + (f"; {met}." if met else ".")
         ]
         if self.binding is not None and self.without_binding is not None:
             gain = objective.show(getattr(self.without_binding, self.minimised))
-            limit = OBJECTIVES[self.binding].title
+            limit = self.titles[self.binding]
             lines.append(f"The limit on {limit} binds: without it {self.without_binding.name} would give {gain}.")
         elif self.constraints:
             lines.append("No constraint binds: dropping any one of them would not change the answer.")
@@ -78,12 +82,12 @@ class Recommendation:
     def _explain_ties(self, confidence: float) -> list[str]:
         objective = OBJECTIVES[self.minimised]
         if not self.ties:
-            return [f"No other point that could be chosen is tied with it in {objective.title}."]
+            return [f"No other point that could be chosen is tied with it in {self.titles[self.minimised]}."]
         nearest = self.ties[0]
         names = ", ".join(tie.point.name for tie in self.ties)
         lines = [
-            f"Tied with it in {objective.title}, the paired difference's {100 * confidence:g} % interval including "
-            f"zero: {names}."
+            f"Tied with it in {self.titles[self.minimised]}, the paired difference's {100 * confidence:g} % interval "
+            f"including zero: {names}."
         ]
         if not isfinite(nearest.more_utterances):
             return [*lines, f"{nearest.point.name} is equal to it as measured: no number of utterances would decide."]
@@ -134,22 +138,22 @@ def recommend(
             raise SpaceError(f"the limit on {name} is {limit}; it must be a positive number.")
     objective = find_objective(minimise or ("rtf" if QUALITY[task] in limits else QUALITY[task]), task)
     minimised = objective.name
-    question = f"Which operating point has the {objective.best} {objective.title}"
+    titles = _titles(run)
+    question = f"Which operating point has the {objective.best} {titles[minimised]}"
     if limits:
         question += " with " + " and ".join(
-            f"{OBJECTIVES[name].title} {OBJECTIVES[name].limit} {OBJECTIVES[name].show(limit)}"
-            for name, limit in limits.items()
+            f"{titles[name]} {OBJECTIVES[name].limit} {OBJECTIVES[name].show(limit)}" for name, limit in limits.items()
         )
     if confidence is not None and limits:
         question += f", met with probability {confidence:g}"
     question += "?"
     feasible = _feasible(points, limits)
     if not feasible:
-        raise InfeasibleError(f"{question} None: {_nearest_miss(points, limits)}")
+        raise InfeasibleError(f"{question} None: {_nearest_miss(points, limits, titles)}")
     if confidence is None:
         chosen = _lowest(feasible, minimised)
         binding, without = _binding(points, limits, minimised, chosen)
-        return Recommendation(question, chosen, minimised, limits, len(feasible), binding, without)
+        return Recommendation(question, chosen, minimised, limits, len(feasible), binding, without, titles=titles)
     if not isinstance(run, RunSummary | EmotionRunSummary):
         raise SpaceError("a confidence needs the run's measurements, not its points alone. Pass the summarised run.")
     resample = draw_replicates(run.samples.speakers, confidence)
@@ -199,7 +203,17 @@ def recommend(
         probability[chosen.name],
         ties,
         (resample.warning,) if resample.warning else (),
+        titles,
     )
+
+
+def _titles(run: AnySummary | Sequence[AnyPoint]) -> dict[str, str]:
+    """What every objective is called: error rates relative to a model, or of characters, are no word error rates."""
+    record = run.run if isinstance(run, RunSummary | EmotionRunSummary) else None
+    return {
+        name: objective.title if record is None else record.title_of(name, objective.title)
+        for name, objective in OBJECTIVES.items()
+    }
 
 
 def _feasible(points: Sequence[AnyPoint], limits: Mapping[str, float]) -> list[AnyPoint]:
@@ -242,14 +256,14 @@ def _binding(
     return best
 
 
-def _nearest_miss(points: Sequence[AnyPoint], limits: Mapping[str, float]) -> str:
+def _nearest_miss(points: Sequence[AnyPoint], limits: Mapping[str, float], titles: Mapping[str, str]) -> str:
     def worst_excess(point: AnyPoint) -> float:
         excesses = [getattr(point, name) / limit - 1 for name, limit in limits.items()]
         return max(inf if isnan(excess) else excess for excess in excesses)
 
     nearest = min(points, key=worst_excess)
     missed = [
-        f"{OBJECTIVES[name].title} {OBJECTIVES[name].show(getattr(nearest, name))} "
+        f"{titles[name]} {OBJECTIVES[name].show(getattr(nearest, name))} "
         f"misses {OBJECTIVES[name].show(limit)} by {_by(name, getattr(nearest, name), limit)}"
         for name, limit in limits.items()
         if not getattr(nearest, name) <= limit
@@ -263,6 +277,6 @@ def _by(name: str, value: float, limit: float) -> str:
     return f"{100 * (value / limit - 1):.0f} %"
 
 
-def _stated(point: AnyPoint, name: str, limit: float) -> str:
+def _stated(point: AnyPoint, name: str, limit: float, titles: Mapping[str, str]) -> str:
     objective = OBJECTIVES[name]
-    return f"{objective.title} {objective.show(getattr(point, name))} (limit {objective.show(limit)})"
+    return f"{titles[name]} {objective.show(getattr(point, name))} (limit {objective.show(limit)})"

@@ -41,6 +41,8 @@ class RunSamples:
         executed_flops: FLOPs that ran.
         published_flops: FLOPs as the published formula bills them.
         peak_memory_bytes: Peak resident bytes; NaN where not measured.
+        characters: Characters of the references, shape (n_utterances,); NaN in runs of before they were counted.
+        character_errors: Character errors, shape (n_points, n_utterances); NaN likewise.
         throughput: From :func:`allophone.frontier.throughput.read_rounds`, shape (n_points, n_rounds), or None.
         noise: From :func:`allophone.frontier.noise_floor.read_noise`, by cost; without a cost, its noise is unknown.
         transcribed: Word error rates against human transcripts of a sample; they then stand in for errors per word.
@@ -60,6 +62,8 @@ class RunSamples:
     published_flops: FloatArray
     peak_memory_bytes: FloatArray
     throughput: FloatArray | None = None
+    characters: FloatArray | None = None
+    character_errors: FloatArray | None = None
     noise: Mapping[str, Noise] = field(default_factory=dict)
     transcribed: Linearised | None = None
 
@@ -86,6 +90,7 @@ _COLUMNS = {
     "executed_flops": "executed_flops",
     "published_flops": "published_flops",
     "peak_memory_bytes": "peak_memory_bytes",
+    "character_errors": "character_substitutions + character_insertions + character_deletions",
 }
 
 
@@ -116,7 +121,8 @@ def read_samples(connection: duckdb.DuckDBPyConnection, points: tuple[str, ...])
         found = connection.execute(f"SELECT {listed} {joined}", [point]).fetchnumpy()
         for name, rows in arrays.items():
             rows.append(np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan))
-    common = f"SELECT utterance_id, speaker, hits + substitutions + deletions, duration_s {joined}"
+    characters = "(character_hits + character_substitutions + character_deletions)::DOUBLE"
+    common = f"SELECT utterance_id, speaker, hits + substitutions + deletions, duration_s, {characters} {joined}"
     rows_of_one = connection.execute(common, [points[0]]).fetchall()
     return RunSamples(
         points=points,
@@ -126,6 +132,7 @@ def read_samples(connection: duckdb.DuckDBPyConnection, points: tuple[str, ...])
         duration_s=np.array([row[3] for row in rows_of_one], dtype=np.float64),
         noise={},
         transcribed=None,
+        characters=np.array([row[4] for row in rows_of_one], dtype=np.float64),  # None becomes NaN
         **{name: np.array(rows) for name, rows in arrays.items()},
     )
 
@@ -147,8 +154,8 @@ def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Re
     """
     if isinstance(samples, EmotionSamples):
         return resample_emotion(samples, name, resample)
-    if name == "wer":
-        return _resample_wer(samples, resample)
+    if name in ("wer", "cer"):
+        return _resample_wer(samples, resample) if name == "wer" else _resample_cer(samples, resample)
     if name in TIMED:
         return resample_time(samples.latency_s, samples.duration_s, name, samples.noise, resample)
     if name in {"executed_gflops", "published_gflops"}:
@@ -160,6 +167,12 @@ def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Re
     if name == "rtf_throughput":
         return resample_throughput(samples.throughput, resample)
     raise SpaceError(f"objective '{name}' cannot be resampled.")
+
+
+def _resample_cer(samples: RunSamples, resample: Resample) -> Replicates:
+    if samples.characters is None or samples.character_errors is None or np.isnan(samples.character_errors).any():
+        raise SpaceError("character errors were not counted of all points here. Sweep again into a new folder.")
+    return resample_ratio(samples.character_errors, samples.characters, resample)
 
 
 def _resample_wer(samples: RunSamples, resample: Resample) -> Replicates:

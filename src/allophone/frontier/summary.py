@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class PointSummary:
     the audio sum, ``executed_gflops`` and ``published_gflops`` are means over utterances. ``roofline_share`` is the
     least time that the machine's rates allow over the time it took (1 is the peak; NaN where the rates are unknown).
     ``peak_memory_bytes`` is the largest resident size of the process, model included (NaN where the system tells none).
+    ``cer`` is the character error rate (NaN in runs of before characters were counted).
     ``rtf_throughput`` is wall seconds over seconds of audio with many recordings at once (NaN where not measured).
     """
 
@@ -63,6 +64,7 @@ class PointSummary:
     peak_memory_bytes: float
     label: str | None = None
     rtf_throughput: float = nan
+    cer: float = nan
 
     @property
     def rtfx_throughput(self) -> float:
@@ -104,7 +106,9 @@ _SUMMARY = """
 SELECT point, count(*), sum(duration_s), sum(hits), sum(substitutions), sum(insertions), sum(deletions),
        sum(text_tokens), sum(truncated_windows), sum(latency_s), quantile_disc(latency_s, 0.5),
        quantile_disc(latency_s, 0.95), sum(encode_s), sum(decode_s), avg(executed_flops), avg(published_flops),
-       sum(roofline_s), max(peak_memory_bytes)
+       sum(roofline_s), max(peak_memory_bytes),
+       CASE WHEN count(character_hits) = count(*) THEN
+            [sum(character_hits), sum(character_substitutions), sum(character_insertions), sum(character_deletions)] END
 FROM measurements SEMI JOIN shared USING (utterance_index) WHERE point IN (SELECT name FROM asked) GROUP BY point
 """
 
@@ -149,9 +153,9 @@ def relative_notice(relative_to: str) -> str:
     return f"Errors are counted relative to {relative_to}, not against references: they are not WER."
 
 
-def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
+def _point(point: OperatingPoint, row: tuple[Any, ...]) -> PointSummary:
     _, n, audio_s, hits, subs, ins, dels, tokens, truncated, latency, p50, p95, encode, decode, *costs = row
-    flops, published, roofline, memory = costs
+    flops, published, roofline, memory, characters = costs
     return PointSummary(
         point=point,
         n_utterances=int(n),
@@ -173,6 +177,7 @@ def _point(point: OperatingPoint, row: tuple[float, ...]) -> PointSummary:
         published_gflops=published / 1e9,
         roofline_share=float("nan") if roofline is None else roofline / latency,
         peak_memory_bytes=float("nan") if memory is None else float(memory),
+        cer=nan if characters is None else word_error_rate(*map(int, characters)),
     )
 
 

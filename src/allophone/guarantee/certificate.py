@@ -46,7 +46,7 @@ __all__ = [
     "read_limit",
 ]
 
-WORDS_PER_TOKEN = {"none": 1, "basic": 4, "english": 12}
+WORDS_PER_TOKEN = {"none": 1, "basic": 4, "english": 12, "characters": 64}
 
 ASSUMPTION = (
     "Speakers are independent of each other; utterances of one speaker may depend on each other in any way, and errors "

@@ -47,6 +47,7 @@ _ADDED = (
     "load_average",
     "threads",
     "notice",
+    *("character_hits", "character_substitutions", "character_insertions", "character_deletions"),
 )  # columns that older runs of the same schema lack; they read as NULL there
 
 

@@ -76,7 +76,23 @@ class RunRecord(_Run):
     @property
     def quality_name(self) -> str:
         """What the error rate is called: WER, or a word error rate relative to a model's own transcripts."""
-        return "WER" if self.relative_to is None else f"difference relative to {self.relative_to}"
+        if self.relative_to is not None:
+            return f"difference relative to {self.relative_to}"
+        return "CER" if self.normalizer == "characters" else "WER"
+
+    def title_of(self, objective: str, title: str) -> str:
+        """Return what an objective is called in this run: its own title, or for an error rate what is counted.
+
+        Args:
+            objective: Its name.
+            title: What it is called elsewhere.
+        """
+        if objective not in ("wer", "cer"):
+            return title
+        characters = objective == "cer" or self.normalizer == "characters"
+        if self.relative_to is not None:
+            return f"{'character ' if characters else ''}error rate relative to {self.relative_to}"
+        return "character error rate" if characters else "word error rate"
 
     @property
     def n_rows(self) -> int:
@@ -118,6 +134,11 @@ class EmotionRunRecord(_Run):
     def quality_name(self) -> str:
         """What the quality objective is called."""
         return "UAR"
+
+    def title_of(self, objective: str, title: str) -> str:
+        """Return what an objective is called in this run: its own title."""
+        del objective
+        return title
 
     @property
     def n_rows(self) -> int:

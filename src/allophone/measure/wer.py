@@ -1,4 +1,4 @@
-"""Word errors of one utterance, and rates over sums of them.
+"""Word and character errors of one utterance, and rates over sums of them.
 
 Counting is jiwer's. The undefined cases are decided here: with an empty reference every hypothesis word is an
 insertion; with both empty there is no error; a rate over a reference without a single word is 0 without errors and
@@ -15,9 +15,23 @@ from typing import Literal, get_args
 
 from allophone.errors import SpaceError
 
-__all__ = ["Normalizer", "WordCounts", "count_word_errors", "load_normalizer", "split_words", "word_error_rate"]
+__all__ = [
+    "Normalizer",
+    "WordCounts",
+    "count_character_errors",
+    "count_word_errors",
+    "default_normalizer",
+    "load_normalizer",
+    "split_words",
+    "word_error_rate",
+]
 
-Normalizer = Literal["english", "basic", "none"]
+Normalizer = Literal["english", "basic", "characters", "none"]
+
+# Languages whose writing does not part words: Chinese, Cantonese, Japanese, Thai, Lao, Burmese (those that Whisper's
+# paper, appendix C, splits into characters) and Khmer.
+_UNSPACED = ("zh", "yue", "ja", "th", "lo", "my", "km")
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\uff07", "'"))  # what word processors write
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,9 @@ def count_word_errors(reference: str, hypothesis: str, normalizer: Normalizer = 
     Args:
         reference: What was said.
         hypothesis: What was recognised.
-        normalizer: ``english`` (Whisper's English normaliser), ``basic`` (Whisper's for other languages) or ``none``.
+        normalizer: ``english`` (Whisper's English normaliser), ``basic`` (Whisper's for other languages, with the
+            marks that Indic, Arabic and Hebrew words are written with), ``characters`` (the same, every character
+            counted as a word) or ``none``.
 
     Raises:
         SpaceError: Unknown normaliser.
@@ -58,6 +74,36 @@ def count_word_errors(reference: str, hypothesis: str, normalizer: Normalizer = 
         return WordCounts(0, 0, len(recognised), 0)
     output = jiwer.process_words(" ".join(said), " ".join(recognised))  # it splits at U+0020 alone
     return WordCounts(output.hits, output.substitutions, output.insertions, output.deletions)
+
+
+def count_character_errors(reference: str, hypothesis: str, normalizer: Normalizer = "english") -> WordCounts:
+    """Align two normalised texts character by character (graphemes), white space left out, and count.
+
+    Args:
+        reference: What was said.
+        hypothesis: What was recognised.
+        normalizer: As for :func:`count_word_errors`.
+
+    Raises:
+        SpaceError: Unknown normaliser.
+    """
+    import jiwer
+    import regex
+
+    said, recognised = (
+        regex.findall(r"\X", "".join(split_words(text, normalizer))) for text in (reference, hypothesis)
+    )
+    if not said:  # jiwer refuses an empty reference
+        return WordCounts(0, 0, len(recognised), 0)
+    output = jiwer.process_words(" ".join(said), " ".join(recognised))
+    return WordCounts(output.hits, output.substitutions, output.insertions, output.deletions)
+
+
+def default_normalizer(language: str) -> Normalizer:
+    """Return the normaliser for a language code: English's own, characters where words are not parted, else basic."""
+    if language == "en":
+        return "english"
+    return "characters" if language in _UNSPACED else "basic"
 
 
 def split_words(text: str, normalizer: Normalizer) -> list[str]:
@@ -82,7 +128,7 @@ def word_error_rate(hits: int, substitutions: int, insertions: int, deletions: i
     return errors / words
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def load_normalizer(normalizer: Normalizer) -> Callable[[str], str]:
     """Return the text normaliser of that name.
 
@@ -93,12 +139,14 @@ def load_normalizer(normalizer: Normalizer) -> Callable[[str], str]:
         from whisper_normalizer.english import EnglishTextNormalizer
 
         english: Callable[[str], str] = EnglishTextNormalizer()
-        return english
-    if normalizer == "basic":
+        return lambda text: english(text.translate(_APOSTROPHES))
+    if normalizer in ("basic", "characters"):
+        import regex
         from whisper_normalizer.basic import BasicTextNormalizer
 
-        basic: Callable[[str], str] = BasicTextNormalizer()
-        return basic
+        basic: Callable[[str], str] = BasicTextNormalizer(split_letters=normalizer == "characters", preserve_marks=True)
+        lone = regex.compile(r"(?<![\p{L}\p{N}\p{M}])\p{M}+")  # what is left of a symbol such as a macron by itself
+        return lambda text: str(lone.sub("", basic(text)))
     if normalizer == "none":
         return str
     known = ", ".join(get_args(Normalizer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import isfinite, isnan, nan
 
 from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES, QUALITY
@@ -48,6 +48,10 @@ class Table:
     side: tuple[str, ...] = ()
 
 
+def _counts_characters(frontier: Frontier) -> bool:
+    return all(isfinite(getattr(point.summary, "cer", nan)) for point in frontier.points)
+
+
 def frontier_table(frontier: Frontier) -> Table:
     """Return the frontier of a run of speech recognition as a table, cheapest point first.
 
@@ -56,7 +60,8 @@ def frontier_table(frontier: Frontier) -> Table:
     record = frontier.run.run
     assert isinstance(record, RunRecord)
     heads = {
-        "wer": "WER %" if record.relative_to is None else "diff. %",
+        "wer": f"{record.quality_name} %" if record.relative_to is None else "diff. %",
+        "cer": "CER %" if record.relative_to is None else "char. diff. %",
         "rtf": "RTF",
         "latency_p50_s": "p50 latency s",
         "latency_p95_s": "p95 latency s",
@@ -66,6 +71,8 @@ def frontier_table(frontier: Frontier) -> Table:
         "rtf_throughput": "RTFx, many at once",
     }
     columns = list(dict.fromkeys([*_COLUMNS, *(cost.name for cost in frontier.costs)]))
+    if record.language != "en" and record.normalizer != "characters" and _counts_characters(frontier):
+        columns.insert(1, "cer")  # where words are long, or parted differently, they tell less
     if isinstance(frontier.run, RunSummary) and frontier.run.samples.throughput is not None:
         columns = list(dict.fromkeys([*columns, "rtf_throughput"]))
     rows = []
@@ -104,7 +111,8 @@ def frontier_table(frontier: Frontier) -> Table:
             f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
             f"dominated where that is {level} sure, else tied; * marks what is on the frontier as measured.",
             "Of peak: the least time that this machine's measured rates allow over the time it took (roofline).",
-            f"Words are compared after the {record.normalizer} normaliser.",
+            f"{'Characters' if record.normalizer == 'characters' else 'Words'} are compared after the "
+            f"{record.normalizer} normaliser.",
         ),
         side=("of peak %", "S/D/I", *side_columns(frontier, columns, heads)),
     )

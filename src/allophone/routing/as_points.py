@@ -82,6 +82,8 @@ def _add(summary: RunSummary, run: Path, folder: Path, name: str) -> RunSummary:
         executed_flops=np.vstack([old.executed_flops, outcome.flops]),
         published_flops=np.vstack([old.published_flops, paid[8]]),
         peak_memory_bytes=np.vstack([old.peak_memory_bytes, peak]),
+        characters=None,  # a policy's characters are not replayed
+        character_errors=None,
         throughput=None if old.throughput is None else np.pad(old.throughput, ((0, 1), (0, 0)), constant_values=np.nan),
     )
     return replace(summary, points=(*summary.points, point), samples=joined)

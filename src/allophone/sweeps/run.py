@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import cast
 
 from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
 from allophone.audio.decode import LONGEST_S
@@ -16,7 +17,7 @@ from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import failed_utterances
 from allophone.ledger.run_record import MachineStamp, RunRecord, machine_stamp
 from allophone.measure.device import MeasuredDevice
-from allophone.measure.wer import Normalizer, load_normalizer
+from allophone.measure.wer import Normalizer, default_normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX, require_weights
 from allophone.models.threads import choose_threads
 from allophone.records import OperatingPoint, Utterance
@@ -91,7 +92,7 @@ def sweep(
     trials: int | None = None,
     limits: Mapping[str, float] | None = None,
     storage: str | None = None,
-    normalizer: Normalizer = "english",
+    normalizer: Normalizer | None = None,
     language: str = "en",
     reference_model: str | None = None,
     device: str = "cpu",
@@ -119,7 +120,8 @@ def sweep(
         trials: Points that ``joint`` tries; a fifth of the combinations where None, 12 at least.
         limits: Largest value wanted by objective name, in base units; ``joint`` prefers points that keep them.
         storage: Optuna storage URL of ``joint``; SQLite in the run folder where None.
-        normalizer: How texts are normalised before words are counted.
+        normalizer: How texts are normalised before words are counted. Where None: as the run in the folder has it,
+            else by the language (:func:`allophone.measure.wer.default_normalizer`), which a notice says.
         language: Language of the prompt, or ``auto``.
         reference_model: Transcribe with this model first and measure relative to its transcripts.
         device: ``cpu``, ``cuda`` or ``auto``.
@@ -148,7 +150,9 @@ def sweep(
         space = space.model_copy(update={"model": tuple(models)})
     opened = open_corpus(corpus)
     summary = opened.scan()
-    earlier = earlier_run(folder, RunRecord) if extend else None
+    there = earlier_run(folder, RunRecord)
+    earlier = there if extend else None
+    normalizer, notices = _normalizer(normalizer, language, there, summary.notices)
     points = _kept(plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops), keep, earlier)
     models = tuple(dict.fromkeys(point.model for point in points))
     real = [model for model in models if not model.startswith(FAKE_PREFIX)]
@@ -223,8 +227,21 @@ def sweep(
         failures,
         meter.engine_s,
         time.monotonic() - started,
-        (*summary.notices, *ledger.notices),
+        (*notices, *ledger.notices),
     )
+
+
+def _normalizer(
+    asked: Normalizer | None, language: str, there: RunRecord | None, notices: tuple[str, ...]
+) -> tuple[Normalizer, tuple[str, ...]]:
+    """What was asked for, what the run that is there has, or what suits the language; and what is to be said of it."""
+    if asked is not None:
+        return asked, notices
+    if there is not None:
+        return cast(Normalizer, there.normalizer), notices
+    chosen = default_normalizer(language)
+    said = f"Texts are compared by the {chosen} normaliser, as the language is {language} (--normalizer)."
+    return chosen, notices if chosen == "english" else (*notices, said)
 
 
 def _check_asked(models: Sequence[str], normalizer: Normalizer, cost: str, limits: Mapping[str, float]) -> None:

@@ -21,7 +21,7 @@ from allophone.costs.transcript import transcript_flops
 from allophone.errors import AllophoneError, AudioError
 from allophone.measure.device import MeasuredDevice
 from allophone.measure.memory import resident_bytes
-from allophone.measure.wer import Normalizer, count_word_errors
+from allophone.measure.wer import Normalizer, count_character_errors, count_word_errors
 from allophone.models.engine import Engine, load_engine
 from allophone.models.threads import choose_threads
 from allophone.models.transcribe import transcribe_points
@@ -190,6 +190,7 @@ def _row(
     utterance, segments, point = task.utterance, transcript.segments, transcript.point
     reference = utterance.text or ""
     counts = count_word_errors(reference, transcript.text, settings.normalizer)
+    characters = count_character_errors(reference, transcript.text, settings.normalizer)
     frames = [passed.frames for passed in transcript.passes]
     tails = [passed.tail_tokens for passed in transcript.passes]
     tokens = [passed.token_count for passed in transcript.passes]
@@ -253,6 +254,10 @@ def _row(
         load_average=about.load_average,
         threads=settings.workers * threads,
         notice=about.notice,
+        character_hits=characters.hits,
+        character_substitutions=characters.substitutions,
+        character_insertions=characters.insertions,
+        character_deletions=characters.deletions,
     )
 
 
