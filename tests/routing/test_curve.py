@@ -104,3 +104,18 @@ def test_break_even_follows_from_the_means(tmp_path):
 def test_deciding_can_cost_by_the_second(samples):
     plain, dearer = (outcome(samples, "direct", Overhead(flops=1e6, flops_per_audio_s=rate)) for rate in (0.0, 2e6))
     assert (dearer.flops - plain.flops) == pytest.approx(2e6 * samples.duration_s)
+
+
+@pytest.mark.parametrize("order", ["direct", "small_first", "big_first", "cascade"])
+def test_a_trace_is_the_replay_at_each_of_its_thresholds(tmp_path, order):
+    run = write_routed(tmp_path / "r", 30, points=(TINY, BASE, SMALL))
+    samples = read_route_samples([run], [TINY.name, BASE.name, SMALL.name])
+    rng = np.random.default_rng(0)
+    overhead = Overhead(1e6, 1e5, 0.01, 0.001, reads_last=True)
+    keeps = np.minimum(np.arange(3)[:, None], rng.integers(0, 3, 30))
+    router = PredictedRouter("r", order, overhead, rng.standard_normal((2, 30)), keeps)
+    trace = trace_router(samples, router)
+    for place, threshold in enumerate(trace.thresholds):
+        outcome = replay(samples, router, threshold)
+        for name in ("reached", "errors", "flops", "seconds"):
+            assert (getattr(trace, name)[place] == getattr(outcome, name)).all()

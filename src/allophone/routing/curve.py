@@ -73,12 +73,15 @@ def trace_router(samples: RouteSamples, router: Router, thresholds: FloatArray |
     """Replay a router at falling thresholds; None: such as spread its decisions evenly."""
     scores, kept = router.scores(samples), router.kept(samples)
     thresholds = thresholds_of(scores) if thresholds is None else thresholds
-    outcomes = [replay_at(samples, router, scores, kept, threshold) for threshold in thresholds]
-    return Trace(
-        router.name,
-        thresholds,
-        *(np.array([getattr(item, name) for item in outcomes]) for name in ("reached", "errors", "flops", "seconds")),
-    )
+    reached = np.array([reached_points(scores, threshold) for threshold in thresholds])
+    # What is paid depends on the point reached alone, so it is counted once for each and not for each threshold.
+    paid = [
+        _charge(samples, router.order, router.overhead, np.full(len(samples), place, np.intp))
+        for place in range(len(samples.points))
+    ]
+    columns = np.arange(len(samples))
+    flops, seconds = (np.stack(values)[reached, columns] for values in zip(*paid, strict=True))
+    return Trace(router.name, thresholds, reached, samples.errors[kept[reached, columns], columns], flops, seconds)
 
 
 def thresholds_of(scores: FloatArray, n_thresholds: int = THRESHOLDS) -> FloatArray:
