@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from allophone.cli import app
-from allophone.errors import UsageError
+from allophone.errors import AllophoneError, UsageError
 from builders import write_tones
 
 STRIDE = ("--axis", "context=full", "--axis", "beam_size=1", "--axis")
@@ -33,7 +33,7 @@ def test_an_extension_is_planned_with_the_points_that_the_run_has(corpus, tmp_pa
     assert "star: 1 points x 2 utterances" in alone.stdout
     added = sweep(corpus, tmp_path / "r", "token_stride=4", "--dry-run", "--extend")
     assert "star: 3 points x 2 utterances" in added.stdout
-    assert re.findall(r"-s(\d)-", added.stdout) == ["1", "2", "4"]
+    assert re.findall(r"-s(\d)-", added.stdout) == ["1", "2", "4", "2"]  # what is measured again stays
     done = sweep(corpus, tmp_path / "r", "token_stride=4", "--extend")
     assert "3 points, 6 rows in" in done.stdout
 
@@ -70,7 +70,8 @@ def test_a_dry_run_counts_the_pass_that_makes_the_references(tmp_path):
     done = sweep(manifest, tmp_path / "r", "token_stride=1,2", "--dry-run", "--reference-model", "fake:base")
     assert "star: 2 points x 2 utterances" in done.stdout
     rows = [line.split("│")[1].strip() for line in done.stdout.splitlines() if "-b" in line]
-    assert rows == ["references: fake.base-full-s1-int8-b5", "fake.tiny-full-s1-int8-b1", "fake.tiny-full-s2-int8-b1"]
+    measured = ["fake.tiny-full-s1-int8-b1", "fake.tiny-full-s2-int8-b1", "fake.tiny-full-s2-int8-b1 again"]
+    assert rows == ["references: fake.base-full-s1-int8-b5", *measured]
     assert not (tmp_path / "r").exists()
     gone = sweep(manifest, tmp_path / "r", "token_stride=1", "--dry-run", "--reference-model", "no-such-model")
     assert isinstance(gone.exception, UsageError)
@@ -120,3 +121,20 @@ def test_tables_show_characters_where_words_tell_less(corpus, tmp_path, language
     assert ("CER %" in shown) == (language != "en")
     assert ("WER %" in shown) == (language != "zh")
     assert (head is None) or head in shown
+
+
+def test_a_plan_counts_the_point_that_is_measured_again(corpus, tmp_path):
+    planned = sweep(corpus, tmp_path / "r", "token_stride=1,4", "--dry-run").stdout
+    rows = [line.split("│") for line in planned.splitlines() if "fake.tiny-full-s" in line]
+    assert [row[1].split()[0][len("fake.tiny-full-") :] for row in rows] == ["s1-int8-b1", "s4-int8-b1", "s4-int8-b1"]
+    assert "again" in rows[2][1]
+    assert rows[2][2:4] == rows[1][2:4]
+    assert "measured again on 2 utterances" in planned
+
+
+def test_a_busy_machine_that_is_waited_for_in_vain_ends_with_an_error_that_says_so(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("allophone.sweeps.idle._LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("allophone.sweeps.idle.os.getloadavg", lambda: (9.0, 9.0, 9.0))
+    done = sweep(corpus, tmp_path / "r", "token_stride=1", "--wait-for-idle", "0.001")
+    assert isinstance(done.exception, AllophoneError)
+    assert "not idle for 0.001 minutes (load 9.0" in str(done.exception)

@@ -5,7 +5,7 @@ import pytest
 from allophone.errors import UsageError
 from allophone.models.fake import FakeEngine
 from allophone.records import OperatingPoint, Utterance
-from allophone.sweeps import worker
+from allophone.sweeps import idle
 from allophone.sweeps.peak_watch import PeakWatch
 from allophone.sweeps.worker import Settings, Task, measure_task
 from builders import tone, write_wav
@@ -111,12 +111,12 @@ def test_peaks_are_watched_when_all_is_timed_in_a_pass_of_their_own(utterance, m
 
 
 def test_a_row_states_processor_time_load_and_threads(utterance, monkeypatch):
-    monkeypatch.setattr(worker.os, "getloadavg", lambda: (2.5, 1.0, 0.5))
+    monkeypatch.setattr(idle.os, "getloadavg", lambda: (2.5, 1.0, 0.5))
     row = measured(utterance, threads=3, workers=2)[1].rows[0]
     assert row.cpu_s > 0
     assert (row.load_average, row.threads) == (2.5, 6)
     assert measured(utterance)[1].rows[0].threads == 1  # tiny chooses one
-    monkeypatch.delattr(worker.os, "getloadavg")
+    monkeypatch.delattr(idle.os, "getloadavg")
     assert measured(utterance)[1].rows[0].load_average is None
 
 

@@ -95,6 +95,10 @@ def sweep(
     max_audio_s: Annotated[
         float, typer.Option("--max-audio-s", min=0.1, help="Most seconds of a recording; longer ones are skipped.")
     ] = LONGEST_S,
+    wait_for_idle: Annotated[
+        float | None,
+        typer.Option(help="Wait so many minutes at most until nothing else runs on this machine, then measure."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
     extend: Annotated[
         bool,
@@ -158,6 +162,7 @@ def sweep(
             device=device,
             threads=threads,
             extend=extend,
+            idle_minutes=wait_for_idle,
         )
         return
     if task != "asr":
@@ -196,6 +201,7 @@ def sweep(
             seed=seed,
             spend=spend,
             max_audio_s=max_audio_s,
+            idle_minutes=wait_for_idle,
             progress=progress,
         )
     for notice in result.notices:
@@ -250,6 +256,7 @@ def _print_plan(
     from allophone.sweeps.plans import plan_points
     from allophone.sweeps.predict import predict
     from allophone.sweeps.references import reference_point, require_references
+    from allophone.sweeps.twin import TWIN_UTTERANCES, predict_twin
 
     opened = open_corpus(corpus)
     earlier = earlier_run(extended, RunRecord) if extended else None
@@ -264,15 +271,19 @@ def _print_plan(
         points, names = [stand_in, *points], [f"references: {stand_in.name}", *names]
     predictions = [predict(opened, n_utterances, [points[0]], settings)[0]] if reference_model is not None else []
     predictions += predict(opened, n_utterances, points[len(predictions) :], settings)
+    twinned = min(n_utterances, TWIN_UTTERANCES)
+    twin = predict_twin(predictions[-n_points:], n_utterances, extended)
+    counts = [*(n_utterances for _ in predictions), twinned]
+    predictions, names = [*predictions, twin], [*names, f"{twin.point.name} again"]
     known = [prediction.engine_s for prediction in predictions if prediction.engine_s is not None]
     rows = tuple(
         (
             name,
-            f"{prediction.executed_gflops / n_utterances:.1f}",
+            f"{prediction.executed_gflops / count:.1f}",
             f"{prediction.executed_gflops:.0f}",
             "unknown" if prediction.engine_s is None else f"{prediction.engine_s:.0f}",
         )
-        for name, prediction in zip(names, predictions, strict=True)
+        for name, prediction, count in zip(names, predictions, counts, strict=True)
     )
     total = f"about {sum(known):.0f} s in all" if len(known) == len(predictions) else "time unknown"
     print_table(
@@ -283,6 +294,7 @@ def _print_plan(
             muted=(False,) * len(rows),
             notes=(
                 "Seconds are scaled from one utterance; an encoder pass shared by points counts at the first of them.",
+                f"One point is measured again on {twinned} utterances, to tell noise from differences.",
             ),
         )
     )

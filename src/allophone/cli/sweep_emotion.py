@@ -72,7 +72,7 @@ def run_emotion(
     space = read_emotion_space(space_file, models, axes)
     if dry_run:
         check_emotion_options(options["cost"], options["precision"])
-        planned = {name: value for name, value in options.items() if name != "precision"}
+        planned = {name: value for name, value in options.items() if name not in ("precision", "idle_minutes")}
         _print_plan(plan_emotion(corpus, out=out, space=space, **planned), options["plan"], out)
         return
     with stoppable(out, "finished epochs are kept"), show_progress() as progress:

@@ -42,5 +42,5 @@ def busy_notice(connection: duckdb.DuckDBPyConnection) -> str | None:
     return (
         f"Other work ran on the machine while this run was measured ({', and '.join(signs)}, in the median row): its "
         "times are too long, and not by the same share at every point. Compare FLOPs, or measure into another --out, "
-        "with sweep --wait-for-idle."
+        "with sweep --wait-for-idle 30."
     )

@@ -25,9 +25,8 @@ __all__ = ["add_policies"]
 
 _COUNTS = (
     *("hits", "substitutions", "insertions", "deletions", "text_tokens", "truncated_windows"),
-    *("encode_s", "decode_s", "published_flops", "peak_memory_bytes"),
+    *("encode_s", "decode_s", "published_flops"),
 )
-_PEAK = len(_COUNTS) - 1
 
 
 def add_policies(summary: RunSummary, run: Path, folders: Sequence[Path]) -> RunSummary:
@@ -66,12 +65,12 @@ def _add(summary: RunSummary, run: Path, folder: Path, name: str) -> RunSummary:
     order = np.array([places[utterance] for utterance in summary.samples.utterances], np.intp)
     samples = measured.take(order)
     outcome = replay(samples, router.on(order), router.policy.threshold)
-    counts = _counts(run, samples)
+    counts, peaks = _counts(run, samples)
     ran = _ran(outcome, samples, cascade=router.order == "cascade")
     columns = np.arange(len(samples))
     kept = counts[outcome.kept, :, columns].T  # (counts, utterances)
     paid = np.einsum("pcu,pu->cu", np.nan_to_num(counts), ran)
-    peak = np.full(len(samples), counts[:, _PEAK].max(axis=1).sum())
+    peak = np.full(len(samples), peaks.sum())
     point = _summary(samples, outcome, kept, paid, float(peak[0]), name)
     old = summary.samples
     joined = replace(
@@ -96,12 +95,18 @@ def _ran(outcome: Outcome, samples: RouteSamples, *, cascade: bool) -> FloatArra
     return ran.astype(np.float64)
 
 
-def _counts(run: Path, samples: RouteSamples) -> FloatArray:
-    """Read the counts of every candidate, shape (n_points, n_counts, n_utterances)."""
+def _counts(run: Path, samples: RouteSamples) -> tuple[FloatArray, FloatArray]:
+    """Read the counts of every candidate, shape (n_points, n_counts, n_utterances), and its peak of memory.
+
+    A peak is watched on some recordings only, so it is that of the whole run.
+    """
     with connect(run) as connection:
         connection.execute("CREATE TEMP TABLE wanted AS SELECT unnest(?) AS id", [list(samples.utterances)])
         tables = [_table(connection, point) for point in samples.points]
-    return np.stack([np.array([table[name] for name in samples.utterances]).T for table in tables])
+        largest = "SELECT max(peak_memory_bytes) FROM measurements WHERE point = ?"
+        peaks = [connection.execute(largest, [point.name]).fetchall()[0][0] for point in samples.points]
+    counts = np.stack([np.array([table[name] for name in samples.utterances]).T for table in tables])
+    return counts, np.array(peaks, dtype=np.float64)
 
 
 def _table(connection: object, point: OperatingPoint) -> dict[str, list[float]]:

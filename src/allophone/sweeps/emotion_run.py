@@ -27,7 +27,7 @@ from allophone.sweeps.emotion_plan import SPLIT_FILE, EmotionPlan, plan_emotion
 from allophone.sweeps.emotion_space import EmotionSpace
 from allophone.sweeps.emotion_units import Unit, UnitRunner
 from allophone.sweeps.race import judge
-from allophone.sweeps.run import Progress, SweepResult
+from allophone.sweeps.run import Progress, SweepResult, await_idle
 
 __all__ = ["check_emotion_options", "sweep_emotion"]
 
@@ -51,6 +51,7 @@ def sweep_emotion(
     device: str = "cpu",
     threads: int = 0,
     extend: bool = False,
+    idle_minutes: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> SweepResult:
     """Train and test a plan's points on speakers they never hear; the same call continues a run that was stopped.
@@ -73,6 +74,7 @@ def sweep_emotion(
         device: ``cpu`` or ``cuda``.
         threads: CPU threads; 0 leaves torch's own choice.
         extend: Allow adding points, folds and seeds to an existing run; its points stay, and get the folds and seeds.
+        idle_minutes: Longest wait until nothing else runs on this machine; None does not wait.
         progress: Called after every epoch.
 
     Returns:
@@ -139,6 +141,8 @@ def sweep_emotion(
             ledger=ledger,
             units=read_units(folder),
         )
+        if idle_minutes is not None and not all(runner.is_done(unit) for unit in planned.units()):
+            await_idle(idle_minutes, progress)
         broken = _train_all(planned, runner, record, progress)
         rows = sum(ledger.count_done(point.name) for point in record.points)
         trained = {unit.point for unit in runner.units.values()}

@@ -31,11 +31,13 @@ class Prediction:
         executed_gflops: Executed GFLOPs of all utterances, under an assumed speaking rate.
         engine_s: Seconds in the engine, from running one utterance; None where the weights could not be run. A shared
             encoder pass is counted once, at the first point that needs it.
+        alone_s: The same with an encoder pass of its own.
     """
 
     point: OperatingPoint
     executed_gflops: float
     engine_s: float | None
+    alone_s: float | None = None
 
 
 def predict(
@@ -63,8 +65,13 @@ def predict(
         probed = _probe(engine, probe, members, settings) if probe else {}
         for point in members:
             flops = sum(predicted_flops(engine.dimensions, duration_s, point) for duration_s in durations) * scale
-            rate = probed.get(point.name)
-            predictions[point.name] = Prediction(point, flops / 1e9, flops * rate if rate is not None else None)
+            shared, alone = probed.get(point.name, (None, None))
+            predictions[point.name] = Prediction(
+                point,
+                flops / 1e9,
+                None if shared is None else flops * shared,
+                None if alone is None else flops * alone,
+            )
     return [predictions[point.name] for point in points]
 
 
@@ -89,14 +96,14 @@ def _measured_duration(utterance: Utterance) -> float:
 
 def _probe(
     engine: Engine, utterance: Utterance, points: Sequence[OperatingPoint], settings: Settings
-) -> dict[str, float]:
-    """Return seconds per FLOP of each point; encoder passes shared with an earlier point are not counted again."""
+) -> dict[str, tuple[float, float]]:
+    """Return seconds per FLOP of each point: passes shared with an earlier point not counted again, and counted."""
     try:
         samples = load_utterance(utterance)
     except AudioError:
         return {}
     warm_up(engine, settings.language)
-    rates: dict[str, float] = {}
+    rates: dict[str, tuple[float, float]] = {}
     encoded: set[tuple[object, ...]] = set()
     for point in points:
         transcript = transcribe_points(engine, samples, [point], language=settings.language)[0]
@@ -104,5 +111,6 @@ def _probe(
         if point.encode_key not in encoded:
             encoded.add(point.encode_key)
             seconds = transcript.latency_s
-        rates[point.name] = seconds / predicted_flops(engine.dimensions, samples.size / SAMPLE_RATE, point)
+        flops = predicted_flops(engine.dimensions, samples.size / SAMPLE_RATE, point)
+        rates[point.name] = (seconds / flops, transcript.latency_s / flops)
     return rates

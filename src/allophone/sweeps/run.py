@@ -23,6 +23,7 @@ from allophone.models.threads import choose_threads
 from allophone.records import OperatingPoint, Utterance
 from allophone.sweeps.continuation import SEARCHES, continue_run, describe_run, earlier_run
 from allophone.sweeps.executor import LocalExecutor, MakeExecutor, WeightsKey
+from allophone.sweeps.idle import wait_for_idle
 from allophone.sweeps.isoflop import mean_gflops
 from allophone.sweeps.joint import JointSearch, run_joint
 from allophone.sweeps.plans import model_dimensions, plan_points
@@ -34,7 +35,7 @@ from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.twin import Twin, cheapest_point, twin_places
 from allophone.sweeps.worker import Settings, Task
 
-__all__ = ["Progress", "SweepResult", "sweep"]
+__all__ = ["Progress", "SweepResult", "await_idle", "sweep"]
 
 _LEAST_TRIALS = 12
 
@@ -44,9 +45,9 @@ class Progress:
     """How far a sweep is.
 
     Args:
-        stage: ``references``, ``measuring`` or ``throughput``.
-        done: Units finished, those of earlier sittings included: rows, utterances for references, or passes over the
-            sample for throughput.
+        stage: ``references``, ``waiting`` for an idle machine, ``measuring`` or ``throughput``.
+        done: Units finished, those of earlier sittings included: rows, utterances for references, seconds waited, or
+            passes over the sample for throughput.
         total: Units in all.
         remaining_s: Estimate from this sitting's pace; None until there is one.
     """
@@ -104,6 +105,7 @@ def sweep(
     seed: int = 0,
     spend: float | None = None,
     max_audio_s: float = LONGEST_S,
+    idle_minutes: float | None = None,
     executor: MakeExecutor = LocalExecutor,
     progress: Callable[[Progress], None] | None = None,
 ) -> SweepResult:
@@ -134,6 +136,7 @@ def sweep(
         spend: Share of the whole grid's engine time that ``race`` or ``joint`` may take; None lets survivors be
             measured on the whole corpus.
         max_audio_s: Most seconds of a recording; a longer one is reported and skipped.
+        idle_minutes: Longest wait until nothing else runs on this machine; None does not wait.
         executor: Makes what measures the tasks, from their settings and the number of workers.
         progress: Called after every utterance.
 
@@ -179,6 +182,8 @@ def sweep(
             _make_references(opened, summary, stand_in, folder, settings, progress)
             utterances = lambda: with_references(opened, folder)  # noqa: E731
         meter = _Meter(len(points) * summary.n_utterances, sum(ledger.count_done(point.name) for point in points))
+        if idle_minutes is not None and meter.done < meter.total:
+            await_idle(idle_minutes, progress)
         with executor(settings, workers) as running:
             twin = Twin(folder, twin_places(opened, summary.n_utterances, record.seed), cheapest_point)
 
@@ -242,6 +247,21 @@ def _normalizer(
     chosen = default_normalizer(language)
     said = f"Texts are compared by the {chosen} normaliser, as the language is {language} (--normalizer)."
     return chosen, notices if chosen == "english" else (*notices, said)
+
+
+def await_idle(minutes: float, progress: Callable[[Progress], None] | None) -> None:
+    """Wait until nothing else runs on this machine, as :func:`allophone.sweeps.idle.wait_for_idle` does it.
+
+    Args:
+        minutes: Longest wait.
+        progress: Called now and then.
+    """
+
+    def report(waited_s: float) -> None:
+        if progress is not None:
+            progress(Progress("waiting", int(waited_s), int(60 * minutes), None))
+
+    wait_for_idle(minutes, report)
 
 
 def _check_asked(models: Sequence[str], normalizer: Normalizer, cost: str, limits: Mapping[str, float]) -> None:

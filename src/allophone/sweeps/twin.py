@@ -16,9 +16,10 @@ from allophone.ledger.twin_record import TwinRow, add_twins, read_twins
 from allophone.records import Measurement, OperatingPoint
 from allophone.sweeps.isoflop import predicted_flops
 from allophone.sweeps.plans import model_dimensions
+from allophone.sweeps.predict import Prediction
 from allophone.sweeps.race import race_order
 
-__all__ = ["TWIN_UTTERANCES", "Twin", "cheapest_point", "twin_places"]
+__all__ = ["TWIN_UTTERANCES", "Twin", "cheapest_point", "predict_twin", "twin_places"]
 
 TWIN_UTTERANCES = 200  # the noise of a total then is known to a twentieth, and a longer run has less of it
 _NOMINAL_S = 8.0  # length that points are compared at
@@ -93,3 +94,20 @@ def cheapest_point(points: Sequence[OperatingPoint]) -> OperatingPoint:
     """
     dimensions = model_dimensions(tuple(dict.fromkeys(point.model for point in points)))
     return min(points, key=lambda point: predicted_flops(dimensions[point.model], _NOMINAL_S, point))
+
+
+def predict_twin(predictions: Sequence[Prediction], n_utterances: int, folder: Path | None = None) -> Prediction:
+    """Return what the twin of a run costs, with an encoder pass of its own.
+
+    Args:
+        predictions: Of all points.
+        n_utterances: How many utterances the corpus has.
+        folder: The run that is extended, whose twin stays; None: a new one.
+    """
+    points = [prediction.point for prediction in predictions]
+    there = {point for point, *_ in read_twins(folder)} if folder is not None else set()
+    chosen = cheapest_point([point for point in points if point.name in there] or points)
+    found = next(prediction for prediction in predictions if prediction.point == chosen)
+    share = min(1.0, TWIN_UTTERANCES / n_utterances)
+    alone_s = None if found.alone_s is None else share * found.alone_s
+    return Prediction(chosen, share * found.executed_gflops, alone_s, alone_s)

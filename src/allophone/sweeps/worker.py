@@ -26,6 +26,7 @@ from allophone.models.engine import Engine, load_engine
 from allophone.models.threads import choose_threads
 from allophone.models.transcribe import transcribe_points
 from allophone.records import Measurement, OperatingPoint, Transcript, Utterance
+from allophone.sweeps.idle import load_average
 from allophone.sweeps.peak_watch import PeakWatch
 from allophone.sweeps.roofline import least_latency_s, roofline_device
 from allophone.sweeps.turns import in_turn
@@ -177,11 +178,6 @@ class _Recording:
     snr_db: float | None
     load_average: float | None
     notice: str | None
-
-
-def load_average() -> float | None:
-    """Return how many threads of the whole system ran or waited for a processor, mean of the last minute or so."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _row(
