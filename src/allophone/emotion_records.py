@@ -67,7 +67,7 @@ class EmotionMeasurement:
     order of labels; ``predicted`` is the most probable one. ``duration_s`` is the length of the recording, ``heard_s``
     what the recogniser heard of it. ``latency_s`` runs from samples in memory to the posterior, one clip at a time;
     ``executed_flops`` are those of one inference. ``error`` names why an utterance could not be used; the row then
-    enters no rate.
+    enters no rate. ``cpu_s``, ``load_average`` and ``threads`` are as in :class:`allophone.records.Measurement`.
     """
 
     point: str
@@ -85,3 +85,6 @@ class EmotionMeasurement:
     latency_s: float | None
     executed_flops: int
     error: str | None
+    cpu_s: float | None = None
+    load_average: float | None = None
+    threads: int | None = None

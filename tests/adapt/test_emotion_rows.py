@@ -53,6 +53,28 @@ def test_rows_are_timed_alone(utterances, count, timed):
     assert [row.posterior for row in found] == [row.posterior for row in rows]
 
 
+@pytest.mark.parametrize("count", [None, 1])
+def test_rows_timed_twice_have_two_times_of_their_own(utterances, count):
+    rows = report_rows(utterances, SPLIT, LABELS, {}, np.array([[0.9, 0.1], [0.3, 0.7]]))
+    model, ran = tiny_model(rank=2), []
+    once = model.clip_logits
+    model.clip_logits = lambda clip: ran.append(len(clip)) or once(clip)
+    found = time_rows(model, rows, utterances, count, twice=True)
+    timed = [row for row in found if row.latency_s is not None]
+    assert ran == [
+        ran[0],
+        *ran[1 : 1 + len(timed)],
+        *ran[1 : 1 + len(timed)],
+    ]  # all once, after a warm-up, then all again
+    assert len(ran) == 1 + 2 * len(timed)
+    for row in timed:
+        assert row.again[0] > 0
+        assert row.again[0] != row.latency_s
+        assert row.cpu_s > 0
+    assert all(row.again is None for row in found if row.latency_s is None)
+    assert all(row.again is None for row in time_rows(tiny_model(rank=2), rows, utterances, count))
+
+
 def test_inference_flops_are_the_mean_over_clips(utterances):
     model = tiny_model("hubert")
     source = FreshStates(model, utterances, 0.4)

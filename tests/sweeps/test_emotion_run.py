@@ -15,6 +15,7 @@ from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_emotion_run
 from allophone.ledger.trained_units import read_units
+from allophone.ledger.twin_record import read_twins
 from allophone.sweeps import emotion_run
 from allophone.sweeps.emotion_run import sweep_emotion
 from allophone.sweeps.emotion_space import EmotionSpace
@@ -74,6 +75,24 @@ def test_what_every_training_cost_is_kept(place, measured):
         assert (unit.trainable_params > 1000) == point.endswith("top1")
         assert unit.training_flops > 0
         assert unit.train_s > 0
+
+
+def test_the_first_point_is_timed_twice_in_every_fold_for_the_noise_floor(place, measured):
+    pairs = read_twins(place / "r")
+    first = read_emotion_run(place / "r").points
+    assert len({point for point, *_ in pairs}) == 1
+    assert {point for point, *_ in pairs} <= {point.name for point in first}
+    assert len(pairs) == 19  # all but the silent one
+    summary = summarise_emotion(place / "r")
+    assert summary.samples.noise["rtf"].pairs == 19
+    assert set(summary.samples.noise_floors) == {"rtf", "latency_p50_s", "latency_p95_s"}
+    rows = rows_with(place / "r", "cpu_s, load_average, threads, latency_s")
+    assert all(cpu_s > 0 and load is not None and threads >= 1 for cpu_s, load, threads, latency in rows if latency)
+
+
+def rows_with(folder, columns):
+    with connect(folder) as connection:
+        return connection.execute(f"SELECT {columns} FROM measurements").fetchall()
 
 
 def test_the_record_says_how_it_was_measured(place, measured):

@@ -33,6 +33,9 @@ class EmotionRow:
         error: Why the utterance could not be used; it then enters no rate.
         heard_s: Seconds of the recording that the recogniser heard.
         executed_flops: Of this inference, front end included, adapters merged.
+        cpu_s: Processor seconds of all threads within ``latency_s``; None where that was not measured, or on a GPU.
+        again: Seconds and processor seconds of a second run, when all clips had had their first; None where none was
+            asked for.
     """
 
     utterance_id: str
@@ -44,6 +47,8 @@ class EmotionRow:
     error: str | None
     heard_s: float = 0.0
     executed_flops: int = 0
+    cpu_s: float | None = None
+    again: tuple[float, float | None] | None = None
 
 
 class TrainingRecord(BaseModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from allophone.adapt.emotion_clips import load_clip
@@ -16,6 +15,7 @@ from allophone.audio.splits import PARTS, Part, Split
 from allophone.costs.emotion import inference_flops
 from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import CorpusError
+from allophone.models.stopwatch import Stopwatch
 from allophone.records import Utterance
 
 if TYPE_CHECKING:
@@ -110,7 +110,12 @@ def bill_rows(
 
 
 def time_rows(
-    model: EmotionModel, rows: Sequence[EmotionRow], utterances: Sequence[Utterance], count: int | None
+    model: EmotionModel,
+    rows: Sequence[EmotionRow],
+    utterances: Sequence[Utterance],
+    count: int | None,
+    *,
+    twice: bool = False,
 ) -> tuple[EmotionRow, ...]:
     """Run test utterances again, one at a time from their samples with adapters merged, and note the seconds.
 
@@ -121,6 +126,7 @@ def time_rows(
         rows: From :func:`report_rows`.
         utterances: The corpus.
         count: How many rows, evenly spread; None: all.
+        twice: Whether they are run a second time when all have been run, to learn what the machine's noise does.
     """
     usable = [number for number, row in enumerate(rows) if row.error is None]
     count = len(usable) if count is None else min(count, len(usable))
@@ -129,12 +135,17 @@ def time_rows(
     timed = list(rows)
     model.train(False)
     model.merge()
-    for turn, number in enumerate([*wanted[:1], *wanted]):
+    on_cpu = next(model.encoder.module.parameters()).device.type == "cpu"
+    for turn, number in enumerate([*wanted[:1], *wanted, *(wanted if twice else [])]):
         clip = load_clip(by_id[rows[number].utterance_id], model.setting.duration_s)
-        started = perf_counter()
+        watch = Stopwatch()
         model.clip_logits(clip).cpu()
-        if turn:
-            timed[number] = replace(rows[number], latency_s=perf_counter() - started)
+        wall_s, cpu_s = watch.lap()
+        took = (wall_s, cpu_s if on_cpu else None)  # else the processor only waits
+        if 1 <= turn <= len(wanted):
+            timed[number] = replace(rows[number], latency_s=took[0], cpu_s=took[1])
+        elif turn:
+            timed[number] = replace(timed[number], again=took)
     return tuple(timed)
 
 

@@ -76,6 +76,7 @@ def run_setting(
     cached: bool = True,
     cache_root: Path | None = None,
     timed_rows: int | None = None,
+    timed_twice: bool = False,
     device: str = "cpu",
     threads: int = 0,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -94,6 +95,7 @@ def run_setting(
         cached: Whether states below the trained layers are computed once; otherwise in every step.
         cache_root: As in :class:`allophone.adapt.emotion_cache.CachedStates`.
         timed_rows: How many test utterances, evenly spread, are run again alone to be timed; None: all of them.
+        timed_twice: Whether these are then run and timed once more.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads; 0 leaves torch's own choice.
         on_epoch: Called after every epoch.
@@ -142,7 +144,7 @@ def run_setting(
     logits = predict_logits(model, source, examples["test"].rows)
     rows = report_rows(utterances, chosen, splits.labels, source.failures, posteriors(logits, temperature))
     rows = bill_rows(model, source, rows, utterances)
-    rows = time_rows(model, rows, utterances, timed_rows)
+    rows = time_rows(model, rows, utterances, timed_rows, twice=timed_twice)
     latencies = [row.latency_s for row in rows if row.latency_s is not None]
     steps_flops, repeated_flops = training_flops_of(model, progress, cached=cached)
     record = TrainingRecord(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
 from statistics import mean
@@ -13,6 +13,8 @@ import numpy as np
 from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError
 from allophone.frontier.emotion_samples import EmotionSamples, TrainingCosts, read_emotion_samples, share_rows
+from allophone.frontier.idleness import busy_notice
+from allophone.frontier.noise_floor import read_noise
 from allophone.frontier.objectives import Task
 from allophone.frontier.run_state import ask_points, load_numbers, progress_notices
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
@@ -126,10 +128,12 @@ def summarise_emotion(folder: Path) -> EmotionRunSummary:
             raise LedgerError(f"{folder}: no utterance is measured at every point yet. Let its sweep go on.")
         training = tuple(_training([unit for unit in units.values() if unit.point == name]) for name in names)
         samples = read_emotion_samples(connection, names, run.labels, training)
+        samples = replace(samples, noise=read_noise(connection, folder))
+        busy = busy_notice(connection)
         seeds = _count(connection, "SELECT count(DISTINCT seed) FROM shared")
         failures = failed_utterances(folder)
         notices = _notices(run, started, len(by_name), len(given_up), shared, seeds, len(failures))
-    notices = (*reading.notices, *notices)
+    notices = (*reading.notices, *notices, *([busy] if busy else []))
     points = tuple(_point(by_name[name], samples, place) for place, name in enumerate(names))
     return EmotionRunSummary(run, points, failures, notices, samples, tuple(eliminated))
 

@@ -248,8 +248,9 @@ def resample_time(
     deviation = known.deviation / np.sqrt(2)
     noisy = deviation * np.random.default_rng((resample.seed, 4)).standard_normal(found.values.shape)
     values = found.values * np.exp(noisy)
+    stretched = None if found.stretched is None else found.stretched * np.exp(noisy)
     if found.pivots is None or found.standard_errors is None:
-        return replace(found, values=values)
+        return replace(found, values=values, stretched=stretched)
     # Times are rates, so their pivots are log(replicate / estimate) over the replicate's relative standard error.
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(found.values / found.estimates)

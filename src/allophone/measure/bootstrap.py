@@ -97,6 +97,8 @@ class Replicates:
         allowance: Factor by which a rate rises when speakers as bad as the worst one heard join, shape (n_points,).
         largest_share: Share of a rate's numerator that one block alone carries, shape (n_points,).
         unit: What one error more adds to a rate of counted errors; 0 where nothing is counted.
+        stretched: What :meth:`widened` returns, shape as ``values``, where deviations are not widened on the scale of
+            the statistic; None: they are.
         least: No value can be smaller; 0 for counts, times and rates, ``-inf`` for differences; one for all points or
             shape (n_points,).
         most: No value can be greater; 1 for recalls.
@@ -112,6 +114,7 @@ class Replicates:
     allowance: FloatArray | None = None
     largest_share: FloatArray | None = None
     unit: float = 0.0
+    stretched: FloatArray | None = None
     least: float | FloatArray = 0.0
     most: float = np.inf
     stretch: FloatArray | None = None
@@ -131,6 +134,8 @@ class Replicates:
             Shape (n_replicates, n_points). One factor per replicate serves all points and all statistics of a
             resample, so what is equal or paired stays so. Values may lie beyond ``least`` and ``most``.
         """
+        if self.stretched is not None:
+            return self.stretched
         stretch = self.resample.stretch() if self.stretch is None else self.stretch
         with np.errstate(invalid="ignore"):  # an infinite estimate has no deviations
             return self.estimates + stretch[:, None] * (self.values - self.estimates)
@@ -144,6 +149,7 @@ class Replicates:
             resample=self.resample,
             estimates=self.estimates - self.estimates[reference],
             values=self.values - self.values[:, [reference]],
+            stretched=None if self.stretched is None else self.stretched - self.stretched[:, [reference]],
             least=-np.inf,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -17,7 +17,9 @@ from allophone.audio.splits import SplitFile
 from allophone.emotion_records import EmotionMeasurement, EmotionSetting
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.trained_units import TrainedUnit, add_unit
+from allophone.ledger.twin_record import TwinRow, add_twins, read_twins
 from allophone.records import Utterance
+from allophone.sweeps.idle import load_average
 
 __all__ = ["Unit", "UnitRunner", "unit_rows"]
 
@@ -48,7 +50,8 @@ class UnitRunner:
     """Trains units of one run and writes them down.
 
     A unit's rows are written first, then its line in ``units.jsonl``, then its checkpoint goes: whatever a kill cuts
-    short is trained on from the checkpoint, and rows that are there already are not written again.
+    short is trained on from the checkpoint, and rows that are there already are not written again. The first point that
+    is tested has its clips timed twice, for the noise floor; their second times are written before its rows.
 
     Args:
         corpus: The corpus.
@@ -97,6 +100,8 @@ class UnitRunner:
         """
         folder = self._folder(unit)
         started = monotonic()
+        twinned = read_twins(self.ledger.folder)
+        twice = unit.setting.name in {point for point, *_ in twinned} if twinned else True
         found = run_setting(
             unit.setting,
             self.corpus,
@@ -107,14 +112,26 @@ class UnitRunner:
             out=folder,
             device=self.device,
             threads=self.threads,
+            timed_twice=twice,
             on_epoch=on_epoch,
         )
+        if twice:
+            self._add_twins(unit, found, twinned)
         self.ledger.append(unit_rows(unit, found, self._places, self.durations_s))
         trained = _trained(unit, found, monotonic() - started)
         add_unit(self.ledger.folder, trained)
         self.units[unit.key] = trained
         shutil.rmtree(folder, ignore_errors=True)
         return trained
+
+    def _add_twins(self, unit: Unit, found: EmotionRun, there: Container[tuple[str, int, int]]) -> None:
+        load = load_average()
+        rows = [
+            TwinRow(unit.setting.name, self._places[row.utterance_id], *row.again, load, None, unit.seed)
+            for row in found.rows
+            if row.again is not None
+        ]
+        add_twins(self.ledger.folder, [row for row in rows if row.key not in there])
 
     def _folder(self, unit: Unit) -> Path:
         return self.ledger.folder / WORK / unit.name
@@ -139,7 +156,7 @@ def unit_rows(
         places: Place of every utterance in the corpus, by id.
         durations_s: Length of every recording in seconds, by id.
     """
-    labels = found.record.labels
+    labels, load = found.record.labels, load_average()
     return [
         EmotionMeasurement(
             point=unit.setting.name,
@@ -157,6 +174,9 @@ def unit_rows(
             latency_s=row.latency_s,
             executed_flops=row.executed_flops,
             error=row.error,
+            cpu_s=row.cpu_s,
+            load_average=load,
+            threads=found.record.threads,
         )
         for row in found.rows
     ]
