@@ -72,7 +72,7 @@ def test_the_floor_is_never_less_than_what_was_seen():
 def test_memory_is_told_apart_to_its_resolution():
     peaks = np.array([[300e6, np.nan, 310e6], [303e6, 1.0, 310e6]])
     found = estimate_noise(Twins(np.ones((2, 3)), peaks))["peak_memory_bytes"]
-    assert found == Noise(0.01, 0.0, 2)  # 3 MB of 301.5 are less than a hundredth
+    assert found == Noise(0.01, 0.01 / 1.96, 2)  # 3 MB of 301.5 are less than a hundredth
     further = peaks[:, :1] * [[1], [1.05]]
     assert estimate_noise(Twins(np.ones((2, 1)), further))["peak_memory_bytes"].floor > 0.05
 
@@ -124,6 +124,17 @@ def test_a_run_reads_the_pairs_of_what_its_points_share(tmp_path):
     frontier = Frontier.from_run(run)
     assert frontier.to_dict()["noise_floors"]["rtf"] == noise["rtf"].floor
     assert "Noise floor" in frontier.to_dict()["notices"][-1]
+
+
+def test_equal_points_are_tied_where_their_peaks_differ_by_less_than_can_be_told(tmp_path):
+    rows = {
+        point: [{"speaker": f"s{index % 8}", "peak_memory_bytes": peak if index == 0 else None} for index in range(40)]
+        for point, peak in ((A, 300_000_000), (B, 300_200_000))
+    }
+    run = write_run(tmp_path / "r", rows)
+    assert [point.status for point in Frontier.from_run(run, "peak_memory_bytes").points] == ["on", "dominated"]
+    add_twins(run, [TwinRow(A.name, index, 1.0, None, None, None if index else 300_100_000) for index in range(40)])
+    assert [point.status for point in Frontier.from_run(run, "peak_memory_bytes").points] == ["tied", "tied"]
 
 
 def test_a_run_without_a_pair_says_that_its_floor_is_unknown(tmp_path):

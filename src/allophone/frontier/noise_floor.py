@@ -31,7 +31,17 @@ from allophone.measure.quantiles import resample_quantile
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["TIMED", "Noise", "Twins", "estimate_noise", "noise_floor", "noise_notes", "read_noise", "resample_time"]
+__all__ = [
+    "TIMED",
+    "Noise",
+    "Twins",
+    "estimate_noise",
+    "noise_floor",
+    "noise_notes",
+    "read_noise",
+    "resample_time",
+    "with_noise",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -180,7 +190,8 @@ def _memory_noise(peaks: FloatArray) -> Noise | None:
     if not watched.shape[1]:
         return None
     apart = float(np.abs(_apart(watched)).max())
-    return Noise(max(apart, MEMORY_RESOLUTION), 0.0, watched.shape[1])
+    floor = max(apart, MEMORY_RESOLUTION)
+    return Noise(floor, floor / _NORMAL, watched.shape[1])
 
 
 def noise_floor(noise: Mapping[str, Noise], name: str) -> float:
@@ -242,9 +253,19 @@ def resample_time(
         found = resample_ratio(latency_s, duration_s, resample)
     else:
         found = resample_quantile(latency_s, 0.5 if name == "latency_p50_s" else 0.95, resample)
-    known = noise.get(name)
+    return with_noise(found, noise.get(name))
+
+
+def with_noise(found: Replicates, known: Noise | None) -> Replicates:
+    """Let replicates hold the machine's noise.
+
+    Args:
+        found: Of a rate or of something that never varies.
+        known: Of that cost; None where it is unknown, which leaves the replicates as they are.
+    """
     if known is None or known.deviation == 0:
         return found
+    resample = found.resample
     deviation = known.deviation / np.sqrt(2)
     noisy = deviation * np.random.default_rng((resample.seed, 4)).standard_normal(found.values.shape)
     values = found.values * np.exp(noisy)

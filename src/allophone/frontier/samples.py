@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from allophone.errors import SpaceError
 from allophone.frontier.emotion_samples import EmotionSamples, resample_emotion
-from allophone.frontier.noise_floor import TIMED, Noise, resample_time
+from allophone.frontier.noise_floor import TIMED, Noise, resample_time, with_noise
 from allophone.frontier.objectives import Task
 from allophone.frontier.throughput import resample_throughput
 from allophone.measure.blocks import Resample
@@ -142,7 +142,7 @@ def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Re
 
     Emotion runs go to :func:`allophone.frontier.emotion_samples.resample_emotion`. The peak of memory is a property of
     the process, not of the utterances drawn: it is the same in every replicate. Throughput draws its rounds instead.
-    Times hold the machine's noise too, as far as the samples know it.
+    Times and peaks hold the machine's noise too, as far as the samples know it.
 
     Args:
         samples: The measurements.
@@ -163,7 +163,8 @@ def resample_objective(samples: AnySamples, name: str, resample: Resample) -> Re
         return resample_mean(flops / 1e9, resample)
     if name == "peak_memory_bytes":
         peaks = np.where(np.isnan(samples.peak_memory_bytes).all(axis=1), np.nan, _peaks(samples.peak_memory_bytes))
-        return Replicates(resample, peaks, np.broadcast_to(peaks, (resample.n_replicates, len(peaks))))
+        found = Replicates(resample, peaks, np.broadcast_to(peaks, (resample.n_replicates, len(peaks))))
+        return with_noise(found, samples.noise.get(name))
     if name == "rtf_throughput":
         return resample_throughput(samples.throughput, resample)
     raise SpaceError(f"objective '{name}' cannot be resampled.")
