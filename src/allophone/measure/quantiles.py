@@ -29,7 +29,10 @@ def resample_quantile(values: npt.ArrayLike, share: float, resample: Resample) -
     utterances, and the values a few places further up lie far apart where few utterances are beyond the quantile (the
     p95 of 400 rests on 20). That is how far intervals by inverting the distribution function reach (Woodruff,
     "Confidence intervals for medians and other position measures", 1952; Korn and Graubard, "Confidence intervals for
-    proportions with small expected number of positive counts estimated from survey data", 1998).
+    proportions with small expected number of positive counts estimated from survey data", 1998). In simulation the
+    interval of the p95 then holds it in 92 to 98 % of corpora of 100 to 400 utterances whose speakers differ less than
+    their utterances do; where they differ more, as few speakers carry it, 95 % takes 60 of them and 12 give 83 %
+    (``benchmarks/statements_time.py``).
 
     Args:
         values: Shape (n_points, n_utterances), e.g. seconds; a NaN makes the whole point NaN.

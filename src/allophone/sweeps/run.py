@@ -148,9 +148,7 @@ def sweep(
     """
     started = time.monotonic()
     folder = Path(out)
-    space = space or SearchSpace()
-    if models:
-        space = space.model_copy(update={"model": tuple(models)})
+    space = (space or SearchSpace()).model_copy(update={"model": tuple(models)} if models else {})
     opened = open_corpus(corpus)
     summary = opened.scan()
     there = earlier_run(folder, RunRecord)
@@ -182,8 +180,7 @@ def sweep(
             _make_references(opened, summary, stand_in, folder, settings, progress)
             utterances = lambda: with_references(opened, folder)  # noqa: E731
         meter = _Meter(len(points) * summary.n_utterances, sum(ledger.count_done(point.name) for point in points))
-        if idle_minutes is not None and meter.done < meter.total:
-            await_idle(idle_minutes, progress)
+        await_idle(idle_minutes if meter.done < meter.total else None, progress)
         with executor(settings, workers) as running:
             twin = Twin(folder, twin_places(opened, summary.n_utterances, record.seed), cheapest_point)
 
@@ -249,17 +246,20 @@ def _normalizer(
     return chosen, notices if chosen == "english" else (*notices, said)
 
 
-def await_idle(minutes: float, progress: Callable[[Progress], None] | None) -> None:
+def await_idle(minutes: float | None, progress: Callable[[Progress], None] | None) -> None:
     """Wait until nothing else runs on this machine, as :func:`allophone.sweeps.idle.wait_for_idle` does it.
 
     Args:
-        minutes: Longest wait.
+        minutes: Longest wait; None does not wait.
         progress: Called now and then.
     """
+    if minutes is None:
+        return
+    total_s = int(60 * minutes)
 
     def report(waited_s: float) -> None:
         if progress is not None:
-            progress(Progress("waiting", int(waited_s), int(60 * minutes), None))
+            progress(Progress("waiting", int(waited_s), total_s, None))
 
     wait_for_idle(minutes, report)
 
