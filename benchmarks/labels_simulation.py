@@ -209,4 +209,4 @@ def held(found: Answer | None, truth: tuple[float, ...]) -> dict[str, list[bool]
         "WER interval of the chosen point, the choice included": [found.chosen_rate.contains(truth[found.chosen])],
         "interval of a difference to the chosen point": [interval.contains(value) for interval, value in apart],
         "all points called worse than the chosen one are worse": [all(decided)],
-    } | ({"certified: no point let through breaks a WER limit": [not one for one in broken]} if broken else {})
+    } | ({"no point let through breaks a WER limit": [not one for one in broken]} if broken else {})

@@ -22,7 +22,7 @@ STATEMENTS = tuple(sorted(path.stem for path in HERE.glob("statements_*.py") if 
 REAL_SPEECH = (
     "star_sweep",
     *("grid_search measure", "grid_search judge", "context_tail measure", "context_tail judge"),
-    *("context_attention", "encoder_resolution", "word_times", "context_adaptation", "long_audio"),
+    *("context_attention", "encoder_resolution", "word_times", "context_adaptation", "long_audio", "speaker_blocks"),
     *("routing", "routing_faithful", "routing_families", "routing_robustness"),
     *("emotion_steps", "emotion_latency", "emotion_cascade"),
 )

@@ -92,11 +92,13 @@ class MissingExtraError(AllophoneError):
         package: The import name that failed.
         extra: The extra of allophone that brings it.
         reason: Why it cannot be loaded though it is installed.
+        command: What installs it, where that takes more than the extra.
     """
 
-    def __init__(self, package: str, extra: str, reason: str | None = None) -> None:
+    def __init__(self, package: str, extra: str, reason: str | None = None, command: str | None = None) -> None:
         if reason is None:
-            super().__init__(f"{package} is not installed. Install it with: pip install 'allophone[{extra}]'")
+            command = command or f"pip install 'allophone[{extra}]'"
+            super().__init__(f"{package} is not installed. Install it with: {command}")
         else:
             super().__init__(
                 f"{package} is installed and cannot be loaded: {reason}. Install it again with: pip install "

@@ -105,3 +105,17 @@ def test_policies_and_labels_do_not_go_together(tmp_path, said):
         done = invoke(verb, run, "--labels", run / "transcripts.csv", "--policy", tmp_path / "p")
         assert isinstance(done.exception, UsageError)
         assert "cannot be judged by --labels" in str(done.exception)
+
+
+def test_the_recordings_and_their_parts_are_named(tmp_path, said):
+    lines = [{"id": name, "audio_filepath": f"{name}.wav"} for name in said]
+    lines[1] |= {"audio_filepath": "long.wav", "offset": 12.5, "duration": 4.5}
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("\n".join(map(json.dumps, lines)))
+    record = tmp_path / "r" / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"corpus": str(corpus)}))
+    done = invoke(label, tmp_path / "r", "--budget", 60)
+    assert done.stderr == ""
+    text = (tmp_path / "r" / "transcripts.csv").read_text(encoding="utf-8-sig")
+    assert f"u0,{tmp_path / 'u0.wav'}," in text
+    assert f'u1,"{tmp_path / "long.wav"}#t=12.5,17",' in text

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import subprocess
 import sys
@@ -5,7 +6,15 @@ import textwrap
 
 import pytest
 
-from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError, UnknownModelError, UsageError
+from allophone.errors import (
+    AudioError,
+    CorpusError,
+    LedgerError,
+    MissingExtraError,
+    SpaceError,
+    UnknownModelError,
+    UsageError,
+)
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run
@@ -238,3 +247,55 @@ def test_duplicate_ids_are_named(tmp_path):
     manifest.write_text(manifest.read_text() + json.dumps(row) + "\n")
     with pytest.raises(CorpusError, match="id 'u0' occurs twice"):
         sweep(manifest, out=tmp_path / "r", space=SPACE)
+
+
+def without_speakers(manifest):
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for row in rows:
+        del row["speaker"]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return manifest
+
+
+def test_speakers_are_inferred_from_voices_and_said_to_be(tmp_path, speech):
+    pytest.importorskip("scipy")
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("resemblyzer") is None:
+        pytest.skip("torch and Resemblyzer are not installed")
+    rows = [{"audio_filepath": str(one.path), "text": one.text} for one in speech[:5]]
+    rows[0]["speaker"] = "anna"
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = sweep(manifest, out=tmp_path / "r", space=SPACE, speakers="auto")
+    assert any(notice.startswith("4 utterances name no speaker") for notice in result.notices)
+    by_utterance = dict(query(tmp_path / "r", "SELECT DISTINCT utterance_index, speaker FROM measurements"))
+    assert by_utterance[0] == "anna"
+    assert {by_utterance[index] for index in range(1, 5)} <= {"anna", *(f"inferred-{n}" for n in range(1, 5))}
+    run = read_run(tmp_path / "r")
+    assert "Resemblyzer" in run.speakers
+    assert run.n_speakers == len(set(by_utterance.values()))
+    assert any("inferred from voices by Resemblyzer" in notice for notice in summarise_run(tmp_path / "r").notices)
+    again = sweep(manifest, out=tmp_path / "r", space=SPACE, speakers="auto")
+    assert (again.rows, again.engine_s) == (result.rows, 0)
+    with pytest.raises(LedgerError, match="'speakers' was 'Resemblyzer"):
+        sweep(manifest, out=tmp_path / "r", space=SPACE)
+
+
+def test_a_corpus_that_names_all_speakers_keeps_them_and_needs_no_encoder(tmp_path, monkeypatch):
+    manifest = write_tones(tmp_path / "c", n=3)
+    monkeypatch.setattr("allophone.sweeps.run.require_voice_encoder", lambda: pytest.fail("no voice is heard"))
+    result = sweep(manifest, out=tmp_path / "r", space=SPACE, speakers="auto")
+    assert result.notices == ()
+    assert read_run(tmp_path / "r").speakers is None
+
+
+def test_impossible_speakers_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    manifest = without_speakers(write_tones(tmp_path / "c", n=3))
+    with pytest.raises(SpaceError, match="--speakers 'voice': write corpus or auto"):
+        sweep(manifest, out=tmp_path / "s", space=SPACE, speakers="voice")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
+    )
+    with pytest.raises(MissingExtraError, match="--no-deps Resemblyzer"):
+        sweep(manifest, out=tmp_path / "s", space=SPACE, speakers="auto")
+    assert not (tmp_path / "s").exists()

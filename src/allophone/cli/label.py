@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from allophone.frontier.summary import RunSummary
     from allophone.labels.draw import Draw
+    from allophone.records import Utterance
 
 __all__ = ["label"]
 
@@ -119,6 +120,14 @@ def _audio_paths(corpus: str) -> tuple[dict[str, str], str | None]:
     from allophone.errors import AllophoneError
 
     try:
-        return {utterance.id: str(utterance.audio_filepath) for utterance in open_corpus(corpus)}, None
+        return {utterance.id: _part_of(utterance) for utterance in open_corpus(corpus)}, None
     except AllophoneError as error:  # a run can be read where its corpus is not
         return {}, f"The run's corpus cannot be read here ({error})"
+
+
+def _part_of(utterance: Utterance) -> str:
+    """Where to listen: the recording, and of a part its seconds as a media fragment (``#t=12.5,17``)."""
+    if utterance.offset_s is None:
+        return str(utterance.audio_filepath)
+    end = "" if utterance.duration_s is None else f",{utterance.offset_s + utterance.duration_s:g}"
+    return f"{utterance.audio_filepath}#t={utterance.offset_s:g}{end}"

@@ -89,6 +89,12 @@ def sweep(
     reference_model: Annotated[
         str | None, typer.Option(help="Without references: measure relative to this model's transcripts.")
     ] = None,
+    speakers: Annotated[
+        str,
+        typer.Option(
+            help="corpus: as the corpus names them; auto: infer those it does not name from voices (extra speakers)."
+        ),
+    ] = "corpus",
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of a worker; 0 chooses by the model's size.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes that may be busy at once.")] = 1,
@@ -193,6 +199,7 @@ def sweep(
             normalizer=normalizer,  # type: ignore[arg-type]
             language=language,
             reference_model=reference_model,
+            speakers=speakers,
             device=device,
             threads=threads,
             workers=workers,

@@ -18,7 +18,7 @@ __all__ = ["ASR_OPTIONS", "EMOTION_OPTIONS", "refuse_options", "run_emotion"]
 
 ASR_OPTIONS = (
     *("trials", "storage", "max_rtf", "max_gflops", "spend"),
-    *("normalizer", "language", "reference_model", "workers", "strict", "max_audio_s"),
+    *("normalizer", "language", "reference_model", "speakers", "workers", "strict", "max_audio_s"),
     *("throughput", *THROUGHPUT_OPTIONS),
 )
 EMOTION_OPTIONS = ("split", "folds", "seeds", "epochs", "precision")

@@ -194,6 +194,11 @@ def _notices(
     notices = []
     if run.relative_to is not None:
         notices.append(relative_notice(run.relative_to))
+    if run.speakers is not None:
+        notices.append(
+            f"Speakers whom the corpus does not name were inferred from voices by {run.speakers}: intervals are as "
+            f"good as that guess ({run.n_speakers} speakers)."
+        )
     if run.plan == "joint":  # what it leaves out was not asked for
         notices.append(f"A joint search: {len(started) + gone} of the space's {n_points + gone} points are measured.")
         n_points = len(started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import cast
 
@@ -55,7 +56,8 @@ def apply_transcripts(summary: RunSummary, folder: Path, csv: Path) -> RunSummar
         raise UsageError(f"{csv}: not one of its transcripts is of an utterance that all points were measured on.")
     transcribed = _estimate(summary, folder, transcripts, names, probabilities)
     points = tuple(
-        replace(point, wer=float(rate)) for point, rate in zip(summary.points, transcribed.estimates, strict=True)
+        replace(point, wer=float(rate), cer=nan)
+        for point, rate in zip(summary.points, transcribed.estimates, strict=True)
     )
     others = tuple(notice for notice in summary.notices if notice != relative_notice(relative_to))
     return replace(
@@ -63,7 +65,7 @@ def apply_transcripts(summary: RunSummary, folder: Path, csv: Path) -> RunSummar
         run=summary.run.model_copy(update={"relative_to": None}),
         points=points,
         notices=(*_notices(draw, transcripts, names, relative_to, len(measured)), *others),
-        samples=replace(summary.samples, transcribed=transcribed),
+        samples=replace(summary.samples, transcribed=transcribed, characters=None, character_errors=None),
         transcripts_sha256=transcripts.sha256,
     )
 

@@ -62,6 +62,7 @@ class RunRecord(_Run):
     """A run of speech recognition.
 
     ``points`` are what the plan made of the axes; ``seed`` orders the utterances of a race or joint search.
+    ``speakers`` says what inferred, from voices, the speakers that the corpus does not name; None: nothing did.
     """
 
     row: ClassVar[type[Measurement]] = Measurement
@@ -72,6 +73,7 @@ class RunRecord(_Run):
     normalizer: str
     language: str
     relative_to: str | None
+    speakers: str | None = None
 
     @property
     def quality_name(self) -> str:

@@ -30,7 +30,7 @@ SEARCHES = ("race", "joint")  # plans with a cost to judge by and an order to dr
 Record = TypeVar("Record", RunRecord, EmotionRunRecord)
 
 _SETTINGS = {
-    "asr": ("normalizer", "language", "relative_to", "device", "threads", "cost", "seed"),
+    "asr": ("normalizer", "language", "relative_to", "speakers", "device", "threads", "cost", "seed"),
     "emotion": ("labels", "split_fingerprint", "precision", "device", "threads", "cost", "seed"),
 }
 _PACKAGES = {"asr": ("ctranslate2", "whisper-normalizer", "jiwer"), "emotion": ("torch", "transformers", "peft")}
@@ -44,8 +44,9 @@ def describe_run(
     settings: Settings,
     machine: MachineStamp,
     cost: str,
+    speakers: str | None = None,
 ) -> RunRecord:
-    """Return the record of what is asked now; the cost belongs to the searches alone."""
+    """Return the record of what is asked now; the cost belongs to the searches alone, ``speakers`` to inferred ones."""
     return RunRecord(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         corpus=summary.source,
@@ -59,6 +60,7 @@ def describe_run(
         normalizer=settings.normalizer,
         language=settings.language,
         relative_to=settings.relative_to,
+        speakers=speakers,
         device=settings.device,
         threads=settings.threads,
         cost=cost if plan in SEARCHES else None,

@@ -11,6 +11,8 @@ from typing import cast
 
 from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
 from allophone.audio.decode import LONGEST_S
+from allophone.audio.speakers import INFERRED_BY, InferredCorpus, infer_speakers
+from allophone.audio.voice import require_voice_encoder
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger
@@ -45,9 +47,9 @@ class Progress:
     """How far a sweep is.
 
     Args:
-        stage: ``references``, ``waiting`` for an idle machine, ``measuring`` or ``throughput``.
-        done: Units finished, those of earlier sittings included: rows, utterances for references, seconds waited, or
-            passes over the sample for throughput.
+        stage: ``speakers``, ``references``, ``waiting`` for an idle machine, ``measuring`` or ``throughput``.
+        done: Units finished, those of earlier sittings included: rows, utterances for speakers and references,
+            seconds waited, or passes over the sample for throughput.
         total: Units in all.
         remaining_s: Estimate from this sitting's pace; None until there is one.
     """
@@ -102,6 +104,7 @@ def sweep(
     strict: bool = False,
     extend: bool = False,
     keep: Callable[[OperatingPoint], bool] | None = None,
+    speakers: str = "corpus",
     seed: int = 0,
     spend: float | None = None,
     max_audio_s: float = LONGEST_S,
@@ -132,6 +135,7 @@ def sweep(
         strict: Stop at the first recording that cannot be read instead of skipping it.
         extend: Allow adding points to an existing run; those it has stay, and are measured to the end too.
         keep: Which of the plan's points to measure; all of them where None.
+        speakers: ``corpus``: as the corpus names them; ``auto``: those that it does not name are inferred from voices.
         seed: Of the order in which utterances join a ``race`` or ``joint`` search, and of what ``joint`` draws.
         spend: Share of the whole grid's engine time that ``race`` or ``joint`` may take; None lets survivors be
             measured on the whole corpus.
@@ -173,7 +177,17 @@ def sweep(
         workers=workers,
         max_audio_s=max_audio_s,
     )
-    record = continue_run(folder, describe_run(summary, points, plan, space, settings, machine, cost), extend=extend)
+    opened, record, inferred = _infer_speakers(
+        opened,
+        continue_run(
+            folder,
+            describe_run(summary, points, plan, space, settings, machine, cost, _inferred_by(opened, speakers)),
+            extend=extend,
+        ),
+        folder,
+        settings,
+        progress,
+    )
     with Ledger(folder, record) as ledger:
         utterances: Callable[[], Iterator[Utterance]] = opened.__iter__
         if stand_in is not None:
@@ -229,7 +243,7 @@ def sweep(
         failures,
         meter.engine_s,
         time.monotonic() - started,
-        (*notices, *ledger.notices),
+        (*inferred, *notices, *ledger.notices),
     )
 
 
@@ -272,6 +286,37 @@ def _check_asked(models: Sequence[str], normalizer: Normalizer, cost: str, limit
         raise SpaceError("a search cannot judge by rtf_throughput, which is measured behind it. Judge by rtf.")
     for name in limits:
         find_objective(name)
+
+
+def _inferred_by(corpus: Corpus, speakers: str) -> str | None:
+    """What infers the speakers that a corpus does not name; None where there are none, or they are not asked for."""
+    if speakers not in {"corpus", "auto"}:
+        raise SpaceError(f"--speakers '{speakers}': write corpus or auto.")
+    if speakers == "corpus" or all(utterance.speaker is not None for utterance in corpus):
+        return None
+    require_voice_encoder()
+    return INFERRED_BY
+
+
+def _infer_speakers(
+    corpus: Corpus,
+    record: RunRecord,
+    folder: Path,
+    settings: Settings,
+    progress: Callable[[Progress], None] | None,
+) -> tuple[Corpus, RunRecord, tuple[str, ...]]:
+    """Return corpus and record with inferred speakers, and what was inferred in words, where the record asks for it."""
+    if record.speakers is None:
+        return corpus, record, ()
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(Progress("speakers", done, record.n_utterances, None))
+
+    inferred = infer_speakers(corpus, folder, report, settings.max_audio_s)
+    n_speakers = record.n_speakers + inferred.n_inferred
+    record = record.model_copy(update={"n_speakers": n_speakers})
+    return InferredCorpus(corpus, inferred), record, (inferred.describe(),)
 
 
 def _kept(
