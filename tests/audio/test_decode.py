@@ -332,10 +332,18 @@ def test_recordings_glued_together(record, codec):
     path.write_bytes(path.read_bytes() * 3)
     found = decode_audio(path)
     assert found.samples.size == 3 * 48_000
-    assert found.notices == ("holds 3 WAV files joined end to end; all of them are read",)
+    assert found.notices == ("holds 3 files joined end to end; all of them are read",)
     np.testing.assert_array_equal(found.samples[:48_000], found.samples[96_000:])
     part = decode_audio(path, offset_s=2.5, duration_s=1.0)
     np.testing.assert_array_equal(part.samples, found.samples[40_000:56_000])
+
+
+def test_a_codec_that_nobody_knows(record):
+    path = record("a.wav", "pcm_s16le", 16_000)
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + b"\xdc\xba" + content[22:])
+    with pytest.raises(AudioError, match=r"a\.wav: its codec is unknown"):
+        load_audio(path)
 
 
 JUNK = np.random.default_rng(0).bytes(3_000)

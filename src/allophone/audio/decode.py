@@ -197,6 +197,8 @@ def _decode(source: Source, target: Any, clip: _Clip, channel: int | None) -> _D
                 raise AudioError(f"{name}: holds no audio stream. Give a recording, such as wav, flac, mp3 or opus.")
             stream = container.streams.audio[0]
             context = stream.codec_context
+            if context is None:
+                raise AudioError(f"{name}: its codec is unknown, or its header is damaged. Convert it to wav or flac.")
             refuse_implausible(name, context.sample_rate, context.channels)
             stated_s = _stated_duration_s(container, stream) if clip.whole else None
             if stated_s is not None:

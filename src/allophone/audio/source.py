@@ -13,6 +13,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from allophone.audio.asf_header import asf_missing_bytes
 from allophone.audio.faults import reason_of
+from allophone.audio.joined_files import joined_parts
 from allophone.audio.ogg_pages import check_pages
 from allophone.audio.wav_chunks import wav_layout
 from allophone.errors import AudioError
@@ -113,9 +114,10 @@ def _judged(name: str, file: BinaryIO, target: Any, *, whole: bool) -> Source:
     options, notices = {"protocol_whitelist": "file"}, []
     wav = wav_layout(file, size)
     missing = wav.missing if wav is not None else asf_missing_bytes(file, size)
-    if wav is not None and len(wav.parts) > 1:
-        targets = tuple(_Part(file, begin, end) for begin, end in wav.parts)
-        notices.append(f"holds {len(wav.parts)} WAV files joined end to end; all of them are read")
+    parts = joined_parts(file, size) if wav is None else wav.parts
+    if len(parts) > 1:
+        targets = tuple(_Part(file, begin, end) for begin, end in parts)
+        notices.append(f"holds {len(parts)} files joined end to end; all of them are read")
     if wav is not None and wav.to_the_end:
         options["ignore_length"] = "1"
         if wav.n_stated:
