@@ -49,6 +49,23 @@ def test_recordings_that_cannot_be_used_are_named(utterances):
     assert "empty" in failures[places["1-low-1"]]
 
 
+def test_what_a_library_raises_at_a_recording_is_its_failure(utterances):
+    model = tiny_model()
+    front, lengths = model.front, []
+
+    def fails_once(clip):
+        lengths.append(len(clip))
+        if len(lengths) == 2:
+            raise RuntimeError("out of memory")
+        return front(clip)
+
+    model.front = fails_once
+    failures = FreshStates(model, utterances, 0.3).failures
+    (named,) = (reason for reason in failures.values() if "RuntimeError" in reason)
+    assert "cannot be processed (RuntimeError: out of memory)" in named
+    assert len(lengths) == len(utterances) - 2  # the others were read
+
+
 def test_moments_are_those_of_the_states(utterances):
     from allophone.adapt.emotion_head import state_moments
 

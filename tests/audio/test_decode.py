@@ -83,6 +83,30 @@ def test_suffixes_are_those_that_folders_are_searched_for():
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in AUDIO_SUFFIXES)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate"),
+    [
+        *((suffix, "amr_nb", 8_000) for suffix in ("amr", "3gp")),
+        *((suffix, "aac", 48_000) for suffix in ("3g2", "m4b", "m4v", "mov", "mp4", "flv", "ts", "mts", "m2ts")),
+        *((suffix, "pcm_s16be", 44_100) for suffix in ("aif", "aifc", "au", "caf", "snd")),
+        *((suffix, "mp2", 44_100) for suffix in ("mp2", "mpg", "mpeg", "vob", "avi")),
+        *((name, name, 48_000) for name in ("ac3", "eac3", "tta")),
+        ("wv", "wavpack", 44_100),
+        ("w64", "pcm_s16le", 44_100),
+        ("voc", "pcm_u8", 16_000),
+        *((suffix, "flac", 44_100) for suffix in ("oga", "mka", "mkv")),
+    ],
+)
+def test_other_formats_that_folders_are_searched_for(record, suffix, codec, rate):
+    container = {"snd": "au", "m4b": "mp4", "vob": "vob", "oga": "ogg", "mts": "mpegts", "aifc": "aiff"}.get(suffix)
+    bit_rate = {"amr_nb": 12_200, "eac3": 96_000, "ac3": 96_000, "mp2": 64_000}.get(codec)
+    found = decode_audio(record(f"a.{suffix}", codec, rate, container=container, bit_rate=bit_rate))
+    assert f".{suffix}" in AUDIO_SUFFIXES
+    assert found.samples.size / 16_000 == pytest.approx(3.0, abs=0.11)
+    assert np.sqrt(np.mean(middle(found.samples) ** 2)) == pytest.approx(0.3536, rel=0.2)  # AMR makes a tone softer
+    assert found.notices == ()
+
+
 def test_a_file_whose_rate_changes_on_the_way(record):
     first = record("1.aac", "aac", 44_100).read_bytes()
     second = record("2.aac", "aac", 16_000, "stereo").read_bytes()

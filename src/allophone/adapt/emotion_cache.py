@@ -23,6 +23,7 @@ from allophone.adapt.emotion_head import state_moments
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_states import pad_clips
 from allophone.audio.cache import cache_folder
+from allophone.audio.faults import as_audio_error
 from allophone.costs.adaptation import frozen_flops
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.files import whole_file, write_whole
@@ -128,8 +129,9 @@ class CachedStates:
                 for row, utterance in enumerate(utterances):
                     tokens = 0
                     try:
-                        clip = load_clip(utterance, duration_s)
-                        hidden = self._model.front(clip)
+                        with as_audio_error(str(utterance.audio_filepath)):
+                            clip = load_clip(utterance, duration_s)
+                            hidden = self._model.front(clip)
                         file.write(_half(hidden, self._model).tobytes())
                         tokens, samples[row] = len(hidden), clip.size
                     except AudioError as error:

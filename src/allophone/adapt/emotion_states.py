@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from allophone.adapt.emotion_clips import load_clip
 from allophone.adapt.emotion_head import state_moments
 from allophone.adapt.emotion_model import EmotionModel
+from allophone.audio.faults import as_audio_error
 from allophone.errors import AudioError
 from allophone.records import Utterance
 
@@ -53,8 +54,10 @@ class FreshStates:
         self.failures: dict[int, str] = {}
         for row, utterance in enumerate(utterances):
             try:
-                self._clips[row] = load_clip(utterance, duration_s)
-                self._tokens[row] = len(model.front(self._clips[row]))
+                with as_audio_error(str(utterance.audio_filepath)):
+                    clip = load_clip(utterance, duration_s)
+                    self._tokens[row] = len(model.front(clip))
+                self._clips[row] = clip
             except AudioError as error:
                 self.failures[row] = str(error)
 
