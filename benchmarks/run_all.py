@@ -16,7 +16,7 @@ from recording import SPEECH
 HERE = Path(__file__).resolve().parent
 ANYWHERE = (
     *("startup", "sweep_overhead", "sweep_memory", "peak_memory", "cost_speed", "threads", "robustness"),
-    *("bootstrap_speed", "interval_coverage"),
+    *("bootstrap_speed", "interval_coverage", "robustness_runs"),
 )
 STATEMENTS = tuple(sorted(path.stem for path in HERE.glob("statements_*.py") if path.stem != "statements_page"))
 REAL_SPEECH = (

@@ -115,8 +115,8 @@ def _connected(folder: Path, measurements: Path, run: AnyRunRecord) -> Reading:
     names = {point.name for point in run.points}
     try:
         # Journals first: one that becomes a Parquet file meanwhile is then seen as that.
-        journals = sorted(path for path in measurements.glob("*.jsonl") if path.stem in names)
-        for path in sorted(measurements.glob("*.parquet")):
+        journals = [path for path in _listed(measurements, ".jsonl") if path.stem in names]
+        for path in _listed(measurements, ".parquet"):
             if path.stem in names:
                 finished.append(path)
             else:
@@ -146,6 +146,14 @@ def _connected(folder: Path, measurements: Path, run: AnyRunRecord) -> Reading:
         connection.close()
         raise
     return Reading(connection, measurements, tuple(notices))
+
+
+def _listed(measurements: Path, suffix: str) -> list[Path]:
+    """Return the files with a suffix, unlike ``glob`` not without those of a folder that may not be read."""
+    try:
+        return sorted(path for path in measurements.iterdir() if path.suffix == suffix)
+    except FileNotFoundError:
+        return []
 
 
 def _listing(measurements: Path) -> list[str]:
