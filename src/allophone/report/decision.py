@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -84,8 +85,20 @@ def decide(
         policy=policy,
         transcripts_sha256=summary.transcripts_sha256,
         language=summary.run.language,
+        **_weights_of(summary, point),
         **_told(summary, answer),
     )
+
+
+def _weights_of(summary: AnySummary, point: OperatingPoint) -> dict[str, str | None]:
+    """What the weights were that the run measured, and where a folder lies that its point names from this one."""
+    folder = os.path.abspath(os.path.expanduser(point.model))
+    digests: dict[str, str] = getattr(summary.run, "weights", {})
+    named = "/" in point.model or "\\" in point.model
+    return {
+        "weights_sha256": digests.get(point.model),
+        "model_folder": folder if named and os.path.isdir(folder) else None,
+    }
 
 
 def _decide_certified(
@@ -110,7 +123,13 @@ def _decide_certified(
     told["question"] = f"{answer.question.removesuffix('?')}, certified to keep {asked} with confidence {confidence:g}?"
     told["explanation"] = [*lines, *told["explanation"]]
     told["confidence"] = confidence
-    return PointFile(point=point, language=certified.run.language, certificates=list(found), **told)
+    return PointFile(
+        point=point,
+        language=certified.run.language,
+        certificates=list(found),
+        **_weights_of(certified, point),
+        **told,
+    )
 
 
 def _decide_emotion(summary: EmotionRunSummary, folder: Path | None, answer: Recommendation) -> EmotionPointFile:

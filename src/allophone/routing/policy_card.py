@@ -8,7 +8,8 @@ import numpy as np
 
 from allophone.ledger.run_record import read_run
 from allophone.measure.blocks import draw_blocks
-from allophone.routing.policy_file import PolicyFile, PolicyKind, Training, weights_digest
+from allophone.models.weights_digest import weights_digest
+from allophone.routing.policy_file import PolicyFile, PolicyKind, Training
 from allophone.routing.samples import FloatArray, RouteSamples
 
 __all__ = ["policy_card"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
 from itertools import count
 from math import isfinite, isnan
 from pathlib import Path
@@ -14,10 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from allophone.errors import LedgerError, UsageError, WeightsError
 from allophone.files import file_sha256, load_json, read_record, whole_file, write_whole
-from allophone.models.engine import FAKE_PREFIX
-from allophone.models.moonshine_weights import resolve_moonshine
-from allophone.models.weights import resolve_weights
-from allophone.moonshine_dimensions import MOONSHINE_MODELS
+from allophone.models.weights_digest import weights_digest
 from allophone.point_file import Certificate
 from allophone.records import OperatingPoint
 
@@ -32,7 +28,6 @@ __all__ = [
     "Training",
     "check_weights",
     "read_policy",
-    "weights_digest",
     "write_models",
     "write_policy",
 ]
@@ -145,20 +140,6 @@ class PolicyFile(BaseModel):
     calibration: Calibration | None = None
     certificates: list[Certificate] = []
     files_sha256: dict[str, str] | None = None
-
-
-def weights_digest(model: str) -> str:
-    """Return the SHA-256 of a model's ``model.bin`` or ONNX files; of the name alone for the fake engine.
-
-    Raises:
-        WeightsError: The weights are not to be found.
-        MissingExtraError: The package that brings them is missing.
-    """
-    if model.startswith(FAKE_PREFIX):
-        return sha256(model.encode()).hexdigest()
-    if model in MOONSHINE_MODELS:
-        return resolve_moonshine(model).sha256
-    return file_sha256(resolve_weights(model).folder / "model.bin")
 
 
 def check_weights(policy: PolicyFile, folder: Path) -> None:

@@ -19,6 +19,7 @@ from allophone.ledger.run_record import (
     RunRecord,
     read_any_run,
 )
+from allophone.models.weights_digest import hub_revision, weights_digest
 from allophone.records import OperatingPoint
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings
@@ -47,6 +48,8 @@ def describe_run(
     speakers: str | None = None,
 ) -> RunRecord:
     """Return the record of what is asked now; the cost belongs to the searches alone, ``speakers`` to inferred ones."""
+    models = tuple(dict.fromkeys(point.model for point in points))
+    revisions = {model: hub_revision(model) for model in models}
     return RunRecord(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         corpus=summary.source,
@@ -61,6 +64,8 @@ def describe_run(
         language=settings.language,
         relative_to=settings.relative_to,
         speakers=speakers,
+        weights={model: weights_digest(model) for model in models},
+        revisions={model: revision for model, revision in revisions.items() if revision is not None},
         device=settings.device,
         threads=settings.threads,
         cost=cost if plan in SEARCHES else None,
@@ -111,6 +116,13 @@ def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Recor
             raise LedgerError(
                 f"{folder}: '{name}' was {before!r} and is {now!r} now. Ask for the same, or choose another --out."
             )
+    if isinstance(found, RunRecord) and isinstance(wanted, RunRecord):
+        for model, digest in wanted.weights.items():
+            if found.weights.get(model, digest) != digest:
+                raise LedgerError(
+                    f"{folder}: field 'weights': {model} has changed since this run began. Put the old weights back, "
+                    "or choose another --out."
+                )
     if difference := _machine_difference(found, wanted):
         raise LedgerError(f"{folder}: {difference}, so times would not compare. Choose another --out.")
     if set(found.points) != set(wanted.points) and not extend:
