@@ -44,7 +44,8 @@ def test_the_centre_of_every_model_comes_first(searched):
 def test_the_frontier_says_that_it_is_a_search_and_not_that_rows_are_missing(searched):
     folder, _, _ = searched
     notices = Frontier.from_run(folder / "r", COST).run.notices
-    assert notices == ("A joint search: 10 of the space's 36 points are measured.",)
+    told = [notice for notice in notices if "Other work ran" not in notice]  # true of a busy machine's times
+    assert told == ["A joint search: 10 of the space's 36 points are measured."]
 
 
 def test_the_same_command_measures_nothing_and_more_trials_go_on(searched):
