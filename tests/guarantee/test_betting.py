@@ -146,23 +146,3 @@ def test_refuses_stakes_where_nobody_can_lose(greatest):
 def test_refuses_a_loss_that_was_impossible():
     with pytest.raises(ValueError, match="greater than its stake"):
         e_values([1.5], 1.0)
-
-
-def test_equals_the_martingale_of_confseq():
-    betting = pytest.importorskip("confseq.betting", reason="confseq needs a C++ compiler and Boost to install")
-    rng = np.random.default_rng(3)
-    losses = rng.uniform(-0.3, 0.6, 30)  # of a bound of 1 and a limit of 0.4: values of 0.1 to 1
-    bets = ((1, 0.5), (0.5, 0.25), (0.25, 0.125), (0.125, 0.0625), (0.0625, 0.0625))
-    total = 0.0
-    for bet, share in bets:
-        # confseq bets that the mean is above m; 1 - x turns that round. Its bet on x is ours over the bound of 0.6.
-        mart = betting.betting_mart(
-            1 - (losses + 0.4),
-            0.6,
-            lambdas_fns_positive=lambda x, m, bet=bet: np.full(len(x), bet / 0.6),
-            theta=1,
-            trunc_scale=1,
-            m_trunc=True,
-        )
-        total += share * float(mart[-1])
-    assert e_values(losses, 0.6) == pytest.approx(total)
