@@ -124,11 +124,11 @@ def test_names_that_are_no_utf8_are_written_with_their_bytes_escaped(tmp_path):
     row = measurement(A, 0, utterance_id="caf\udce9", error="/x/caf\udce9.wav: no audio")
     (tmp_path / "x.jsonl").write_text(journal_line(row), encoding="utf-8")
     (found,) = read_journal(tmp_path / "x.jsonl", run_record([A], N), A.name).rows
-    assert found == dataclasses.asdict(row) | {"utterance_id": r"caf\udce9", "error": r"/x/caf\udce9.wav: no audio"}
+    assert found == dataclasses.asdict(row) | {"utterance_id": r"caf\xe9", "error": r"/x/caf\xe9.wav: no audio"}
     with Ledger(tmp_path / "r", run_record([A], 1)) as ledger:
         ledger.append([row])
     with connect(tmp_path / "r") as connection:
-        assert connection.execute("SELECT utterance_id FROM measurements").fetchall() == [(r"caf\udce9",)]
+        assert connection.execute("SELECT utterance_id FROM measurements").fetchall() == [(r"caf\xe9",)]
 
 
 @pytest.mark.parametrize(("content", "kept"), [(b"", b""), (b"a", b""), (b"a\nb", b"a\n"), (b"a\n", b"a\n")])

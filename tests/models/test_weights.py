@@ -195,6 +195,14 @@ def test_weights_that_need_no_cache_need_no_home(tiny_files, monkeypatch):
     assert resolve_weights("tiny.en").folder == tiny_files
 
 
+def test_weights_that_are_joined_in_the_cache_say_what_to_set_where_there_is_none(base_parts, monkeypatch):
+    for name in ("XDG_CACHE_HOME", "ALLOPHONE_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(WeightsError, match=r"joined in the cache, and there is no home folder.*Set ALLOPHONE_CACHE"):
+        locate_weights("base")
+
+
 @pytest.mark.parametrize("name", ["x" * 5000, "./" + "x" * 5000, "a\0b", "./a\0b", "~nobody/model"])
 def test_a_name_that_no_folder_can_have_is_an_error_of_ours(name):
     with pytest.raises((UnknownModelError, WeightsError)):

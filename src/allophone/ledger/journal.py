@@ -12,6 +12,7 @@ from allophone.emotion_records import EmotionMeasurement
 from allophone.errors import LedgerError
 from allophone.ledger.run_record import AnyRunRecord
 from allophone.records import Measurement
+from allophone.unicode_text import as_unicode
 
 __all__ = ["Journal", "Row", "drop_torn_line", "foreign_row", "journal_line", "read_journal"]
 
@@ -38,7 +39,7 @@ class Journal:
 
 def journal_line(row: Row) -> str:
     """Return a row as a line of a journal; names that are no UTF-8 are written with their bytes escaped."""
-    values = {name: _printable(value) if isinstance(value, str) else value for name, value in asdict(row).items()}
+    values = {name: as_unicode(value) if isinstance(value, str) else value for name, value in asdict(row).items()}
     return json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -118,10 +119,6 @@ def _fits(value: object, kind: str) -> bool:
     if isinstance(value, bool) and bool not in wanted:
         return False
     return isinstance(value, wanted) and not (kind == "int" and not -_LARGEST <= value < _LARGEST)  # type: ignore[operator]
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def drop_torn_line(journal: Path) -> bool:

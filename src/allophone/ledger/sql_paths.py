@@ -37,6 +37,5 @@ def _quoted(path: Path, text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        shown = str(path).encode("utf-8", "backslashreplace").decode()
-        raise LedgerError(f"{shown}: its name is no UTF-8, and DuckDB opens no such file. Rename the folder.") from None
+        raise LedgerError(f"{path}: its name is no UTF-8, and DuckDB opens no such file. Rename the folder.") from None
     return "'" + text.replace("'", "''") + "'"

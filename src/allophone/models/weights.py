@@ -193,7 +193,11 @@ def _package_file(import_name: str, below: str) -> Path | None:
 
 def _join(parts: list[Path], others: list[Path], package: WeightPackage) -> Path:
     digest = package.sha256
-    folder = cache_folder() / "weights" / digest[:16]
+    try:
+        cache = cache_folder()
+    except UsageError as error:
+        raise WeightsError(f"{parts[0]}: a model in two parts is joined in the cache, and {error}") from None
+    folder = cache / "weights" / digest[:16]
     target, partial = folder / "model.bin", folder / f"model.bin.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
