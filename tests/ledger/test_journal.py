@@ -41,6 +41,7 @@ DAMAGE = {  # what stands in place of the fourth line; what is said of it
     "an index with a fraction": (changed(3, utterance_index=3.5), "field 'utterance_index' is 3.5"),
     "no text": (changed(3, hypothesis=None), "field 'hypothesis' is None"),
     "a number no column holds": (changed(3, hits=10**23), "field 'hits' is 1000"),
+    "a negative count": (changed(3, hits=-5), "field 'hits' is -5"),
     "a list of text": (changed(3, window_frames=["x"]), r"field 'window_frames' is \['x'\]"),
     "the line before again": (LINES[2], "the same row again"),
 }

@@ -88,11 +88,12 @@ def rewritten(run, point, select):
 
 ROWS_OF_ANOTHER = {
     "twice": ("SELECT * FROM {rows} UNION ALL SELECT * FROM {rows}", "3 rows that are there twice"),
-    "negative": ("SELECT * REPLACE (-1 AS utterance_index) FROM {rows} LIMIT 1", "1 rows of utterances"),
+    "an index below zero": ("SELECT * REPLACE (-1 AS utterance_index) FROM {rows} LIMIT 1", "1 rows of utterances"),
     "beyond": ("SELECT * REPLACE (utterance_index + 3 AS utterance_index) FROM {rows}", "3 rows of utterances"),
     "no index": ("SELECT * REPLACE (NULL::BIGINT AS utterance_index) FROM {rows} LIMIT 1", "1 values missing"),
     "no text": ("SELECT * REPLACE (NULL::VARCHAR AS hypothesis) FROM {rows}", "3 values missing"),
     "no hits": ("SELECT * REPLACE (NULL::BIGINT AS hits) FROM {rows} LIMIT 2", "2 values missing"),
+    "negative": ("SELECT * REPLACE (-5 AS hits) FROM {rows}", "3 negative counts"),
     "another point": ("SELECT * REPLACE ('x' AS point) FROM {rows}", "3 rows of another point"),
     "another normaliser": ("SELECT * REPLACE ('none' AS normalizer) FROM {rows}", "3 rows with another normalizer"),
     "another reference": ("SELECT * REPLACE ('base' AS relative_to) FROM {rows}", "3 rows with another relative_to"),

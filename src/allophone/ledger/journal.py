@@ -14,11 +14,12 @@ from allophone.ledger.run_record import AnyRunRecord
 from allophone.records import Measurement
 from allophone.unicode_text import as_unicode
 
-__all__ = ["Journal", "Row", "drop_torn_line", "foreign_row", "journal_line", "read_journal"]
+__all__ = ["COUNTS", "Journal", "Row", "drop_torn_line", "foreign_row", "journal_line", "read_journal"]
 
 Row = Measurement | EmotionMeasurement
 
 _KINDS: dict[str, tuple[type, ...]] = {"bool": (bool,), "str": (str,), "int": (int,), "float": (int, float)}
+COUNTS = ("hits", "substitutions", "insertions", "deletions")  # none is ever negative
 _LARGEST = 1 << 63  # integers are BIGINT columns
 
 
@@ -101,15 +102,26 @@ def _parsed(raw: bytes, run: AnyRunRecord) -> tuple[dict[str, Any] | None, str]:
         return None, "not a line of JSON"
     if not isinstance(row, dict):
         return None, "no object"
-    for field in fields(run.row):
-        kind, optional, _ = str(field.type).partition(" | None")
-        value = row.get(field.name)
-        if field.name not in row:
-            if not optional:
-                return None, f"field '{field.name}' is missing"
-        elif not (value is None and optional) and not _fits(value, kind):
-            return None, f"field '{field.name}' is {str(value)[:40]}"
+    for name, kind, optional in _KINDS_OF[run.row]:
+        value = row.get(name)
+        if value is None and optional:
+            continue
+        if name not in row:
+            return None, f"field '{name}' is missing"
+        if not _fits(value, kind) or (name in COUNTS and int(value or 0) < 0):
+            return None, f"field '{name}' is {str(value)[:40]}"
     return row, ""
+
+
+def _kinds(row: type[Row]) -> tuple[tuple[str, str, bool], ...]:
+    """Return name and kind of every field of a row, and whether it may be None."""
+    parts = [(field.name, str(field.type).partition(" | None")) for field in fields(row)]
+    return tuple((name, kind, bool(optional)) for name, (kind, optional, _) in parts)
+
+
+_KINDS_OF: dict[type, tuple[tuple[str, str, bool], ...]] = {
+    row: _kinds(row) for row in (Measurement, EmotionMeasurement)
+}
 
 
 def _fits(value: object, kind: str) -> bool:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from allophone.errors import LedgerError
-from allophone.ledger.journal import Row, read_journal
+from allophone.ledger.journal import COUNTS, Row, read_journal
 from allophone.ledger.run_record import AnyRunRecord, read_any_run
 from allophone.ledger.sql_paths import parquet_files
 from allophone.records import Measurement
@@ -214,6 +214,8 @@ def check_finished(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path],
         ),
         "values missing": " OR ".join(f"{name} IS NULL" for name in required),
     }
+    if counted := [name for name in COUNTS if name in columns(run.row)]:
+        checks["negative counts"] = f"least({', '.join(counted)}) < 0"
     if seeds:
         checks["rows of seeds that the run has not"] = f"seed NOT IN ({', '.join(map(str, seeds))})"
     for name in settings:
