@@ -94,7 +94,8 @@ def trained(runs: Path) -> tuple[PolicyFile, list[dict[str, Any]]]:
     measure(rows, run)
     if not (folder / POLICY_FILE).is_file():
         train_policy([run], POINTS, folder, hold_out=HOLD_OUT)
-        calibrate_policy(folder, [run], WISH)
+    if read_policy(folder).calibration is None:
+        calibrate_policy(folder, [run], WISH, force=True)  # speakers enough, if fewer than 100 utterances
     policy = read_policy(folder)
     return policy, [row for row in rows if row["speaker"] in policy.training.held_out][:HEARD]
 
