@@ -16,6 +16,17 @@ def test_public_names_are_sorted_and_there():
         assert getattr(allophone, name) is not None
 
 
+def test_names_are_listed_before_they_are_used():
+    done = subprocess.run(
+        [sys.executable, "-c", "import allophone; print(set(allophone.__all__) <= set(dir(allophone)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "True"
+
+
 def test_rooms_do_not_hide_public_names():
     import allophone.models.transcriber
     import allophone.sweeps.run

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING
 from allophone.version import __version__
 
 if TYPE_CHECKING:
+    from allophone.adapt.context import adapt_context
     from allophone.adapt.emotion_classify import EmotionClassifier
     from allophone.adapt.emotion_routed import EmotionPolicyClassifier, load_emotion_policy
     from allophone.errors import AllophoneError
+    from allophone.frontier.diagnosis import diagnose
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.recommend import Recommendation, recommend
-    from allophone.models.transcriber import Transcriber, load_point
+    from allophone.models.transcriber import Transcriber, load, load_point
     from allophone.records import OperatingPoint, Segment, Transcript, Utterance, Word
     from allophone.report.html import write_report
+    from allophone.routing.calibration import calibrate_policy
+    from allophone.routing.evaluation import evaluate_policy
     from allophone.routing.routed_transcript import RoutedTranscript
+    from allophone.routing.thresholds import Wish
+    from allophone.routing.training import train_policy
     from allophone.routing.transcriber import PolicyTranscriber, load_policy
     from allophone.sweeps.emotion_run import sweep_emotion
     from allophone.sweeps.emotion_space import EmotionSpace
@@ -42,14 +48,21 @@ __all__ = [
     "Transcriber",
     "Transcript",
     "Utterance",
+    "Wish",
     "Word",
     "__version__",
+    "adapt_context",
+    "calibrate_policy",
+    "diagnose",
+    "evaluate_policy",
+    "load",
     "load_emotion_policy",
     "load_point",
     "load_policy",
     "recommend",
     "sweep",
     "sweep_emotion",
+    "train_policy",
     "write_report",
 ]
 
@@ -69,13 +82,20 @@ _HOMES = {
     "Transcriber": "models.transcriber",
     "Transcript": "records",
     "Utterance": "records",
+    "Wish": "routing.thresholds",
     "Word": "records",
+    "adapt_context": "adapt.context",
+    "calibrate_policy": "routing.calibration",
+    "diagnose": "frontier.diagnosis",
+    "evaluate_policy": "routing.evaluation",
+    "load": "models.transcriber",
     "load_emotion_policy": "adapt.emotion_routed",
     "load_point": "models.transcriber",
     "load_policy": "routing.transcriber",
     "recommend": "frontier.recommend",
     "sweep": "sweeps.run",
     "sweep_emotion": "sweeps.emotion_run",
+    "train_policy": "routing.training",
     "write_report": "report.html",
 }
 
@@ -86,3 +106,7 @@ def __getattr__(name: str) -> object:
     value = getattr(import_module(f"allophone.{_HOMES[name]}"), name)
     globals()[name] = value  # the next look-up does not come here; it also wins over a room of the same name
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

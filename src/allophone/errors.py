@@ -10,7 +10,7 @@ The tree::
     ├── CorpusError                 a manifest or folder that is not a usable corpus
     ├── WeightsError                weights that are missing, damaged or cannot be fetched
     ├── LedgerError                 a run folder that cannot be read, written or continued
-    ├── InfeasibleError             no operating point meets the constraints
+    ├── InfeasibleError             exit code 3: no operating point meets the limits
     ├── LawError                    no law can be fitted that is to be believed
     └── MissingExtraError           an optional dependency that is not installed
 
@@ -79,6 +79,8 @@ class LedgerError(AllophoneError):
 
 class InfeasibleError(AllophoneError):
     """No operating point meets the constraints."""
+
+    exit_code = 3
 
 
 class LawError(AllophoneError):

@@ -60,6 +60,11 @@ def test_recommend_saves_a_point_that_transcribe_runs(swept, tmp_path):
     assert fields["latency_s"] == pytest.approx(fields["prepare_s"] + fields["encode_s"] + fields["decode_s"])
 
 
+def test_short_options_are_the_long_ones():
+    assert allophone("-V").stdout == allophone("--version").stdout
+    assert allophone("frontier", "-h").stdout == allophone("frontier", "--help").stdout
+
+
 def test_transcribe_passes_over_a_bad_file_and_fails_at_the_end(swept, tmp_path):
     folder, _ = swept
     (tmp_path / "bad.wav").write_bytes(b"no audio")
@@ -120,7 +125,7 @@ def test_bad_recordings_are_reported_counted_and_skipped(tmp_path):
         (("frontier", "{none}"), 1, "no such run"),
         (("frontier", "{run}", "--cost", "money"), 2, "unknown cost 'money'; known costs: rtf"),
         (("frontier", "{future}"), 1, "'schema_version' is 99"),
-        (("recommend", "{run}", "--max-rtf", "0.000001"), 1, "comes nearest"),
+        (("recommend", "{run}", "--max-rtf", "0.000001"), 3, "comes nearest"),
         (("recommend", "{run}", "--max-rtf", "-1"), 2, "must be a positive number"),
         (("recommend", "{run}", "--minimise", "beauty"), 2, "unknown objective 'beauty'"),
         (("transcribe", "--point", "{none}", "a.wav"), 2, "cannot be read"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.confidence import judge_limits
+from allophone.frontier.pareto import Frontier
 from allophone.frontier.recommend import recommend
 from allophone.frontier.samples import RunSamples
 from allophone.frontier.summary import PointSummary, summarise_run
@@ -195,6 +196,14 @@ def test_without_constraints_confidence_names_the_ties_and_what_would_decide(tmp
     assert tie.more_utterances == pytest.approx(3 * tie.more_speakers, abs=3)
     lines = answer.explain()
     assert any(f"takes about {tie.more_utterances:.0f} more utterances" in line for line in lines)
+
+
+def test_a_folder_a_frontier_and_a_summary_give_one_answer(tmp_path):
+    run = uncertain_run(tmp_path / "r")
+    chosen = recommend(run, {"rtf": 0.1}).chosen
+    assert recommend(str(tmp_path / "r"), {"rtf": 0.1}).chosen == chosen
+    assert recommend(tmp_path / "r", {"rtf": 0.1}).chosen == chosen
+    assert recommend(Frontier.from_summary(run), {"rtf": 0.1}).chosen == chosen
 
 
 def test_enough_utterances_decide_the_tie(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import AudioError, UsageError, WeightsError
-from allophone.models.transcriber import Transcriber, load_point, read_samples
+from allophone.models.transcriber import Transcriber, load, load_point, read_samples
 from allophone.models.weights import resolve_weights
 from allophone.models.weights_digest import weights_digest
 from allophone.point_file import PointFile
@@ -26,6 +26,12 @@ def test_a_file_and_its_samples_give_one_transcript(transcriber, speech):
         transcriber.transcribe(audio) for audio in (speech[4].path, str(speech[4].path), speech[4].samples)
     )
     assert from_path.text == from_name.text == from_samples.text == speech[4].text
+
+
+def test_a_model_is_loaded_by_name_at_its_default_point(speech):
+    loaded = load("tiny.en")
+    assert (loaded.point.context, loaded.point.tail, loaded.point.guard) == ("fit", "all", True)
+    assert loaded.transcribe(speech[0].samples).text
 
 
 def test_words_come_when_asked_for(transcriber, speech):

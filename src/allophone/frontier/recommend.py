@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
+from pathlib import Path
 
 from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties, judge_limits, more_speakers
-from allophone.frontier.emotion_summary import AnyPoint, AnySummary, EmotionRunSummary
+from allophone.frontier.emotion_summary import AnyPoint, AnySummary, EmotionRunSummary, summarise_any_run
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, find_objective
+from allophone.frontier.pareto import Frontier
 from allophone.frontier.probability import check_confidence
 from allophone.frontier.summary import RunSummary
 from allophone.measure.blocks import Resample
@@ -105,7 +107,7 @@ class Recommendation:
 
 
 def recommend(
-    run: AnySummary | Sequence[AnyPoint],
+    run: str | Path | Frontier | AnySummary | Sequence[AnyPoint],
     constraints: Mapping[str, float] | None = None,
     minimise: str | None = None,
     confidence: float | None = None,
@@ -117,7 +119,7 @@ def recommend(
     that passes breaks a constraint over speakers like those heard, so neither does the one that is chosen.
 
     Args:
-        run: A summarised run, or its points.
+        run: A run folder, a frontier, a summarised run, or its points.
         constraints: Largest allowed value by objective name, in base units (``{"wer": 0.12, "rtf": 0.1}``).
         minimise: Objective name. Where None: quality (the word error rate, of emotion runs one minus the UAR), or the
             processing time if quality is constrained.
@@ -130,6 +132,10 @@ def recommend(
             with what probability it meets them. With a confidence and constraints: fewer than 8 speakers.
     """
     check_confidence(confidence)
+    if isinstance(run, str | Path):
+        run = summarise_any_run(Path(run))
+    elif isinstance(run, Frontier):
+        run = run.run
     points = run.points if isinstance(run, RunSummary | EmotionRunSummary) else tuple(run)
     task = points[0].task if points else "asr"
     limits = {find_objective(name, task).name: limit for name, limit in (constraints or {}).items()}

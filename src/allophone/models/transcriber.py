@@ -13,6 +13,7 @@ from allophone.audio.decode import LONGEST_S, DecodedAudio, decode_audio
 from allophone.audio.utterance_audio import decode_utterance
 from allophone.dimensions import SAMPLE_RATE
 from allophone.errors import AudioError, UsageError, WeightsError
+from allophone.models.defaults import default_point
 from allophone.models.engine import load_engine
 from allophone.models.pipeline import transcribe_stream
 from allophone.models.weights_digest import weights_digest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Transcriber", "load_point", "read_samples"]
+__all__ = ["Transcriber", "load", "load_point", "read_samples"]
 
 _GPU_BATCH = 16
 _LOUDEST = 16.0  # 24 dB over full scale; integers in the clothes of floats are louder
@@ -167,6 +168,21 @@ def read_samples(audio: str | Path | Utterance | NDArray[np.float32], *, longest
     if loudest > _LOUDEST:
         raise AudioError(f"{what}: reach up to {loudest:g}. Divide them so that they lie in [-1, 1]: 16 bits by 32768.")
     return DecodedAudio(audio.astype("float32", copy=False))
+
+
+def load(model: str, *, language: str = "en", threads: int = 0, device: str = "cpu") -> Transcriber:
+    """Load a model at the operating point that is its default here, e.g. ``load("base").transcribe("a.wav")``.
+
+    Args:
+        model: A name that ``allophone models`` lists, a CTranslate2 folder or a hub repository.
+        language: Language code of the prompt, or ``auto``.
+        threads: CPU threads of one pass; 0 chooses by the model's size.
+        device: ``cpu``, ``cuda`` or ``auto``.
+
+    Raises:
+        WeightsError: The model's weights cannot be found.
+    """
+    return Transcriber(default_point(model), language=language, threads=threads, device=device)
 
 
 def load_point(

@@ -61,7 +61,7 @@ def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[ReplayedPolicy, 
     return PolicyRouter(load_scorer(folder, policy), views), samples, left_out
 
 
-def calibrate_policy(folder: Path, runs: Sequence[Path], wish: Wish, *, force: bool = False) -> PolicyFile:
+def calibrate_policy(folder: str | Path, runs: Sequence[str | Path], wish: Wish, *, force: bool = False) -> PolicyFile:
     """Set a policy's threshold so that speakers not heard keep a wish with its confidence, and write it into the card.
 
     Args:
@@ -75,7 +75,8 @@ def calibrate_policy(folder: Path, runs: Sequence[Path], wish: Wish, *, force: b
         InfeasibleError: The wish is out of reach; the message says how near the policy comes.
     """
     wish.check()
-    router, samples, left_out = policy_samples(folder, runs)
+    folder = Path(folder)
+    router, samples, left_out = policy_samples(folder, [Path(run) for run in runs])
     check_enough(samples, force=force)
     scored = predicted_router(router, samples)
     warnings = check_speakers(samples, scored, wish, force=force)

@@ -86,7 +86,7 @@ class Evaluation:
 
 
 def evaluate_policy(
-    folder: Path, runs: Sequence[Path], *, threshold: float | None = None, n_replicates: int = _REPLICATES
+    folder: str | Path, runs: Sequence[str | Path], *, threshold: float | None = None, n_replicates: int = _REPLICATES
 ) -> Evaluation:
     """Replay a policy on runs, without inference but for what a decider sees of the audio where a run lacks that.
 
@@ -99,7 +99,7 @@ def evaluate_policy(
     Raises:
         UsageError: A run lacks a point, or all speakers were trained on.
     """
-    router, samples, left_out = policy_samples(folder, runs)
+    router, samples, left_out = policy_samples(Path(folder), [Path(run) for run in runs])
     threshold = router.policy.threshold if threshold is None else threshold
     snr_db = snr_values(samples)
     results = [evaluate_routers(samples, router, threshold, snr_db=snr_db, n_replicates=n_replicates)]

@@ -40,9 +40,9 @@ FOLDS = 10
 
 
 def train_policy(
-    runs: Sequence[Path],
+    runs: Sequence[str | Path],
     points: Sequence[str],
-    out: Path,
+    out: str | Path,
     *,
     kind: PolicyKind = "cascade",
     reads: Literal["encoder", "mel"] = "encoder",
@@ -81,14 +81,15 @@ def train_policy(
         LedgerError: A run cannot be read, or the folder cannot be written.
         MissingExtraError: torch or onnx is missing.
     """
-    everything = read_route_samples(runs, points)
+    folders, out = [Path(run) for run in runs], Path(out)
+    everything = read_route_samples(folders, points)
     check_enough(everything, force=force)
     if kind == "decider" and everything.points[0].guard:
         raise UsageError(
             f"{everything.points[0].name}: a decider's first point cannot have a guard. Name one without (sweep --axis "
             "guard=false), or use --kind cascade."
         )
-    records = [read_run(folder) for folder in runs]
+    records = [read_run(folder) for folder in folders]
     if len({record.language for record in records}) > 1:
         raise UsageError("the runs transcribed different languages. Train one policy a language.")
     rest = trained_places(everything, hold_out, seed)
