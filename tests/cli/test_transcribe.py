@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from allophone.cli import app
+from allophone.errors import UsageError
 from allophone.models.transcriber import Transcriber
 from allophone.records import OperatingPoint
 from builders import tone, write_wav
@@ -113,6 +114,42 @@ def test_every_text_of_several_has_its_recording_s_name(files, point, style):
     named = [line.partition(":")[0] for line in done.stdout.splitlines() if ".wav:" in line]
     assert named == [str(path) for path in good]
     assert ".wav" not in invoke("transcribe", "--point", point, files[0], "--format", style).stdout
+
+
+def test_a_folder_is_all_its_recordings_and_each_format_a_file(files, point, tmp_path):
+    folder = tmp_path / "inbox"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "one.wav").write_bytes(files[0].read_bytes())
+    (folder / "deep" / "two.wav").write_bytes(files[1].read_bytes())
+    (folder / "notes.doc").write_text("no recording")
+    done = invoke("transcribe", "--point", point, folder, "--out", tmp_path / "t", "--format", "srt,json")
+    assert done.exit_code == 0, done.stderr
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {"one.srt", "one.json", "two.srt", "two.json"}
+    assert json.loads((tmp_path / "t" / "one.json").read_text())["text"]
+    assert "notes.doc" in done.stderr
+    (tmp_path / "t" / "one.srt").unlink()  # what lacks a format is done again, what has all is not
+    again = invoke("transcribe", "--point", point, folder, "--out", tmp_path / "t", "--format", "srt,json")
+    assert "1 were there already" in again.stderr
+    assert (tmp_path / "t" / "one.srt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--format", "srt,json"), "Give --out FOLDER"),
+        (("--format", "srt,doc"), "--format 'doc'"),
+    ],
+)
+def test_formats_that_cannot_be_are_refused(files, point, arguments, message):
+    error = invoke("transcribe", "--point", point, files[0], *arguments).exception
+    assert isinstance(error, UsageError)
+    assert message in str(error)
+
+
+def test_a_folder_without_recordings_is_refused(point, tmp_path):
+    error = invoke("transcribe", "--point", point, tmp_path).exception
+    assert isinstance(error, UsageError)
+    assert "no recording in this folder" in str(error)
 
 
 @pytest.mark.parametrize("name", ["字" * 82 + " x.wav", "x" * 247 + ".wav"])

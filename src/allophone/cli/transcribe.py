@@ -28,7 +28,8 @@ _FORMATS = ("text", "json", "srt", "vtt")
 
 def transcribe(
     audio: Annotated[
-        list[Path], typer.Argument(help="Recordings, in any format that FFmpeg reads; - is standard input.")
+        list[Path],
+        typer.Argument(help="Recordings in any format that FFmpeg reads, or folders of them; - is standard input."),
     ],
     point: Annotated[Path | None, typer.Option(help="What 'allophone recommend --out' saved.")] = None,
     model: Annotated[
@@ -39,12 +40,16 @@ def transcribe(
         float | None, typer.Option(help="With --policy: climb above this score instead of the policy's own.")
     ] = None,
     style: Annotated[
-        str, typer.Option("--format", help="text, json (of several recordings one object per line), srt or vtt.")
+        str,
+        typer.Option(
+            "--format",
+            help="text, json (of several recordings one object per line), srt or vtt; several with --out: srt,json.",
+        ),
     ] = "text",
     language: Annotated[str | None, typer.Option(help="Language code, or auto; else as measured.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write one file a recording into this folder; a recording that has one is passed over."),
+        typer.Option(help="Write one file per recording and format into this folder; what is there is passed over."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what --out holds already.")] = False,
     jobs: Annotated[int, typer.Option(min=0, help="Passes at once; 0 as many as the cores take.")] = 0,
@@ -59,13 +64,11 @@ def transcribe(
     from allophone.errors import AudioError, LedgerError, UsageError
     from allophone.files import write_whole
 
-    if style not in _FORMATS:
-        raise UsageError(f"--format '{style}': write one of {', '.join(_FORMATS)}.")
-    audio = [Path("/dev/stdin") if path == Path("-") else path for path in audio]
-    suffix = f".{'txt' if style == 'text' else style}"
-    written = {path: out / f"{path.stem}{suffix}" for path in audio} if out is not None else {}
+    styles = _styles(style, out)
+    audio = [path for given in audio for path in _recordings(given)]
+    written = {path: [_target(out, path, one) for one in styles] for path in audio} if out is not None else {}
     _refuse_one_name_for_two(written)
-    wanted = [path for path in audio if overwrite or path not in written or not os.path.exists(written[path])]
+    wanted = [path for path in audio if overwrite or path not in written or not all(map(os.path.exists, written[path]))]
     if threshold is not None and policy is None:
         raise UsageError("--threshold: only a policy has one. Give --policy.")
     transcriber = _load(point, model, policy, threshold, language, threads, device, max_audio_s)
@@ -73,15 +76,15 @@ def transcribe(
     failed, audio_s, started = 0, 0.0, monotonic()
     with ExitStack() as stack:
         advance = stack.enter_context(_progress(len(wanted))) if out is not None and len(wanted) > 1 else None
-        results = _results(transcriber, wanted, style in ("srt", "vtt", "json"), jobs, batch_size)
+        results = _results(transcriber, wanted, set(styles) != {"text"}, jobs, batch_size)
         for done, (path, found) in enumerate(zip(wanted, results, strict=True), start=1):
             try:
                 if isinstance(found, AudioError):
                     raise found
                 _tell(path, found, style)
-                if path in written:
-                    write_whole(written[path], _shown(found, style) + "\n")
-                else:
+                for one, target in zip(styles, written.get(path, ()), strict=False):
+                    write_whole(target, _shown(found, one) + "\n")
+                if out is None:
                     say(_for_stdout(path, found, style, several=several))
                 audio_s += _transcript(found).duration_s
             except (AudioError, LedgerError) as error:  # the others are not touched
@@ -96,6 +99,40 @@ def transcribe(
     if failed:
         say(f"allophone: {failed} of {len(audio)} recordings could not be transcribed.", err=True)
         raise typer.Exit(1)
+
+
+def _styles(style: str, out: Path | None) -> tuple[str, ...]:
+    from allophone.errors import UsageError
+
+    styles = tuple(dict.fromkeys(style.split(",")))
+    if unknown := [one for one in styles if one not in _FORMATS]:
+        raise UsageError(f"--format '{unknown[0]}': write one of {', '.join(_FORMATS)}, or several as srt,json.")
+    if len(styles) > 1 and out is None:
+        raise UsageError(f"--format {style}: several formats are files of their own. Give --out FOLDER.")
+    return styles
+
+
+def _recordings(given: Path) -> list[Path]:
+    """What is meant by an argument: a recording, standard input, or all recordings below a folder."""
+    from allophone.audio.folders import read_folder
+    from allophone.audio.passed_over import PassedOver
+    from allophone.errors import UsageError
+
+    if given == Path("-"):
+        return [Path("/dev/stdin")]
+    if not given.is_dir():
+        return [given]
+    passed_over = PassedOver(given)
+    found = list(dict.fromkeys(utterance.audio_filepath for utterance in read_folder(given, passed_over)))
+    for sentence in passed_over.sentences():
+        say(f"allophone: {given}: {sentence}", err=True)
+    if not found:
+        raise UsageError(f"{given}: no recording in this folder. Name files, or another folder.")
+    return found
+
+
+def _target(out: Path, recording: Path, style: str) -> Path:
+    return out / f"{recording.stem}.{'txt' if style == 'text' else style}"
 
 
 def _load(
@@ -159,11 +196,11 @@ def _transcript(found: Transcript | RoutedTranscript) -> Transcript:
     return found.transcript if isinstance(found, RoutedTranscript) else found
 
 
-def _refuse_one_name_for_two(written: dict[Path, Path]) -> None:
+def _refuse_one_name_for_two(written: dict[Path, list[Path]]) -> None:
     from allophone.errors import UsageError
 
     first: dict[Path, Path] = {}
-    for path, target in written.items():
+    for path, (target, *_) in written.items():
         if first.setdefault(target, path) != path:
             raise UsageError(
                 f"--out: {first[target]} and {path} would both be written to {target.name}. Transcribe them into "
