@@ -38,6 +38,19 @@ def test_an_extension_is_planned_with_the_points_that_the_run_has(corpus, tmp_pa
     assert "3 points, 6 rows in" in done.stdout
 
 
+def test_a_saved_point_is_measured_again(corpus, tmp_path):
+    assert sweep(corpus, tmp_path / "r", "token_stride=2").exit_code == 0
+    saved, again = tmp_path / "point.json", tmp_path / "again"
+    invoke = CliRunner().invoke
+    assert invoke(app, ["recommend", str(tmp_path / "r"), "--out", str(saved)]).exit_code == 0
+    done = invoke(app, ["sweep", str(corpus), "--point", str(saved), "--out", str(again)])
+    assert "1 points, 2 rows" in done.stdout
+    assert [path.stem for path in (again / "measurements").iterdir()] == ["fake.tiny-full-s2-int8-b1"]
+    error = sweep(corpus, tmp_path / "x", "token_stride=2", "--point", saved).exception
+    assert isinstance(error, UsageError)
+    assert "--models does not go with --point" in str(error)
+
+
 @pytest.mark.parametrize("plan", ["star", "grid", "isoflop"])
 def test_a_cost_that_no_search_judges_by_is_refused(corpus, tmp_path, plan):
     done = sweep(corpus, tmp_path / "r", "token_stride=1", "--plan", plan, "--cost", "executed_gflops")

@@ -1,7 +1,9 @@
 import pytest
 
 from allophone.errors import SpaceError, UsageError
-from allophone.sweeps.space import AXES, SearchSpace, parse_axes, read_space
+from allophone.records import OperatingPoint
+from allophone.sweeps.plans import plan_points
+from allophone.sweeps.space import AXES, SearchSpace, parse_axes, read_space, space_of_point
 
 
 def test_the_axes_are_those_of_the_vocabulary():
@@ -9,6 +11,20 @@ def test_the_axes_are_those_of_the_vocabulary():
         *("model", "window_s", "context", "margin_s", "floor_s", "tail", "guard"),
         *("token_stride", "speed", "compute_type", "beam_size"),
     ) == AXES
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        OperatingPoint(model="base"),
+        OperatingPoint(model="tiny.en", context="fit", margin_s=2.0, floor_s=5.0, tail="every-4", guard=True),
+        OperatingPoint(model="base", token_stride=2, speed=1.25, compute_type="int16", beam_size=5),
+        OperatingPoint(model="base", context="fit", margin_s=0.5, window_s=20.0),
+    ],
+)
+@pytest.mark.parametrize("plan", ["star", "grid"])
+def test_the_space_of_a_point_holds_it_alone(point, plan):
+    assert plan_points(space_of_point(point), plan) == [point]
 
 
 def test_flags_become_typed_values():

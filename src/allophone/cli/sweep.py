@@ -49,6 +49,9 @@ def sweep(
         list[str] | None, typer.Option(help="Values of an axis, e.g. token_stride=1,2,4; may be repeated.")
     ] = None,
     space: Annotated[Path | None, typer.Option(help="A TOML file with one key an axis.")] = None,
+    point: Annotated[
+        Path | None, typer.Option(help="Measure this saved operating point again, instead of a plan's points.")
+    ] = None,
     cost: Annotated[
         str,
         typer.Option(
@@ -178,6 +181,9 @@ def sweep(
         refuse_options(context, THROUGHPUT_OPTIONS, "goes with --throughput")
     _refuse_foreign_plan(context, plan)
     search_space = read_space(space, names, parse_axes(axis or []))
+    if point is not None:
+        refuse_options(context, ("models", "axis", "space", "plan"), "does not go with --point, which is one point")
+        search_space = _space_of_file(point)
     wanted = {"rtf": max_rtf, "executed_gflops": max_gflops}
     limits = {name: limit for name, limit in wanted.items() if limit is not None}
     budgets_gflops = parse_numbers("--budgets", budgets)
@@ -238,6 +244,17 @@ _PLANS = {  # options that only these plans read
     "max_gflops": ("joint",),
     "spend": ("race", "joint"),
 }
+
+
+def _space_of_file(path: Path) -> SearchSpace:
+    from allophone.errors import UsageError
+    from allophone.point_file import read_point
+    from allophone.sweeps.space import space_of_point
+
+    saved = read_point(path)
+    if saved.policy is not None:
+        raise UsageError(f"{path}: field 'policy': a policy is no point. Sweep its points, then route evaluate.")
+    return space_of_point(saved.point)
 
 
 def _refuse_foreign_plan(context: typer.Context, plan: str) -> None:

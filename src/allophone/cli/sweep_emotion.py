@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ASR_OPTIONS", "EMOTION_OPTIONS", "refuse_options", "run_emotion"]
 
 ASR_OPTIONS = (
-    *("trials", "storage", "max_rtf", "max_gflops", "spend"),
+    *("point", "trials", "storage", "max_rtf", "max_gflops", "spend"),
     *("normalizer", "language", "reference_model", "speakers", "workers", "strict", "max_audio_s"),
     *("throughput", *THROUGHPUT_OPTIONS),
 )

@@ -18,7 +18,16 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["AXES", "AxisSpace", "SearchSpace", "fill_space", "parse_axes", "parse_numbers", "read_space"]
+__all__ = [
+    "AXES",
+    "AxisSpace",
+    "SearchSpace",
+    "fill_space",
+    "parse_axes",
+    "parse_numbers",
+    "read_space",
+    "space_of_point",
+]
 
 
 class AxisSpace(BaseModel):
@@ -83,6 +92,12 @@ def read_space(
         OperatingPoint.model_validate({"model": "any", "context": "fit", name: value})
 
     return fill_space(SearchSpace, make_point, path, models, axes)
+
+
+def space_of_point(point: OperatingPoint) -> SearchSpace:
+    """Return the space that holds this operating point alone, to measure a chosen one again."""
+    values = {name: (getattr(point, name),) for name in AXES if getattr(point, name) is not None}
+    return SearchSpace.model_validate(values)
 
 
 def fill_space(
