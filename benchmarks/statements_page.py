@@ -66,11 +66,18 @@ def conclusion(rows: Sequence[Row], missed: Sequence[Row]) -> str:
     counted = f"Of {len(rows)} cells, {len(rows) - len(missed)} met what is stated"
     if not missed:
         return counted + ": none was missed."
-    told = "; ".join(
-        f"{row['statement']} ({row['cell']}), {_percent(row['held'])} % for {_percent(row['stated'])} %"
-        for row in missed
-    )
-    return f"{counted}. Not met: {told}."
+    families: dict[tuple[str, float], list[Row]] = {}
+    for row in missed:
+        families.setdefault((row["statement"], row["stated"]), []).append(row)
+    told = []
+    for (statement, stated), cells in families.items():
+        asked = sum((row["statement"], row["stated"]) == (statement, stated) for row in rows)
+        least = min(cells, key=lambda row: row["held"])
+        told.append(
+            f"- {statement}: {len(cells)} of {asked} cells, the least {_percent(least['held'])} % for "
+            f"{_percent(stated)} % ({least['cell']})"
+        )
+    return "\n".join([f"{counted}. Not met:", "", *told])
 
 
 def _line(row: Row) -> tuple[str, ...]:

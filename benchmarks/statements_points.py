@@ -18,7 +18,7 @@ import numpy.typing as npt
 from allophone.frontier.samples import RunSamples
 from allophone.frontier.summary import summarise_run
 from allophone.frontier.uncertainty import assess_frontier
-from allophone.guarantee.limits import keep_limits
+from allophone.guarantee.limits import enough_speakers, keep_limits
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import intervals, resample_mean, resample_ratio, resample_ratio_difference
 from allophone.sweeps.race import judge, look_sizes
@@ -98,19 +98,26 @@ def limit_rows(n: int) -> list[dict[str, Any]]:
                 for n_points in (1, 12, 48):
                     rng = np.random.default_rng([n_speakers, n_points, unequal, bool(loops)])
                     held: dict[float, list[bool]] = {confidence: [] for confidence in CONFIDENCES}
+                    refused = 0
                     for seed in range(n):
                         rates = np.geomspace(0.16, 0.06, n_points) if n_points > 1 else np.array([LIMIT])
                         corpus = simulate(rates, n_speakers, rng, unequal=unequal, loops=loops)
                         limit = LIMIT + float(corpus.truth[0] - rates[0]) - (LIMIT / 1000 if n_points == 1 else 0)
                         resample = draw_blocks(corpus.speakers, n_replicates=REPLICATES, seed=seed)
+                        if not enough_speakers(resample.effective_blocks):  # as the command does
+                            refused += 1
+                            for confidence in CONFIDENCES:
+                                held[confidence].append(True)
+                            continue
                         resampled = {"wer": resample_ratio(corpus.errors, corpus.words, resample)}
                         for confidence in CONFIDENCES:
                             kept = np.flatnonzero(keep_limits(resampled, {"wer": limit}, confidence).kept)
                             held[confidence].append(not kept.size or bool(corpus.truth[kept[0]] <= limit))
                     sizes = "unequal" if unequal else "equal"
                     cell = f"{n_points} points, {n_speakers} speakers, {sizes}" + (", rare loops" if loops else "")
+                    note = f"{100 * refused / n:.0f} % of these corpora are refused a promise." if refused else ""
                     found += [
-                        row("recommend --confidence: the limit is kept", cell, confidence, held[confidence])
+                        row("recommend --confidence: the limit is kept", cell, confidence, held[confidence], note)
                         for confidence in CONFIDENCES
                     ]
     return found

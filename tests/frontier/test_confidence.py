@@ -72,6 +72,18 @@ def test_fewer_than_eight_speakers_are_refused_a_promise(tmp_path):
         judge_limits(run.samples, {"wer": 0.5}, draw_replicates(run.samples.speakers, 0.9), 0.9)
 
 
+def test_unequal_speakers_count_for_as_many_as_they_tell(tmp_path):
+    # One speaker has 40 of 60 utterances, ten have two each: 60² / (40² + 10 · 2²) = 2.2.
+    rows = [{"speaker": f"s{max(0, i - 39) // 2}"} for i in range(60)]
+    run = summarise_run(write_run(tmp_path / "r", {POINTS[0]: rows}))
+    resample = draw_replicates(run.samples.speakers, 0.9)
+    assert resample.effective_blocks == pytest.approx(60**2 / sum(n * n for n in np.bincount(resample.blocks)))
+    with pytest.raises(
+        InfeasibleError, match=r"11 speakers, as unequal as they are worth 2\.\d equal ones, are too few"
+    ):
+        judge_limits(run.samples, {"wer": 0.9}, resample, 0.9)
+
+
 def test_so_many_more_speakers_would_do(tmp_path):
     rng = np.random.default_rng(3)
     errors = rng.binomial(10, 0.2, size=(1, 90))

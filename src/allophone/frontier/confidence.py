@@ -28,7 +28,7 @@ from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.emotion_summary import AnyPoint
 from allophone.frontier.probability import check_confidence
 from allophone.frontier.samples import AnySamples, RunSamples, resample_objective
-from allophone.guarantee.limits import LEAST_SPEAKERS, KeptLimits, keep_limits
+from allophone.guarantee.limits import LEAST_SPEAKERS, KeptLimits, enough_speakers, keep_limits
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals, resample_ratio_difference
 from allophone.measure.linearised import Linearised, resample_linearised
@@ -84,11 +84,15 @@ def judge_limits(samples: AnySamples, limits: Mapping[str, float], resample: Res
         confidence: Probability that no point let through breaks a limit.
 
     Raises:
-        InfeasibleError: There are fewer than 8 speakers, of whom no such promise can be kept.
+        InfeasibleError: There are fewer than 8 speakers, or so unequal ones that they tell no more: of so few no such
+            promise can be kept.
     """
-    if resample.n_speakers < LEAST_SPEAKERS:
+    effective = min(resample.effective_blocks, resample.n_speakers)
+    if not enough_speakers(effective):
+        equal = effective > resample.n_speakers - 0.5
+        unequal = "" if equal else f", as unequal as they are worth {effective:.1f} equal ones,"
         raise InfeasibleError(
-            f"{resample.n_speakers} speakers are too few to promise anything about others: that takes "
+            f"{resample.n_speakers} speakers{unequal} are too few to promise anything about others: that takes "
             f"{LEAST_SPEAKERS} at least. Measure more speakers, or leave the confidence out to choose by what was "
             "measured on these."
         )

@@ -21,10 +21,15 @@ from allophone.guarantee.multiplicity import step_down_p, tail_ranks
 from allophone.measure.blocks import FloatArray
 from allophone.measure.bootstrap import BoolArray, Replicates, p_beyond
 
-__all__ = ["LEAST_SPEAKERS", "KeptLimits", "keep_limits"]
+__all__ = ["LEAST_SPEAKERS", "KeptLimits", "enough_speakers", "keep_limits"]
 
 LEAST_SPEAKERS = 8  # of fewer, simulations show that no bootstrap keeps its promise
 _SCREENING = 0.1  # share of the allowed error spent on setting hopeless points aside
+
+
+def enough_speakers(effective: float) -> bool:
+    """Whether so many effective speakers, rounded to a whole number, allow a promise about others."""
+    return effective >= LEAST_SPEAKERS - 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -50,6 +50,15 @@ class Resample:
     warning: str | None
     n_speakers: int
 
+    @property
+    def effective_blocks(self) -> float:
+        """How many blocks of equal size would tell as much: ``(sum n)² / sum n²`` over utterances per block.
+
+        Kish, "Survey sampling", 1965, section 8.2.
+        """
+        counts = np.bincount(self.blocks)
+        return float(counts.sum() ** 2 / (counts**2).sum())
+
     def weights(self) -> Iterator[FloatArray]:
         """How often each block was drawn, a few replicates at a time so that memory stays bounded.
 

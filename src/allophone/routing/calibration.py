@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from allophone.errors import UsageError
-from allophone.guarantee.limits import LEAST_SPEAKERS
+from allophone.guarantee.limits import LEAST_SPEAKERS, enough_speakers
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio
 from allophone.routing.cross_fitting import cross_fitted_threshold
@@ -90,7 +90,7 @@ def calibrate_policy(folder: str | Path, runs: Sequence[str | Path], wish: Wish,
         target=wish.target,
         value=wish.value,
         confidence=wish.confidence,
-        forced=effective_speakers(samples.speakers) < LEAST_SPEAKERS,
+        forced=not enough_speakers(effective_speakers(samples.speakers)),
         runs=[str(run) for run in runs],
         n_utterances=len(samples),
         n_speakers=samples.n_speakers,
@@ -111,7 +111,7 @@ def check_speakers(samples: RouteSamples, router: PredictedRouter, wish: Wish, *
         UsageError: Fewer than 8 effective speakers; the message says what was measured and how many are needed.
     """
     found = effective_speakers(samples.speakers)
-    if found >= LEAST_SPEAKERS:
+    if enough_speakers(found):
         return []
     if not found:
         told = "no utterance names its speaker, or all name one"

@@ -16,7 +16,7 @@ from math import isnan
 import numpy as np
 
 from allophone.errors import UsageError
-from allophone.guarantee.limits import LEAST_SPEAKERS
+from allophone.guarantee.limits import enough_speakers
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 from allophone.routing.cross_fitting import cross_fit
@@ -146,7 +146,7 @@ def route_emotion(
         recoveries=tuple(judge_traces(samples, traces, oracle, "flops", n_replicates=n_replicates)),
         warning=resample.warning,
         wish=wish,
-        promised=effective_speakers(samples.speakers) >= LEAST_SPEAKERS,
+        promised=enough_speakers(effective_speakers(samples.speakers)),
         folds_unmet=unmet,
     )
 

@@ -112,16 +112,12 @@ class Chosen:
 
 
 def effective_speakers(speakers: Sequence[str | None]) -> float:
-    """Return how many speakers of equal size would tell as much: ``(sum n)² / sum n²`` over utterances per speaker.
+    """Return how many speakers of equal size would tell as much (:attr:`Resample.effective_blocks`).
 
-    Kish, "Survey sampling", 1965, section 8.2. Zero where nobody is named or all are one: nothing is then known of
-    how speakers differ.
+    Zero where nobody is named or all are one: nothing is then known of how speakers differ.
     """
     resample = draw_blocks(speakers, n_replicates=1)
-    if not resample.blocked:
-        return 0.0
-    counts = np.bincount(resample.blocks)
-    return float(counts.sum() ** 2 / (counts**2).sum())
+    return resample.effective_blocks if resample.blocked else 0.0
 
 
 def threshold_grid(scores: FloatArray, *, most: int = MOST_THRESHOLDS, least: float = -inf) -> FloatArray:
