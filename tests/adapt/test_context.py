@@ -133,7 +133,7 @@ def test_a_loss_that_is_no_number_stops_with_the_last_checkpoint(adapt, tmp_path
         return windows
 
     monkeypatch.setattr(module, "draw_windows", draw_spoiled)
-    monkeypatch.setattr("allophone.adapt.context_data.load_audio", lambda path: tone(1.4, 1).copy())
+    monkeypatch.setattr("allophone.adapt.context_data.load_utterance", lambda utterance: tone(1.4, 1).copy())
     out = tmp_path / "model"
     with pytest.raises(AllophoneError, match=r"at step 4 the loss was nan .* checkpoint of step 3 is kept"):
         adapt(out)

@@ -1,7 +1,7 @@
 import pytest
 
 from allophone.emotion_records import EmotionSetting
-from allophone.errors import LedgerError
+from allophone.errors import InfeasibleError, LedgerError
 from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_run, summarise_emotion
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.recommend import recommend
@@ -116,7 +116,9 @@ def test_a_recommendation_speaks_of_uar(clear):
     answer = recommend(run)
     assert answer.chosen.name == LONG.name
     assert answer.question == "Which operating point has the highest unweighted average recall?"
-    limited = recommend(run, {"uar": 0.6}, confidence=0.9)  # a loss of at most 0.6: UAR at least 40 %
+    limited = recommend(run, {"uar": 0.6})  # a loss of at most 0.6: UAR at least 40 %
     assert limited.chosen.name == SHORT.name
     assert "unweighted average recall at least 40.0 %" in limited.question
+    with pytest.raises(InfeasibleError, match="6 speakers are too few"):
+        recommend(run, {"uar": 0.6}, confidence=0.9)
     assert recommend(run, {"trainable_params": 5000.0}).chosen.name == LONG.name

@@ -210,7 +210,7 @@ def busy_for(seconds):
 def test_processor_time_is_what_ran_and_not_what_was_waited_for(speech):
     class Slow(FakeEngine):
         def encode(self, mel):
-            time.sleep(0.05)
+            time.sleep(0.3)  # other threads of this process may run meanwhile, but not for so long
             return super().encode(mel)
 
         def decode_batch(self, encoded, **knobs):
@@ -227,7 +227,7 @@ def test_processor_time_is_what_ran_and_not_what_was_waited_for(speech):
         ran_s = 0.03 + 0.02 * point.token_stride
         assert ran_s <= found.cpu_s
         assert found.segments[0].cpu_s + found.cut_cpu_s == found.cpu_s
-        assert found.latency_s - found.cpu_s > 0.045
+        assert found.latency_s - found.cpu_s > 0.15
 
 
 def test_reading_confidence_takes_its_share_of_the_processor_time_with_it():

@@ -64,7 +64,7 @@ def test_the_transcript_is_that_of_the_point(folder, spoken, speech):
 
 def test_what_it_said_is_kept_beside_the_run(folder, spoken, monkeypatch):
     first, samples, _ = policy_samples(folder, [spoken / "test"])
-    monkeypatch.setattr(feature_store, "load_audio", None)  # would fail if asked again
+    monkeypatch.setattr(feature_store, "load_utterance", None)  # would fail if asked again
     again, _, _ = policy_samples(folder, [spoken / "test"])
     assert again.scores(samples).tolist() == first.scores(samples).tolist()
     part = again.on(np.array([2, 0]))

@@ -46,9 +46,10 @@ def test_the_decider_is_billed_by_the_audio(spoken, tmp_path):
 
 def test_it_can_be_calibrated_on_other_speakers(spoken, tmp_path):
     train_faithful([spoken / "train"], NAMES, tmp_path / "p", epochs=1, hold_out=0, force=True)
-    policy = calibrate_policy(tmp_path / "p", [spoken / "test"], Wish("big_share", 0.5), force=True)
+    policy = calibrate_policy(tmp_path / "p", [spoken / "test"], Wish("big_share", 0.6), force=True)
     assert policy.calibration is not None
-    assert policy.calibration.big_share[0] <= 0.5
+    assert policy.calibration.big_share[0] <= 0.6
+    assert policy.calibration.cross_fitted is None  # of one speaker there are no others to choose on
     assert 0 < policy.threshold < 1
 
 

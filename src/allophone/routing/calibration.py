@@ -81,7 +81,7 @@ def calibrate_policy(folder: str | Path, runs: Sequence[str | Path], wish: Wish,
     scored = predicted_router(router, samples)
     warnings = check_speakers(samples, scored, wish, force=force)
     chosen = choose_threshold(samples, scored, wish)
-    crossed = cross_fitted_threshold(samples, scored, wish)
+    crossed = cross_fitted_threshold(samples, scored, wish) if samples.n_speakers > 1 else None
     warning = draw_blocks(samples.speakers, n_replicates=1).warning
     warnings += [warning] if warning else []
     if left_out:
@@ -95,9 +95,9 @@ def calibrate_policy(folder: str | Path, runs: Sequence[str | Path], wish: Wish,
         n_utterances=len(samples),
         n_speakers=samples.n_speakers,
         **calibration_figures(samples, _at(chosen.trace, chosen.place)).model_dump(),
-        cross_fitted=calibration_figures(samples, crossed.outcome),
-        fold_thresholds=list(crossed.thresholds),
-        folds_unmet=crossed.unmet,
+        cross_fitted=None if crossed is None else calibration_figures(samples, crossed.outcome),
+        fold_thresholds=[] if crossed is None else list(crossed.thresholds),
+        folds_unmet=0 if crossed is None else crossed.unmet,
         warnings=warnings,
     )
     changes = {"threshold": chosen.threshold, "calibration": calibration, "certificates": []}
