@@ -294,7 +294,7 @@ def _ratio(
     values = np.empty((resample.n_replicates, above.shape[1]))
     pivots = np.empty_like(values)
     with np.errstate(divide="ignore", invalid="ignore"):
-        estimates = above.sum(axis=0) / whole
+        estimates, largest_share = above.sum(axis=0) / whole, above.max(axis=0) / above.sum(axis=0)
         # Linearised: a block's share in the ratio's deviation is its residual over the total (Davison and Hinkley,
         # section 2.7.2). In a replicate the residual is residual - deviation · below, whence the three sums.
         residuals = above - estimates * below
@@ -324,8 +324,8 @@ def _ratio(
         pivots[:, inverse],
         rates[inverse],
         _allowance(above, below)[inverse],
-        _largest_share(above)[inverse],
-        unit=float(1 / whole) if counted and not differences and _whole_numbers(above) else 0.0,
+        largest_share[inverse],
+        unit=float(1 / whole) if counted and not differences and not (above % 1 > 0).any() else 0.0,
         least=np.where(rates, 0.0, -np.inf)[inverse],
     )
 
@@ -345,17 +345,6 @@ def _allowance(above: FloatArray, below: FloatArray) -> FloatArray:
     better = np.argsort(np.nan_to_num(totals, nan=np.inf), kind="stable")[: (len(totals) + 1) // 2]
     allowed: FloatArray = np.maximum(factors, np.median(factors[better]))
     return allowed
-
-
-def _largest_share(above: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares: FloatArray = above.max(axis=0) / above.sum(axis=0)
-    return shares
-
-
-def _whole_numbers(values: FloatArray) -> bool:
-    found = values[np.isfinite(values)]
-    return bool((found == np.floor(found)).all())
 
 
 def resample_ratio_difference(
