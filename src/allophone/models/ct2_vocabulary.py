@@ -10,7 +10,7 @@ from typing import Any
 from allophone.errors import WeightsError
 from allophone.files import load_json
 
-__all__ = ["check_alignment_heads", "check_vocabulary", "read_vocabulary"]
+__all__ = ["check_alignment_heads", "check_languages", "check_vocabulary", "read_vocabulary"]
 
 _SLACK = 128  # embedding rows that a conversion may have added behind the last token
 
@@ -74,14 +74,28 @@ def check_alignment_heads(folder: Path) -> None:
     Raises:
         WeightsError: It does not; the message says what still works.
     """
-    path = folder / "config.json"
     remedy = "Write text without times (--format text), or convert the model again with its generation_config.json."
+    _require_field(folder, "alignment_heads", "words have no times", remedy)
+
+
+def check_languages(folder: Path) -> None:
+    """Refuse to detect a language where ``config.json`` lists none; CTranslate2 would read past the list's end.
+
+    Raises:
+        WeightsError: It does not; the message says what still works.
+    """
+    remedy = "Name it (--language de), or convert the model again with its generation_config.json."
+    _require_field(folder, "lang_ids", "cannot detect the language", remedy)
+
+
+def _require_field(folder: Path, field: str, lacking: str, remedy: str) -> None:
+    path = folder / "config.json"
     try:
         config = load_json(path)
     except FileNotFoundError:
-        raise WeightsError(f"{path}: missing, so words have no times. {remedy}") from None
+        raise WeightsError(f"{path}: missing, so {lacking}. {remedy}") from None
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: damaged ({error}). Convert or fetch the model again.") from None
-    heads: Sequence[Any] | None = config.get("alignment_heads") if isinstance(config, dict) else None
-    if not heads:
-        raise WeightsError(f"{path}: field 'alignment_heads' is empty, so words have no times. {remedy}")
+    found: Sequence[Any] | None = config.get(field) if isinstance(config, dict) else None
+    if not found:
+        raise WeightsError(f"{path}: field '{field}' is empty, so {lacking}. {remedy}")

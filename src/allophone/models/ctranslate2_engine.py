@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions, prompt_names
 from allophone.errors import SpaceError, UsageError, WeightsError
-from allophone.models.ct2_vocabulary import check_alignment_heads, check_vocabulary
+from allophone.models.ct2_vocabulary import check_alignment_heads, check_languages, check_vocabulary
 from allophone.models.ctranslate2_arrays import every_nth, host_array, storage_view
 from allophone.models.decoding_steps import read_steps
 from allophone.models.engine import Decoded, Engine
@@ -223,6 +223,7 @@ class CTranslate2Engine(Engine):
         """Return the likeliest language code; ``en`` for English-only models."""
         if not self._dimensions.multilingual:
             return "en"
+        check_languages(self._folder)
         with self._running("detect the language"):
             token, _ = self._model.detect_language(encoded)[0][0]
         return str(token).strip("<|>")
