@@ -26,9 +26,9 @@ def test_the_docstring_draws_the_tree(name):
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_a_wrong_request_exits_with_2_and_a_failure_with_1(name):
+def test_a_wrong_request_exits_with_2_a_missed_limit_with_3_and_a_failure_with_1(name):
     error = getattr(errors, name)
-    assert error.exit_code == (2 if issubclass(error, UsageError) else 1)
+    assert error.exit_code == (2 if issubclass(error, UsageError) else 3 if name == "InfeasibleError" else 1)
 
 
 def test_a_missing_extra_names_the_command():

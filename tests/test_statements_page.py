@@ -29,9 +29,10 @@ def test_a_statement_is_met_up_to_the_allowance_and_a_certified_one_not_below_it
 def test_the_page_concludes_first_and_shows_every_cell():
     families = {"limits": [row(0.93), row(0.871, cell="48 points")], "frontier": [row(0.95, 0.95, note="With ties.")]}
     shown = page(families)
-    title, said, *_ = shown.split("\n\n")
+    title, said, missed, *_ = shown.split("\n\n")
     assert title.startswith("# ")
-    assert said == "Of 3 cells, 2 met what is stated. Not met: recommend (48 points), 87.1 % for 90.0 %."
+    assert said == "Of 3 cells, 2 met what is stated. Not met:"
+    assert missed == "- recommend: 1 of 2 cells, the least 87.1 % for 90.0 % (48 points)"
     assert "| recommend | 48 points | 90.0 % | 87.1 ± 0.8 % | 1,400 | **no** |" in shown
     assert shown.index("## Limits") < shown.index("## Frontier") < shown.index("With ties.")
     assert shown.count("| yes |") == 2
