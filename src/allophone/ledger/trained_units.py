@@ -5,16 +5,16 @@ A line is written once its rows are in the ledger, so a unit that has one is nev
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from allophone.errors import LedgerError
-from allophone.ledger.journal import drop_torn_line
+from allophone.ledger.record_lines import append_records, read_records
 
 __all__ = ["UNITS_FILE", "TrainedUnit", "add_unit", "read_units"]
 
 UNITS_FILE = "units.jsonl"
+
+_REMEDY = "Restore it, or sweep into a new folder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,7 @@ def add_unit(folder: Path, unit: TrainedUnit) -> None:
     Raises:
         LedgerError: The folder cannot be written.
     """
-    path = folder / UNITS_FILE
-    try:
-        if path.exists():
-            drop_torn_line(path)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(unit), ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise LedgerError(f"{path}: cannot be written: {error.strerror}. What is measured is kept.") from None
+    append_records(folder / UNITS_FILE, [unit])
 
 
 def read_units(folder: Path) -> dict[tuple[str, str, int], TrainedUnit]:
@@ -91,15 +84,4 @@ def read_units(folder: Path) -> dict[tuple[str, str, int], TrainedUnit]:
     Raises:
         LedgerError: The file cannot be read, or a line is damaged.
     """
-    path = folder / UNITS_FILE
-    if not path.exists():
-        return {}
-    units = {}
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-        for line in lines[:-1]:
-            unit = TrainedUnit(**json.loads(line))
-            units[unit.key] = unit
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise LedgerError(f"{path}: damaged ({error}). Restore it, or sweep into a new folder.") from None
-    return units
+    return {unit.key: unit for unit in read_records(folder / UNITS_FILE, TrainedUnit, _REMEDY)}

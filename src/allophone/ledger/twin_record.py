@@ -6,17 +6,17 @@ first one's row, in whose turn it was made, so a kill between the two leaves no 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from allophone.errors import LedgerError
-from allophone.ledger.journal import drop_torn_line
+from allophone.ledger.record_lines import append_records, read_records
 
 __all__ = ["TWIN_FILE", "TwinRow", "add_twins", "read_twins"]
 
 TWIN_FILE = "twin.jsonl"
+
+_REMEDY = "Restore it, or delete it: the run then does not know its noise floor."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,7 @@ def add_twins(folder: Path, rows: Iterable[TwinRow]) -> None:
     Raises:
         LedgerError: The folder cannot be written.
     """
-    path = folder / TWIN_FILE
-    try:
-        if path.exists():
-            drop_torn_line(path)
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    except OSError as error:
-        raise LedgerError(f"{path}: cannot be written: {error.strerror}. What is measured is kept.") from None
+    append_records(folder / TWIN_FILE, rows)
 
 
 def read_twins(folder: Path) -> dict[tuple[str, int, int], TwinRow]:
@@ -64,16 +57,4 @@ def read_twins(folder: Path) -> dict[tuple[str, int, int], TwinRow]:
     Raises:
         LedgerError: The file cannot be read, or a line is damaged.
     """
-    path = folder / TWIN_FILE
-    if not path.exists():
-        return {}
-    found = {}
-    try:
-        for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
-            row = TwinRow(**json.loads(line))
-            found[row.key] = row
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise LedgerError(
-            f"{path}: damaged ({error}). Restore it, or delete it: the run then does not know its noise floor."
-        ) from None
-    return found
+    return {row.key: row for row in read_records(folder / TWIN_FILE, TwinRow, _REMEDY)}
