@@ -13,12 +13,12 @@ from tokenizers import Tokenizer
 from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames, log_mel
 from allophone.audio.tail import tail_positions
-from allophone.dimensions import HOP_SAMPLES
+from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.models.engine import load_engine
 from allophone.models.torch_whisper import encode_windows, load_torch_whisper
 from allophone.models.transcribe import transcribe_points
 from allophone.models.weights import resolve_weights
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from recording import RESULTS, SPEECH, markdown_table, stamp_line, write_result
 
 CORPUS = "librispeech-train-clean-5"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from allophone.costs import whisper_flops, whisper_flops_arrays
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from recording import spread, write_result
 
 MODEL = "large-v3"

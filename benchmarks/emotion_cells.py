@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from allophone.adapt.emotion_setting import EmotionSetting, default_recipe
 from allophone.costs.adaptation import frozen_flops, setting_adaptation, training_step_flops
 from allophone.costs.formulas import stem_flops
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, whisper_dimensions
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, whisper_dimensions
 
 MODELS = ("tiny.en", "base")
 DURATIONS_S = (3.0, 1.0, 2.0, 4.0, 6.0)

@@ -22,9 +22,9 @@ from allophone.adapt.emotion_setting import EmotionSetting, Recipe
 from allophone.adapt.emotion_states import FreshStates
 from allophone.adapt.emotion_train import Examples, train
 from allophone.costs.adaptation import frozen_flops, training_step_flops
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.speech_encoders import load_speech_encoder
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from recording import spread, write_result
 
 MODELS = ("random:wav2vec2-base", "random:base")

@@ -16,7 +16,7 @@ from allophone.audio.mel import log_mel, window_frames
 from allophone.audio.stretch import compress_time
 from allophone.audio.tail import tail_positions
 from allophone.costs.formulas import encoder_flops, stem_flops
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE
 from allophone.frontier.confidence import draw_replicates
 from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.measure.wer import count_word_errors

@@ -11,7 +11,7 @@ import json
 import random
 from pathlib import Path
 
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import ROOT, SPEECH

@@ -13,11 +13,13 @@ import numpy as np
 
 from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.measure.memory import PeakMemory
 from allophone.measure.wer import count_word_errors
 from allophone.models.transcriber import Transcriber
-from allophone.records import OperatingPoint, Transcript, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Transcript
+from allophone.records.utterance import Utterance
 from recording import SPEECH, markdown_table, read_result, rewrite_result, stamp_line, write_result
 
 MODELS = ("tiny.en", "base")

@@ -18,7 +18,7 @@ from typing import Any
 
 from allophone.costs.memory import whisper_peak_activation_bytes
 from allophone.costs.recognition import prompt_length
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from recording import markdown_table, stamp_line, write_result
 
 MODELS = ("tiny.en", "base")
@@ -76,7 +76,7 @@ def growth(model: str, seconds: int, tail: str, compute_type: str, beam_size: in
     import numpy as np
 
     from allophone.audio.tail import tail_positions
-    from allophone.dimensions import SAMPLE_RATE
+    from allophone.dimensions.whisper import SAMPLE_RATE
     from allophone.measure.memory import PeakMemory, resident_bytes
     from allophone.models.ctranslate2_engine import CTranslate2Engine
     from allophone.models.weights import resolve_weights

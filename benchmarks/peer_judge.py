@@ -14,7 +14,7 @@ from allophone.audio.corpus import open_corpus
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_ratio, resample_ratio_difference
 from allophone.measure.wer import count_word_errors, split_words
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from peer_page import page
 from peer_sets import SEED, SETS, SHORT_S, Log, long_parts
 from peer_systems import OURS, SYSTEMS

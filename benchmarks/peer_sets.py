@@ -11,8 +11,8 @@ import numpy as np
 
 from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
-from allophone.dimensions import SAMPLE_RATE
-from allophone.records import Utterance
+from allophone.dimensions.whisper import SAMPLE_RATE
+from allophone.records.utterance import Utterance
 from recording import SPEECH
 
 SETS = {"test-other": "librispeech-test-other", "speechocean762-test": "speechocean762-test"}

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from allophone.ledger.run_record import machine_stamp
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from peer_judge import derive, judge
 from peer_sets import SETS, SHORT_S, Log, read_set, write_long
 from peer_systems import OURS, SYSTEMS, parse_point

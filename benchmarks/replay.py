@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from allophone.ledger.readers import columns, connect
-from allophone.records import Measurement
+from allophone.records.measurement import Measurement
 from allophone.sweeps.executor import Executor, MakeExecutor, WeightsKey
 from allophone.sweeps.worker import Settings, Task, TaskResult
 

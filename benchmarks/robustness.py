@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from allophone.audio.decode import decode_audio
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError
 from recording import markdown_table, stamp_line, write_result
 from robustness_files import Input, damaged_inputs, hostile_inputs, sound_inputs

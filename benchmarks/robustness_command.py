@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.fake import FakeEngine
 from allophone.models.transcribe import transcribe_points
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 MODELS = ("fake:tiny.en", "fake:base")
 AXES = ("--models", ",".join(MODELS), "--axis", "token_stride=1,2", "--axis", "beam_size=1", "--axis", "context=full")

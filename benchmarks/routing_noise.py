@@ -15,7 +15,7 @@ from allophone.audio.decode import load_audio
 from allophone.files import write_whole
 from allophone.models.engine import load_engine
 from allophone.models.transcribe import transcribe_points
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.policy_file import read_policy
 from allophone.routing.reading import Reading, transcript_reading
 from allophone.routing.scoring import load_scorer

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.io import wavfile
 
 from allophone.audio.decode import load_audio
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio, resample_ratio_difference
 from allophone.routing.calibration import calibrate_policy, policy_samples

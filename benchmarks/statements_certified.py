@@ -18,7 +18,7 @@ from allophone.guarantee.certificate import RATES, CertifiedLimit, SpeakerLosses
 from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import FloatArray, IntArray, draw_blocks
 from allophone.measure.bootstrap import resample_ratio
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from recording import markdown_table, stamp_line, write_result
 
 CONFIDENCE = 0.95

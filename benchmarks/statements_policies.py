@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import policy_samples
 from allophone.routing.curve import replay
 from allophone.routing.emotion_cascade import EmotionCandidates, PosteriorRouter

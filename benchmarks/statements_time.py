@@ -25,7 +25,8 @@ from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals
 from allophone.measure.quantiles import resample_quantile
 from allophone.models.engine import load_engine
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.peak_watch import PeakWatch
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace

@@ -12,9 +12,10 @@ from allophone.audio.decode import load_audio
 from allophone.audio.demo_corpus import build_demo_corpus
 from allophone.audio.manifest import read_manifest
 from allophone.audio.mel import context_frames, log_mel
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.engine import Engine, load_engine, text_token_cap
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.plans import plan_points
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace

@@ -14,11 +14,12 @@ from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import DecodedAudio, load_audio
 from allophone.audio.mel import TRAINED_FRAMES, context_frames, log_mel
 from allophone.audio.tail import tail_positions
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.engine import Engine, load_engine
 from allophone.models.pipeline import transcribe_stream
 from allophone.models.threads import choose_replicas, choose_threads, physical_cores
-from allophone.records import OperatingPoint, Transcript
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Transcript
 from recording import SPEECH, markdown_table, spread, stamp_line, write_result
 
 MODELS = ("tiny.en", "base")

@@ -13,11 +13,12 @@ import numpy as np
 
 from allophone.audio.decode import load_audio
 from allophone.audio.mel import log_mel
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.run_record import RunRecord, machine_stamp
 from allophone.models.fake import FakeEngine
-from allophone.records import Measurement, OperatingPoint
+from allophone.records.measurement import Measurement
+from allophone.records.point import OperatingPoint
 
 
 def write_wav(path: Path, samples: np.ndarray) -> Path:

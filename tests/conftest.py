@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from allophone.audio.decode import load_audio
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from builders import write_wav
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test depends on the network

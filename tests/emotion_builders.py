@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from allophone.dimensions import SAMPLE_RATE, SpeechEncoderDimensions, WhisperDimensions
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import SAMPLE_RATE, WhisperDimensions
 from builders import write_wav
 
 PITCHES = {"high": 900.0, "low": 150.0, "middle": 400.0}
@@ -104,7 +105,7 @@ def tiny_model(name: str = "whisper", *, rank: int = 0, unfrozen: int | str = 0,
 
 def emotion_row(setting: Any, index: int, **changes: Any) -> Any:
     """A ledger row: one of four utterances a speaker, two a class, recognised, with changes."""
-    from allophone.emotion_records import EmotionMeasurement
+    from allophone.records.measurement import EmotionMeasurement
 
     label = ("high", "low")[index % 2]
     row: dict[str, Any] = {
@@ -232,7 +233,7 @@ def save_recogniser(folder: Path, setting: Any, *, labels: tuple[str, ...] = ("h
 
 def judged_cascade(folder: Path) -> Any:
     """A run of a short and a longer point, its candidates, what judged their cascade, and a recogniser for each."""
-    from allophone.emotion_records import EmotionSetting
+    from allophone.records.point import EmotionSetting
     from allophone.routing.emotion_cascade import read_candidates
     from allophone.routing.emotion_routing import route_emotion
     from allophone.routing.thresholds import Wish

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 FAST, SLOW = OperatingPoint(model="tiny.en", token_stride=2), OperatingPoint(model="tiny.en")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 TINY = OperatingPoint(model="fake:tiny")

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.recommend import Recommendation, recommend
     from allophone.models.transcriber import Transcriber, load, load_point
-    from allophone.records import OperatingPoint, Segment, Transcript, Utterance, Word
+    from allophone.records.point import OperatingPoint
+    from allophone.records.transcript import Segment, Transcript, Word
+    from allophone.records.utterance import Utterance
     from allophone.report.html import write_report
     from allophone.routing.calibration import calibrate_policy
     from allophone.routing.evaluation import evaluate_policy

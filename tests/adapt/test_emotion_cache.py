@@ -7,7 +7,7 @@ import pytest
 
 from allophone.audio.manifest import read_manifest
 from allophone.errors import CorpusError, LedgerError, SpaceError, UsageError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from builders import small_files, write_wav
 from emotion_builders import FAMILIES, tiny_model, write_emotions
 

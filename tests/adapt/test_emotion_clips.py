@@ -3,7 +3,7 @@ import pytest
 
 from allophone.adapt.emotion_clips import check_audible, load_clip
 from allophone.errors import AudioError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from builders import tone, write_wav
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import UsageError
+from allophone.records.point import EmotionSetting
 from emotion_builders import FAMILIES, save_encoder, save_recogniser
 
 pytest.importorskip("torch")

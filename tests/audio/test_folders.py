@@ -6,7 +6,7 @@ from allophone.audio.decode import AUDIO_SUFFIXES
 from allophone.audio.folders import read_folder
 from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 
 def touch(folder, *names, content="x"):

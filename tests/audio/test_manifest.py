@@ -5,7 +5,7 @@ import pytest
 
 from allophone.audio.manifest import read_manifest, write_manifest_line
 from allophone.errors import CorpusError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 GOOD = '{"audio_filepath": "a.wav"}'
 

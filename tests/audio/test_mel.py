@@ -3,7 +3,7 @@ import pytest
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from allophone.audio.mel import context_frames, log_mel
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 RNG = np.random.default_rng(0)
 

@@ -3,7 +3,7 @@ import pytest
 from allophone.audio.metadata_file import read_metadata
 from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 
 def read(tmp_path, content, name="metadata.csv"):

@@ -3,7 +3,7 @@ import pytest
 
 from allophone.audio.decode import load_audio
 from allophone.audio.snr import estimate_snr_db
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 
 RNG = np.random.default_rng(0)
 

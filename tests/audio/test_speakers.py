@@ -14,7 +14,7 @@ from allophone.audio.speakers import (
     name_speakers,
 )
 from allophone.errors import CorpusError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from builders import write_tones
 
 scipy = pytest.importorskip("scipy")

@@ -4,7 +4,7 @@ import pytest
 
 from allophone.audio.split_parts import Split, check_shape, check_speakers
 from allophone.errors import CorpusError, UsageError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 WHERE = Path("split.json")
 CORPUS = [

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allophone.audio.stratify import deal_speakers, speakers_of
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 
 def spoken(speaker, label, count):

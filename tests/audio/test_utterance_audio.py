@@ -4,7 +4,7 @@ import pytest
 from allophone.audio.decode import load_audio
 from allophone.audio.utterance_audio import decode_utterance, load_utterance
 from allophone.errors import AudioError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from builders import tone, write_wav
 
 

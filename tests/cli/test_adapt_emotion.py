@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from allophone.adapt import emotion_train
 from allophone.cli import app
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import CorpusError, MissingExtraError, SpaceError, UsageError
+from allophone.records.point import EmotionSetting
 from emotion_builders import emotion_place, save_recogniser, write_emotions
 
 pytest.importorskip("torch")

@@ -5,8 +5,8 @@ import pytest
 from typer.testing import CliRunner
 
 from allophone.cli import app
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError, UsageError
+from allophone.records.point import EmotionSetting
 from builders import write_wav
 from emotion_builders import save_encoder, save_recogniser, write_cascade_run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import tone, write_run, write_tones, write_wav
 
 TINY = OperatingPoint(model="fake:tiny")

@@ -6,9 +6,9 @@ from typer.testing import CliRunner
 
 from allophone.cli.cost import cost
 from allophone.costs import emotion_cost, moonshine_cost, whisper_cost
-from allophone.dimensions import dimensions
+from allophone.dimensions.moonshine import MOONSHINE_MODELS
+from allophone.dimensions.speech_encoders import dimensions
 from allophone.errors import SpaceError, UnknownModelError, UsageError
-from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
 KEYS = {
     "convention",

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from allophone.cli.law import law
 from allophone.errors import AllophoneError, InfeasibleError
 from allophone.frontier.law_axes import layer_parameters
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 MODELS, STRIDES, BEAMS = ("tiny", "base", "small"), (1, 2, 4), (1, 5)

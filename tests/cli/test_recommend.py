@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from allophone.cli.recommend import recommend
 from allophone.errors import InfeasibleError, SpaceError, UsageError
-from allophone.point_file import read_point
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
+from allophone.records.saved_point import read_point
 from builders import write_run
 
 FAST, SLOW = OperatingPoint(model="tiny.en", token_stride=2), OperatingPoint(model="tiny.en")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from allophone.cli import app
 from allophone.errors import UsageError
 from allophone.models.transcriber import Transcriber
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import tone, write_wav
 
 TINY = OperatingPoint(model="fake:tiny")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 from allophone.models.encoder_config import Family, build_encoder
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

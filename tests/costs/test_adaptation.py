@@ -9,7 +9,7 @@ from allophone.costs.adaptation import (
     training_flops,
 )
 from allophone.costs.speech import layer_stack
-from allophone.dimensions import SpeechEncoderDimensions, dimensions, speech_encoder_dimensions
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions, dimensions, speech_encoder_dimensions
 from allophone.errors import SpaceError
 
 BASE = speech_encoder_dimensions("wav2vec2-base")

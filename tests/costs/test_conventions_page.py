@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from allophone.costs import reproduce, select_between, speech_flops, whisper_flops
-from allophone.dimensions import dimensions, whisper_dimensions
+from allophone.dimensions.speech_encoders import dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs/conventions.md").read_text(encoding="utf-8").split())
 

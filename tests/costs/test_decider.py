@@ -3,7 +3,7 @@ import pytest
 from allophone.costs.decider import RoutingCost, break_even_share, decider_flops, decider_parameters, pipeline_flops
 from allophone.costs.executed import WhisperFlops
 from allophone.costs.selection import SHARES, select_between
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError, UnknownModelError
 
 SMALL_MODEL = WhisperFlops(stem=1, encoder=9, cross_kv=2, decoder=3, head=5)  # 20, of which 10 before decoding

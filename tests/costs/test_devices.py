@@ -11,7 +11,7 @@ from allophone.costs.devices import (
 )
 from allophone.costs.executed import whisper_flops
 from allophone.costs.weights import whisper_weights
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
 
 SLOW = Device("slow", {"float32": 1e9, "int8": 4e9}, bytes_per_s=1e8, cache_bytes=0, source="made up")

@@ -3,7 +3,8 @@ import pytest
 from allophone.costs.emotion import emotion_cost, inference_flops
 from allophone.costs.memory import eager_encoder_peak_bytes, speech_peak_activation_bytes
 from allophone.costs.speech import speech_flops
-from allophone.dimensions import dimensions, speech_encoder_dimensions, whisper_dimensions
+from allophone.dimensions.speech_encoders import dimensions, speech_encoder_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
 
 TINY = whisper_dimensions("tiny")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allophone.costs.executed import WhisperFlops, whisper_flops, whisper_flops_arrays
-from allophone.dimensions import WHISPER_MODELS, WhisperDimensions, whisper_dimensions
+from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions, whisper_dimensions
 from allophone.errors import SpaceError
 
 DIMS = WhisperDimensions(8, 50, 16, 2, 3, 100, 40, 16, 2, 2, True)

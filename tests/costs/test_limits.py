@@ -20,9 +20,9 @@ from allophone.costs.limits import (
     check_unfrozen_layers,
     check_windows,
 )
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.moonshine import MOONSHINE_MODELS
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
-from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
 TINY = whisper_dimensions("tiny")
 MOONSHINE = MOONSHINE_MODELS["moonshine-tiny"]

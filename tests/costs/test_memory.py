@@ -11,14 +11,8 @@ from allophone.costs.memory import (
     speech_peak_activation_bytes,
     whisper_peak_activation_bytes,
 )
-from allophone.dimensions import (
-    SPEECH_ENCODERS,
-    WHISPER_MODELS,
-    SpeechEncoderDimensions,
-    WhisperDimensions,
-    speech_encoder_dimensions,
-    whisper_dimensions,
-)
+from allophone.dimensions.speech_encoders import SPEECH_ENCODERS, SpeechEncoderDimensions, speech_encoder_dimensions
+from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions, whisper_dimensions
 from allophone.errors import SpaceError
 
 TINY = whisper_dimensions("tiny.en")

@@ -12,9 +12,9 @@ from allophone.costs.moonshine import (
     moonshine_weight_bytes,
     moonshine_weights,
 )
+from allophone.dimensions.moonshine import MOONSHINE_MODELS, MoonshineDimensions
 from allophone.errors import SpaceError
 from allophone.models.moonshine_weights import locate_moonshine
-from allophone.moonshine_dimensions import MOONSHINE_MODELS, MoonshineDimensions
 
 TINY = MOONSHINE_MODELS["moonshine-tiny"]
 SMALL = MoonshineDimensions((16, 32, 16), (127, 7, 3), (64, 3, 2), 16, 2, 3, 40, 100, 20, 16, 2, 2)

@@ -1,7 +1,8 @@
 import pytest
 
 from allophone.costs.parameters import model_parameters, whisper_encoder_parameters
-from allophone.dimensions import SPEECH_ENCODERS, WHISPER_MODELS, dimensions
+from allophone.dimensions.speech_encoders import SPEECH_ENCODERS, dimensions
+from allophone.dimensions.whisper import WHISPER_MODELS
 
 # sum(p.numel()) of the models that transformers builds from the released configurations; the head is the vocabulary.
 RELEASED = {

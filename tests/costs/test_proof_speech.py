@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from allophone.costs.adaptation import Adaptation, optimizer_bytes, trainable_parameters, training_flops
 from allophone.costs.parameters import speech_encoder_parameters
 from allophone.costs.speech import speech_flops, speech_tokens, whisper_pooled_flops
-from allophone.dimensions import SPEECH_ENCODERS, SpeechEncoderDimensions, WhisperDimensions, dimensions
+from allophone.dimensions.speech_encoders import SPEECH_ENCODERS, SpeechEncoderDimensions, dimensions
+from allophone.dimensions.whisper import WhisperDimensions
 
 torch = pytest.importorskip("torch")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from allophone.costs import whisper_flops
 from allophone.costs.formulas import audio_tokens, stem_flops
 from allophone.costs.parameters import whisper_encoder_parameters, whisper_parameters
-from allophone.dimensions import WHISPER_MODELS, WhisperDimensions
+from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
 
 torch = pytest.importorskip("torch")
 

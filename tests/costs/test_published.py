@@ -11,7 +11,8 @@ from allophone.costs.reproduction import (
     reproduce,
     reproducing_text_tokens,
 )
-from allophone.dimensions import speech_encoder_dimensions, whisper_dimensions
+from allophone.dimensions.speech_encoders import speech_encoder_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
 
 

@@ -14,12 +14,12 @@ from allophone.costs.recognition import (
 )
 from allophone.costs.setting import whisper_cost
 from allophone.costs.transcript import transcript_flops
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.moonshine import MOONSHINE_MODELS
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
 from allophone.models.fake import FakeEngine
 from allophone.models.transcribe import transcribe_points
-from allophone.moonshine_dimensions import MOONSHINE_MODELS
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import tone
 
 MOONSHINE = MOONSHINE_MODELS["moonshine-tiny"]

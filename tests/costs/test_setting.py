@@ -6,9 +6,9 @@ from allophone.audio.mel import context_frames
 from allophone.costs.executed import whisper_flops
 from allophone.costs.memory import whisper_peak_activation_bytes
 from allophone.costs.setting import plan_window_frames, whisper_cost
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 TINY = whisper_dimensions("tiny")
 FLOPS = ("flops_stem", "flops_encoder", "flops_cross_kv", "flops_decoder", "flops_head")

@@ -1,7 +1,8 @@
 import pytest
 
 from allophone.costs.speech import conv_lengths, speech_flops, speech_tokens, whisper_pooled_flops
-from allophone.dimensions import SPEECH_ENCODERS, speech_encoder_dimensions, whisper_dimensions
+from allophone.dimensions.speech_encoders import SPEECH_ENCODERS, speech_encoder_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
 
 BASE = speech_encoder_dimensions("wav2vec2-base")

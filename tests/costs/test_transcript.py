@@ -2,8 +2,9 @@ from dataclasses import replace
 
 from allophone.costs.executed import whisper_flops
 from allophone.costs.transcript import transcript_flops
-from allophone.dimensions import whisper_dimensions
-from allophone.records import OperatingPoint, Segment, Transcript
+from allophone.dimensions.whisper import whisper_dimensions
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Segment, Transcript
 
 
 def test_every_pass_is_counted_with_its_own_frames_tail_and_tokens():

@@ -9,9 +9,9 @@ from typing import get_args
 import pytest
 
 from allophone.costs.weights import packed_vocabulary_bytes, weight_bytes, whisper_weights
-from allophone.dimensions import WhisperDimensions, whisper_dimensions
+from allophone.dimensions.whisper import WhisperDimensions, whisper_dimensions
 from allophone.errors import SpaceError
-from allophone.records import ComputeType
+from allophone.records.point import ComputeType
 
 SMALL = WhisperDimensions(8, 50, 16, 2, 1, 100, 40, 16, 2, 1, True)
 

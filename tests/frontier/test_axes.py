@@ -1,6 +1,5 @@
-from allophone.emotion_records import EmotionSetting
 from allophone.frontier.axes import AXES, EMOTION_AXES, arm_pairs
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 
 
 def test_the_axes_of_a_task_set_every_field_of_its_points_once():

@@ -7,8 +7,8 @@ from allophone.errors import InfeasibleError, UsageError
 from allophone.frontier.certified import certify_points, check_point, only_points
 from allophone.frontier.emotion_summary import summarise_any_run
 from allophone.guarantee.certify import read_limits
-from allophone.point_file import PointFile
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
+from allophone.records.saved_point import PointFile
 from builders import write_run
 
 TINY, TINY_2 = OperatingPoint(model="tiny.en"), OperatingPoint(model="tiny.en", token_stride=2)

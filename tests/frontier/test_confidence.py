@@ -6,7 +6,7 @@ import pytest
 from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.confidence import draw_replicates, find_ties, judge_limits, more_speakers, needed_factor
 from allophone.frontier.summary import summarise_run
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 POINTS = [OperatingPoint(model="tiny.en", token_stride=stride) for stride in (1, 2, 4)]

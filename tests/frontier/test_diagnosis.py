@@ -4,7 +4,7 @@ import pytest
 
 from allophone.errors import LedgerError, SpaceError
 from allophone.frontier.diagnosis import diagnose
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 from star_runs import BASE, rows, write_star
 

@@ -8,7 +8,7 @@ from allophone.frontier.axes import AXES, arm_pairs
 from allophone.frontier.elasticity import Changes
 from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 from star_runs import BASE, rows, write_star
 

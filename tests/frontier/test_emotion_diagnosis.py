@@ -1,9 +1,8 @@
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import SpaceError, UsageError
 from allophone.frontier.emotion_diagnosis import diagnose_emotion
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import write_run
 from emotion_builders import write_emotion_run
 

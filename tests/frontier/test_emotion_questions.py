@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.frontier.emotion_questions import ask_depth, ask_duration
 from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.measure.blocks import draw_blocks
+from allophone.records.point import EmotionSetting
 from emotion_builders import write_emotion_run
 
 N = 400  # a hundred speakers

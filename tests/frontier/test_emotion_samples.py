@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import SpaceError
 from allophone.frontier.emotion_samples import resample_emotion
 from allophone.frontier.emotion_summary import summarise_emotion
@@ -10,6 +9,7 @@ from allophone.frontier.samples import resample_objective
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals
 from allophone.measure.recall import resample_uar
+from allophone.records.point import EmotionSetting
 from emotion_builders import write_emotion_run
 
 A = EmotionSetting(model="tiny.en", duration_s=1.0)

@@ -1,12 +1,11 @@
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import InfeasibleError, LedgerError
 from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_run, summarise_emotion
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.recommend import recommend
 from allophone.frontier.summary import RunSummary
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import write_run
 from emotion_builders import emotion_record, write_emotion_run
 

@@ -1,7 +1,7 @@
 import pytest
 
 from allophone.frontier.summary import summarise_run
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.report.decision import decide
 from builders import write_run
 

@@ -8,7 +8,7 @@ from allophone.frontier.law import fit_law, fit_run_law
 from allophone.frontier.law_axes import resource_table, varied_axes
 from allophone.frontier.law_fit import LawForm
 from allophone.frontier.summary import summarise_run
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 DURATIONS = np.random.default_rng(0).uniform(3, 15, 50)

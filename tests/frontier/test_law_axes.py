@@ -2,7 +2,7 @@ import pytest
 
 from allophone.errors import UnknownModelError
 from allophone.frontier.law_axes import RESOURCES, axis_values, layer_parameters, resource_table, varied_axes
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 FULL = OperatingPoint(model="tiny")
 

@@ -6,7 +6,7 @@ from allophone.frontier.dominance import hypervolume
 from allophone.frontier.law import fit_law
 from allophone.frontier.law_axes import layer_parameters, resource_table
 from allophone.frontier.law_search import _added, _frontier, best_within, propose
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 DURATIONS = np.full(20, 8.0)
 

@@ -12,7 +12,7 @@ from allophone.frontier.summary import summarise_run
 from allophone.ledger.twin_record import TwinRow, add_twins
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 A = OperatingPoint(model="tiny.en")

@@ -4,7 +4,7 @@ import pytest
 
 from allophone.errors import SpaceError
 from allophone.frontier.pareto import Frontier
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 TINY = OperatingPoint(model="tiny.en")

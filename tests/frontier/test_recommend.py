@@ -14,7 +14,7 @@ from allophone.frontier.recommend import recommend
 from allophone.frontier.samples import RunSamples
 from allophone.frontier.summary import PointSummary, summarise_run
 from allophone.measure.blocks import draw_blocks
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 GIVEN = {"transcribed", "points", "utterances", "speakers", "words", "duration_s", "errors"}

@@ -3,7 +3,7 @@ import pytest
 from allophone.errors import LedgerError
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.ledger import Ledger
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import run_record, write_run
 
 A = OperatingPoint(model="tiny.en")

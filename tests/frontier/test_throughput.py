@@ -9,7 +9,7 @@ from allophone.frontier.throughput import read_rounds, resample_throughput, thro
 from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import write_run
 
 TINY, BASE = OperatingPoint(model="tiny.en"), OperatingPoint(model="base")

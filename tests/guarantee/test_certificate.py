@@ -16,7 +16,7 @@ from allophone.guarantee.certificate import (
 )
 from allophone.measure.wer import split_words
 from allophone.models.weights import locate_weights
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 BASE = OperatingPoint(model="tiny.en")
 

@@ -14,7 +14,7 @@ from allophone.guarantee.certify import (
     say_needed,
     show_certificate,
 )
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 BASE = OperatingPoint(model="tiny.en")
 GUARDED = OperatingPoint(model="tiny.en", context="fit", margin_s=1.0, guard=True)

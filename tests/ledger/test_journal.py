@@ -4,13 +4,12 @@ import re
 
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.journal import drop_torn_line, journal_line, read_journal
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import connect
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import measurement, run_record
 from emotion_builders import emotion_record, emotion_row
 

@@ -3,11 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import columns, connect
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import measurement, run_record, small_files, write_run
 from emotion_builders import emotion_record, emotion_row
 

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from allophone.emotion_records import EmotionMeasurement
 from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import columns, connect, failed_utterances
-from allophone.records import OperatingPoint
+from allophone.records.measurement import EmotionMeasurement
+from allophone.records.point import OperatingPoint
 from builders import measurement, run_record, write_run
 
 A = OperatingPoint(model="tiny.en")

@@ -2,11 +2,10 @@ import json
 
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError, UsageError
 from allophone.files import write_whole
 from allophone.ledger.run_record import RUN_FILE, machine_stamp, read_any_run, read_emotion_run, read_run
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import run_record
 from emotion_builders import emotion_record
 

@@ -7,7 +7,7 @@ from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import connect
 from allophone.ledger.sql_paths import parquet_files, written_path
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import measurement, run_record, write_run
 
 A = OperatingPoint(model="tiny.en")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allophone.dimensions import WHISPER_MODELS
+from allophone.dimensions.whisper import WHISPER_MODELS
 from allophone.errors import WeightsError
 from allophone.models.ct2_format import Variable, read_variables, whisper_dimensions_of
 from allophone.models.weights import locate_weights

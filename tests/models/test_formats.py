@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from allophone.models.formats import format_transcript, transcript_dict
 from allophone.models.transcribe import transcribe_points
-from allophone.records import OperatingPoint, Segment, Transcript, Word
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Segment, Transcript, Word
 
 POINT = OperatingPoint(model="tiny.en")
 

@@ -8,7 +8,8 @@ from allophone.models.fake import FakeEngine
 from allophone.models.guard import better_pass, distrust, largest_compression_ratio, may_end_early
 from allophone.models.passes import compression_ratio
 from allophone.models.transcribe import transcribe_points
-from allophone.records import OperatingPoint, Segment
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Segment
 from builders import tone
 
 SENTENCE = "he hoped there would be stew for dinner turnips and carrots and bruised potatoes"

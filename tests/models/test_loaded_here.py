@@ -4,7 +4,7 @@ import pytest
 
 from allophone.models.loaded_here import LoadedHere
 from allophone.models.transcriber import Transcriber
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import tone
 
 pytestmark = [

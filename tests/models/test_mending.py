@@ -9,7 +9,8 @@ from allophone.audio.mel import context_frames
 from allophone.models.fake import FakeEngine
 from allophone.models.mending import decode_windows
 from allophone.models.passes import Reading, Window, encode_windows
-from allophone.records import OperatingPoint, Transcript
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Transcript
 from builders import tone
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0, tail="last-1", guard=True)

@@ -10,6 +10,7 @@ from allophone.audio.decode import load_audio
 from allophone.costs.moonshine import moonshine_flops
 from allophone.costs.published import published_recognition_flops
 from allophone.costs.transcript import transcript_flops
+from allophone.dimensions.moonshine import MOONSHINE_MODELS
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.ledger.readers import connect
 from allophone.measure.wer import count_word_errors
@@ -18,8 +19,7 @@ from allophone.models.moonshine_engine import MoonshineEngine
 from allophone.models.moonshine_weights import resolve_moonshine
 from allophone.models.transcribe import transcribe_points
 from allophone.models.transcriber import Transcriber
-from allophone.moonshine_dimensions import MOONSHINE_MODELS
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 

@@ -3,12 +3,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from allophone.dimensions.moonshine import MOONSHINE_MODELS
 from allophone.errors import MissingExtraError, UnknownModelError, WeightsError
 from allophone.models import moonshine_weights
 from allophone.models.engine import load_engine, require_weights
 from allophone.models.moonshine_weights import locate_moonshine, read_vocabulary, resolve_moonshine
 from allophone.models.weights import locate_weights, resolve_weights
-from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from allophone.errors import AudioError, UsageError
 from allophone.models.fake import FakeEngine
 from allophone.models.pipeline import transcribe_stream
 from allophone.models.transcribe import transcribe_points
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import tone
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0)

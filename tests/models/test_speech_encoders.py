@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from allophone.dimensions import WHISPER_MODELS, dimensions
+from allophone.dimensions.speech_encoders import dimensions
+from allophone.dimensions.whisper import WHISPER_MODELS
 from allophone.errors import UnknownModelError, WeightsError
 from allophone.models.encoder_config import quiet_transformers
 from allophone.models.encoder_stages import encoder_layers

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.models import threads
 from allophone.models.threads import choose_replicas, choose_threads, physical_cores
 

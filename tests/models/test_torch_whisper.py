@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from allophone.audio.mel import log_mel
-from allophone.dimensions import HOP_SAMPLES
+from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.errors import UsageError, WeightsError
 from allophone.models.engine import load_engine
 from allophone.models.torch_whisper import encode_windows, load_torch_whisper, save_ct2_whisper

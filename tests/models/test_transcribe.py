@@ -12,7 +12,7 @@ from allophone.audio.decode import load_audio
 from allophone.measure.wer import count_word_errors
 from allophone.models.fake import FakeEngine
 from allophone.models.transcribe import encode_recording, transcribe_points
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from builders import tone
 
 FULL = OperatingPoint(model="tiny.en")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from allophone.dimensions import WHISPER_MODELS
+from allophone.dimensions.whisper import WHISPER_MODELS
 from allophone.errors import UnknownModelError, WeightsError
 from allophone.models.weights import WEIGHT_PACKAGES, check_digest, locate_weights, resolve_weights
 

@@ -1,9 +1,8 @@
 import json
 
 from allophone.adapt.emotion_setting import default_recipe
-from allophone.emotion_records import EmotionSetting
-from allophone.point_file import read_point
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
+from allophone.records.saved_point import read_point
 from allophone.report.decision import decide, save_decision
 from builders import write_run
 from emotion_builders import write_emotion_run

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.frontier.diagnosis import diagnose
 from allophone.frontier.emotion_diagnosis import diagnose_emotion
+from allophone.records.point import EmotionSetting
 from allophone.report.diagnosis_json import diagnosis_json
 from builders import write_run
 from emotion_builders import write_emotion_run

@@ -1,7 +1,7 @@
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.frontier.emotion_diagnosis import diagnose_emotion
+from allophone.records.point import EmotionSetting
 from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_lines, emotion_table
 from emotion_builders import write_emotion_run
 

@@ -1,8 +1,7 @@
-from allophone.emotion_records import EmotionSetting
 from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.frontier.pareto import Frontier
 from allophone.ledger.race_record import Elimination, write_race
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 from allophone.report.emotion_tables import any_frontier_table, confusion_table, recall_table
 from builders import write_run
 from emotion_builders import write_emotion_run

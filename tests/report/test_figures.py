@@ -1,7 +1,7 @@
 import pytest
 
 from allophone.frontier.pareto import Frontier
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.report.figures import draw_frontier, frontier_figure
 from builders import write_run
 

@@ -2,10 +2,9 @@ import html
 import json
 import re
 
-from allophone.emotion_records import EmotionSetting
 from allophone.frontier.diagnosis import diagnose
 from allophone.frontier.pareto import Frontier
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 from allophone.report.decision import decide, save_decision
 from allophone.report.diagnosis_answers import answer_pairs
 from allophone.report.diagnosis_text import anatomy_lines, diagnosis_lines, diagnosis_table

@@ -1,6 +1,6 @@
 from allophone.frontier.pareto import Frontier
 from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.report.tables import frontier_table
 from builders import write_run
 

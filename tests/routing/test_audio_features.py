@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from allophone.models.fake import FakeEngine
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.audio_features import (
     audio_features,
     encode_audio,

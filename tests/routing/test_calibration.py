@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import InfeasibleError, UsageError
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import calibrate_policy, calibration_figures, check_speakers, policy_samples
 from allophone.routing.curve import replay
 from allophone.routing.policy_file import POLICY_FILE, read_policy

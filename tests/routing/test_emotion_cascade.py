@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import UsageError
+from allophone.records.point import EmotionSetting
 from allophone.routing.emotion_cascade import SIGNALS, PosteriorRouter, doubt, read_candidates
 from emotion_builders import write_emotion_run
 

@@ -4,8 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from allophone.cli import app
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import InfeasibleError, UsageError
+from allophone.records.point import EmotionSetting
 from allophone.routing.emotion_cascade import read_candidates
 from allophone.routing.emotion_routing import route_emotion
 from allophone.routing.thresholds import Wish

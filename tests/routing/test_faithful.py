@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from allophone.costs.decider import decider_parameters
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import UsageError
 from allophone.routing.curve import replay
 from allophone.routing.faithful import (

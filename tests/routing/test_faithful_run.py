@@ -3,7 +3,7 @@ import pytest
 
 from allophone.audio.decode import load_audio
 from allophone.costs.transcript import transcript_flops
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.routing import feature_store
 from allophone.routing.calibration import policy_samples
 from allophone.routing.curve import replay

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from allophone.costs.decider import decider_flops
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import UsageError
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import calibrate_policy
 from allophone.routing.faithful_train import train_faithful
 from allophone.routing.policy_file import read_policy

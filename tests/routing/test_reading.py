@@ -3,7 +3,7 @@ import pytest
 
 from allophone.models.fake import FakeEngine
 from allophone.models.transcribe import transcribe_points
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.reading import READING_FEATURES, Reading, pair_features, reading_features, transcript_reading
 from builders import tone
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 from allophone.costs.executed import whisper_flops
 from allophone.costs.transcript import transcript_flops
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.models.fake import FakeEngine
 from allophone.models.transcribe import transcribe_points
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.routed_transcript import RoutedTranscript
 from allophone.routing.samples import point_dimensions
 from builders import tone

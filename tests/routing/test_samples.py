@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from allophone.costs.executed import whisper_flops
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import LedgerError, UsageError
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.samples import point_dimensions, read_route_samples
 from builders import write_run
 from route_runs import BASE, ENCODER_FRAMES, SMALL, TINY, write_routed

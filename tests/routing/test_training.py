@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import UsageError
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.evaluation import evaluate_policy
 from allophone.routing.policy_file import read_policy
 from allophone.routing.regression import Candidate

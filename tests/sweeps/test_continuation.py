@@ -3,7 +3,7 @@ import pytest
 from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.run_record import EmotionRunRecord, RunRecord, machine_stamp
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.continuation import continue_run, earlier_run
 from builders import run_record, write_run
 

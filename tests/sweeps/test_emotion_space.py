@@ -1,8 +1,8 @@
 import pytest
 
-from allophone.dimensions import whisper_dimensions
-from allophone.emotion_records import EmotionSetting
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
+from allophone.records.point import EmotionSetting
 from allophone.sweeps.emotion_space import EmotionSpace, distinct_settings, plan_settings, read_emotion_space
 
 DIMENSIONS = {name: whisper_dimensions(name) for name in ("tiny.en", "base")}  # four layers and six

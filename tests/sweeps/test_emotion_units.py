@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch")
 
 from allophone.adapt.emotion_record import EmotionRow
-from allophone.emotion_records import EmotionSetting
+from allophone.records.point import EmotionSetting
 from allophone.sweeps.emotion_units import Unit, unit_rows
 
 UNIT = Unit(EmotionSetting(model="base", duration_s=1.0), "fold-2", 4)

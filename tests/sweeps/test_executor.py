@@ -6,7 +6,7 @@ import pytest
 
 from allophone.audio.manifest import read_manifest
 from allophone.errors import AllophoneError, UnknownModelError
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.executor import LocalExecutor
 from allophone.sweeps.worker import Settings, Task
 from builders import write_tones

@@ -2,10 +2,10 @@ import pytest
 
 from allophone.audio.corpus import open_corpus
 from allophone.costs.recognition import point_flops
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
 from allophone.frontier.summary import summarise_run
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.isoflop import TOLERANCE, isoflop_points, predicted_flops
 from allophone.sweeps.plans import plan_points
 from allophone.sweeps.run import sweep

@@ -2,7 +2,7 @@ import pytest
 
 from allophone.audio.corpus import open_corpus
 from allophone.frontier.summary import summarise_run
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.predict import predict
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace

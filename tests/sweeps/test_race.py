@@ -11,7 +11,7 @@ from allophone.frontier.samples import RunSamples
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from allophone.report.tables import frontier_table
 from allophone.sweeps.race import judge, look_sizes, race_order
 from allophone.sweeps.run import sweep

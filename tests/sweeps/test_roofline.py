@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 from allophone.costs.devices import recognition_roofline_latency_s
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 from allophone.ledger.run_record import machine_stamp
 from allophone.measure.device import MeasuredDevice
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps import roofline
 from allophone.sweeps.roofline import device_rates, least_latency_s, roofline_device
 

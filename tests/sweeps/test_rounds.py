@@ -9,7 +9,8 @@ from allophone.frontier.summary import summarise_run
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.rounds import run_race
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace

@@ -7,7 +7,7 @@ from allophone.errors import AudioError, LedgerError, SpaceError, UsageError
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.race_record import Elimination, write_race
 from allophone.ledger.throughput_record import THROUGHPUT_FILE, read_throughput, writing
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.run import sweep
 from allophone.sweeps.throughput import _sample, measure_throughput
 from builders import run_record, write_run, write_tones

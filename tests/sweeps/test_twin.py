@@ -12,7 +12,7 @@ from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import Elimination, write_race
 from allophone.ledger.readers import connect
 from allophone.ledger.twin_record import TWIN_FILE, read_twins
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps import twin as twins
 from allophone.sweeps.rounds import tasks_for
 from allophone.sweeps.run import sweep

@@ -4,7 +4,8 @@ import pytest
 
 from allophone.errors import UsageError
 from allophone.models.fake import FakeEngine
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps import idle
 from allophone.sweeps.peak_watch import PeakWatch
 from allophone.sweeps.worker import Settings, Task, measure_task

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from allophone.audio.corpus import Corpus
 from allophone.audio.mel import TRAINED_FRAMES, window_frames
 from allophone.audio.utterance_audio import load_utterance
-from allophone.dimensions import SAMPLE_RATE, TRAINED_CONTEXT_S
+from allophone.dimensions.whisper import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.errors import UsageError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 if TYPE_CHECKING:
     import numpy as np

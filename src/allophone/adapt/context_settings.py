@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from allophone.dimensions import TRAINED_CONTEXT_S
+from allophone.dimensions.whisper import TRAINED_CONTEXT_S
 from allophone.errors import LedgerError, UsageError
 from allophone.files import write_whole
 

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from allophone.adapt.context_data import Window
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, WhisperDimensions, prompt_names
+from allophone.dimensions.whisper import (
+    FRAMES_PER_AUDIO_TOKEN,
+    HOP_SAMPLES,
+    SAMPLE_RATE,
+    WhisperDimensions,
+    prompt_names,
+)
 from allophone.errors import UsageError, WeightsError
 from allophone.models.engine import Engine, text_token_cap
 from allophone.models.torch_whisper import encode_windows

@@ -28,7 +28,7 @@ from allophone.costs.adaptation import frozen_flops
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.files import whole_file, write_whole
 from allophone.models.encoder_stages import n_layers, width
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 if TYPE_CHECKING:
     import numpy as np

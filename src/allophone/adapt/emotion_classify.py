@@ -14,7 +14,7 @@ from allophone.adapt.emotion_store import load_emotion_model
 from allophone.audio.decode import LONGEST_S, decode_audio
 from allophone.audio.faults import as_audio_error
 from allophone.costs.emotion import inference_flops
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.measure.temperature import posteriors
 from allophone.models.torch_device import check_torch_device
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allophone.audio.utterance_audio import load_utterance
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 if TYPE_CHECKING:
     import numpy as np

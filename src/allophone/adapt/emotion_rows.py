@@ -13,10 +13,10 @@ from allophone.adapt.emotion_states import StateSource
 from allophone.adapt.emotion_train import Examples
 from allophone.audio.splits import PARTS, Part, Split
 from allophone.costs.emotion import inference_flops
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import CorpusError
 from allophone.models.stopwatch import Stopwatch
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 if TYPE_CHECKING:
     import numpy as np

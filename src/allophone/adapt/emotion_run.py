@@ -39,7 +39,7 @@ from allophone.measure.emotion import Recognition
 from allophone.measure.temperature import fit_temperature, posteriors
 from allophone.models.speech_encoders import SpeechEncoder, load_speech_encoder
 from allophone.models.torch_device import check_torch_device
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["EmotionRun", "run_setting"]
 

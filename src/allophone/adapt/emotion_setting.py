@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from allophone.emotion_records import EmotionSetting
+from allophone.records.point import EmotionSetting
 
 __all__ = ["EmotionSetting", "Precision", "Recipe", "default_recipe"]
 

@@ -13,7 +13,7 @@ from allophone.adapt.emotion_head import state_moments
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.audio.faults import as_audio_error
 from allophone.errors import AudioError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["FreshStates", "StateSource", "pad_clips"]
 

@@ -13,7 +13,7 @@ from allophone.audio.hub_dataset import HUB_PREFIX, fetch_dataset
 from allophone.audio.manifest import read_manifest
 from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError, UsageError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["Corpus", "CorpusSummary", "open_corpus"]
 

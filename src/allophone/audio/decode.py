@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from allophone.audio.faults import as_audio_error, reason_of
 from allophone.audio.source import Source, open_source
 from allophone.audio.timeline import Timeline, refuse_implausible
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from allophone.audio.cache import cache_folder
 from allophone.audio.demo_store import install, sealed_sha256
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np

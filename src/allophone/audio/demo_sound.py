@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from allophone.audio.demo_voice import N_BINS, Spoken
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from allophone.audio.metadata_file import METADATA_FILES, read_metadata, recordi
 from allophone.audio.named_labels import label_of_name
 from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from allophone.unicode_text import as_unicode
 
 __all__ = ["read_folder"]

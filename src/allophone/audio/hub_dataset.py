@@ -15,7 +15,7 @@ from allophone.audio.cache import cache_folder
 from allophone.audio.manifest import SPEAKER_FIELDS, TEXT_FIELDS, write_manifest_line
 from allophone.errors import AllophoneError, CorpusError, UsageError
 from allophone.extras import importing
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["HUB_PREFIX", "fetch_dataset"]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from allophone.audio.corpus import Corpus
 from allophone.errors import CorpusError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["labelled_utterances", "labels_of"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from allophone.errors import CorpusError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["AUDIO_FIELDS", "SPEAKER_FIELDS", "TEXT_FIELDS", "named_field", "read_manifest", "write_manifest_line"]
 

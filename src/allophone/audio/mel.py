@@ -6,8 +6,8 @@ from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, TRAINED_CONTEXT_S
-from allophone.records import Context, OperatingPoint
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, TRAINED_CONTEXT_S
+from allophone.records.point import Context, OperatingPoint
 
 if TYPE_CHECKING:
     import numpy as np

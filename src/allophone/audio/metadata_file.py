@@ -11,7 +11,7 @@ from allophone.audio.decode import AUDIO_SUFFIXES
 from allophone.audio.manifest import SPEAKER_FIELDS, TEXT_FIELDS, named_field, read_manifest
 from allophone.audio.passed_over import PassedOver
 from allophone.errors import CorpusError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 from allophone.unicode_text import as_unicode
 
 __all__ = ["METADATA_FILES", "read_metadata", "recording_id"]

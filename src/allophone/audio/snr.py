@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from allophone.dimensions import HOP_SAMPLES, SAMPLE_RATE
+from allophone.dimensions.whisper import HOP_SAMPLES, SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,7 +21,7 @@ from allophone.audio.voice import ENCODER, VoiceEncoder
 from allophone.errors import AudioError, CorpusError
 from allophone.extras import importing
 from allophone.files import read_json, write_whole
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 if TYPE_CHECKING:
     import numpy as np

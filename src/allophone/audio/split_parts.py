@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from allophone.audio.stratify import speakers_of
 from allophone.errors import CorpusError, UsageError
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["PARTS", "Part", "Split", "check_shape", "check_speakers"]
 

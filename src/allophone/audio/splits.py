@@ -20,7 +20,7 @@ from allophone.audio.split_parts import PARTS, Part, Split, check_shape, check_s
 from allophone.audio.stratify import deal_speakers, speakers_of
 from allophone.errors import CorpusError, UsageError
 from allophone.files import first_problem, read_json, write_whole
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["PARTS", "Part", "Split", "SplitFile", "fixed_split", "make_folds", "read_splits", "write_splits"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from allophone.audio.labels import labels_of
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["deal_speakers", "speakers_of"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN
 
 __all__ = ["tail_positions"]
 

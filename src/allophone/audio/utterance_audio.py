@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from allophone.audio.decode import LONGEST_S, DecodedAudio, decode_audio
-from allophone.dimensions import SAMPLE_RATE
-from allophone.records import Utterance
+from allophone.dimensions.whisper import SAMPLE_RATE
+from allophone.records.utterance import Utterance
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.windows import speech_spans
-from allophone.dimensions import HOP_SAMPLES, SAMPLE_RATE
+from allophone.dimensions.whisper import HOP_SAMPLES, SAMPLE_RATE
 from allophone.errors import MissingExtraError
 from allophone.extras import importing
 

@@ -12,8 +12,8 @@ from allophone.cli.say import say
 
 if TYPE_CHECKING:
     from allophone.costs import EmotionCost, RecognitionCost
-    from allophone.dimensions import SpeechEncoderDimensions
-    from allophone.moonshine_dimensions import RecognitionDimensions
+    from allophone.dimensions.moonshine import RecognitionDimensions
+    from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
     from allophone.report.tables import Table
 
 
@@ -84,9 +84,9 @@ def cost(
 
 
 def _dimensions(model: str) -> RecognitionDimensions | SpeechEncoderDimensions:
-    from allophone.dimensions import dimensions
+    from allophone.dimensions.moonshine import MOONSHINE_MODELS
+    from allophone.dimensions.speech_encoders import dimensions
     from allophone.errors import UnknownModelError
-    from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
     if os.path.isdir(os.path.expanduser(model)):
         from allophone.models.weights import locate_weights
@@ -107,9 +107,9 @@ def _costs(model: str, knobs: dict[str, Any], given: set[str], convention: str) 
 
     from allophone.costs import emotion_cost, moonshine_cost, whisper_cost
     from allophone.costs.recognition import prompt_length
-    from allophone.dimensions import SpeechEncoderDimensions
+    from allophone.dimensions.moonshine import MoonshineDimensions
+    from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
     from allophone.errors import UsageError
-    from allophone.moonshine_dimensions import MoonshineDimensions
 
     dims = _dimensions(model)
     moonshine = isinstance(dims, MoonshineDimensions)

@@ -34,12 +34,12 @@ def doctor(
 
     import ctranslate2
 
-    from allophone.dimensions import WHISPER_MODELS
+    from allophone.dimensions.moonshine import MOONSHINE_MODELS
+    from allophone.dimensions.whisper import WHISPER_MODELS
     from allophone.errors import WeightsError
     from allophone.ledger.run_record import machine_stamp
     from allophone.models.moonshine_weights import locate_moonshine
     from allophone.models.weights import locate_weights
-    from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
     machine = machine_stamp()
     weights, problems = [], []

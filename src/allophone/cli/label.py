@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from allophone.frontier.summary import RunSummary
     from allophone.labels.draw import Draw
-    from allophone.records import Utterance
+    from allophone.records.utterance import Utterance
 
 __all__ = ["label"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from allophone.frontier.law import Law
     from allophone.frontier.law_search import Extrapolation
     from allophone.frontier.summary import RunSummary
-    from allophone.records import OperatingPoint
+    from allophone.records.point import OperatingPoint
 
 __all__ = ["law"]
 
@@ -71,8 +71,8 @@ def _gflops(summary: RunSummary, candidates: Sequence[OperatingPoint]) -> list[f
     import numpy as np
 
     from allophone.costs.recognition import point_flops
+    from allophone.dimensions.moonshine import recognition_dimensions
     from allophone.models.engine import FAKE_PREFIX
-    from allophone.moonshine_dimensions import recognition_dimensions
 
     lengths = np.quantile(summary.samples.duration_s, np.linspace(0.01, 0.99, _LENGTHS)).tolist()
     tokens = max(1, round(median(point.text_tokens / point.n_utterances for point in summary.points)))

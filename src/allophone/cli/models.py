@@ -19,11 +19,11 @@ def models(
     from dataclasses import asdict
 
     from allophone.cli.show import print_table
-    from allophone.dimensions import WHISPER_MODELS, WhisperDimensions
+    from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions
+    from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
     from allophone.errors import WeightsError
     from allophone.models.moonshine_weights import locate_moonshine
     from allophone.models.weights import locate_weights
-    from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions
     from allophone.report.tables import Table
 
     listed: list[tuple[str, str, str, RecognitionDimensions]] = []

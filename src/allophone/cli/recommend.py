@@ -81,7 +81,7 @@ def recommend(
     from allophone.errors import SpaceError
     from allophone.frontier.probability import check_confidence
     from allophone.guarantee.certify import read_limits
-    from allophone.point_file import EmotionPointFile
+    from allophone.records.saved_point import EmotionPointFile
     from allophone.report.decision import decide, save_decision
 
     check_confidence(confidence)
@@ -185,7 +185,7 @@ def _check(run: Path, path: Path) -> None:
     """Print whether the certificate of a point file held on a run."""
     from allophone.frontier.certified import check_point
     from allophone.frontier.emotion_summary import summarise_any_run
-    from allophone.point_file import read_point
+    from allophone.records.saved_point import read_point
 
     for line in check_point(read_point(path), summarise_any_run(run)):
         say(line)

@@ -248,7 +248,7 @@ _PLANS = {  # options that only these plans read
 
 def _space_of_file(path: Path) -> SearchSpace:
     from allophone.errors import UsageError
-    from allophone.point_file import read_point
+    from allophone.records.saved_point import read_point
     from allophone.sweeps.space import space_of_point
 
     saved = read_point(path)

@@ -18,7 +18,7 @@ from allophone.cli.say import say
 if TYPE_CHECKING:
     from allophone.errors import AudioError
     from allophone.models.transcriber import Transcriber
-    from allophone.records import Transcript
+    from allophone.records.transcript import Transcript
     from allophone.routing.transcriber import PolicyTranscriber, RoutedTranscript
 
 __all__ = ["transcribe"]

@@ -22,8 +22,9 @@ from allophone.costs.formulas import FLOPS_PER_MAC
 from allophone.costs.limits import check_classes, check_lora_rank, check_unfrozen_layers
 from allophone.costs.parameters import speech_layer_parameters, whisper_layer_parameters
 from allophone.costs.speech import POOLED_STATISTICS, LayerStack, layer_flops, layer_stack, pooled_head_flops
-from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
-from allophone.emotion_records import EmotionSetting
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import WhisperDimensions
+from allophone.records.point import EmotionSetting
 
 __all__ = [
     "ADAPTED_PROJECTIONS",

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 
 from allophone.costs.executed import WhisperFlops
 from allophone.costs.formulas import FLOPS_PER_MAC
-from allophone.dimensions import WhisperDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 from allophone.errors import SpaceError
 
 __all__ = [

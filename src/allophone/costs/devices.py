@@ -15,11 +15,11 @@ from allophone.costs.limits import check_compute_type, check_windows
 from allophone.costs.moonshine import moonshine_weights
 from allophone.costs.recognition import recognition_flops
 from allophone.costs.weights import ACTIVATION_BYTES, whisper_weights
+from allophone.dimensions.moonshine import MoonshineDimensions, RecognitionDimensions
 from allophone.errors import SpaceError
-from allophone.moonshine_dimensions import MoonshineDimensions, RecognitionDimensions
 
 if TYPE_CHECKING:
-    from allophone.records import ComputeType
+    from allophone.records.point import ComputeType
 
 __all__ = [
     "DEVICES",

@@ -20,7 +20,8 @@ from allophone.costs.parameters import speech_encoder_parameters, whisper_encode
 from allophone.costs.published import published_ser_flops
 from allophone.costs.setting import SAMPLES_PER_TOKEN, Convention, check_convention
 from allophone.costs.speech import SpeechFlops, layer_stack, speech_flops, speech_tokens, whisper_pooled_flops
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, SpeechEncoderDimensions, WhisperDimensions
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, WhisperDimensions
 
 __all__ = ["EmotionCost", "emotion_cost", "inference_flops"]
 

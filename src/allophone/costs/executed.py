@@ -38,7 +38,7 @@ from allophone.costs.limits import (
     check_text_tokens,
     check_windows,
 )
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
 from allophone.errors import SpaceError
 
 __all__ = ["WhisperFlops", "WhisperFlopsArrays", "whisper_flops", "whisper_flops_arrays"]

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, WhisperDimensions
 
 __all__ = [
     "CONV_KERNEL",

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import get_args
 
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WhisperDimensions
+from allophone.dimensions.moonshine import RecognitionDimensions
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WhisperDimensions
 from allophone.errors import SpaceError
-from allophone.moonshine_dimensions import RecognitionDimensions
-from allophone.records import TAIL_PATTERN, ComputeType
+from allophone.records.point import TAIL_PATTERN, ComputeType
 
 __all__ = [
     "check_audio",

@@ -24,10 +24,11 @@ from allophone.costs.limits import (
 )
 from allophone.costs.speech import conv_lengths
 from allophone.costs.weights import ACTIVATION_BYTES
-from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 
 if TYPE_CHECKING:
-    from allophone.records import ComputeType
+    from allophone.records.point import ComputeType
 
 __all__ = [
     "eager_encoder_peak_bytes",

@@ -15,8 +15,8 @@ from allophone.costs.executed import WhisperFlops
 from allophone.costs.formulas import FLOPS_PER_MAC, strided_positions
 from allophone.costs.limits import check_beam, check_stride, check_text_tokens, check_windows
 from allophone.costs.weights import ACTIVATION_BYTES, WhisperWeights
+from allophone.dimensions.moonshine import MoonshineDimensions
 from allophone.errors import SpaceError
-from allophone.moonshine_dimensions import MoonshineDimensions
 
 __all__ = [
     "moonshine_flops",

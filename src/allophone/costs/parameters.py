@@ -9,7 +9,8 @@ from __future__ import annotations
 from math import prod
 
 from allophone.costs.formulas import CONV_KERNEL, MLP_RATIO
-from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 
 __all__ = [
     "attention_parameters",

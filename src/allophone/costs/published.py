@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from allophone.costs.formulas import FLOPS_PER_MAC, audio_tokens
 from allophone.costs.limits import check_stride
-from allophone.moonshine_dimensions import MoonshineDimensions, RecognitionDimensions
+from allophone.dimensions.moonshine import MoonshineDimensions, RecognitionDimensions
 
 __all__ = ["PublishedFlops", "published_recognition_flops", "published_ser_flops", "published_whisper_flops"]
 

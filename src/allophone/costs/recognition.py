@@ -20,10 +20,10 @@ from allophone.costs.setting import (
     plan_window_frames,
     window_tails,
 )
-from allophone.dimensions import TRAINED_CONTEXT_S, prompt_names
+from allophone.dimensions.moonshine import MoonshineDimensions, RecognitionDimensions
+from allophone.dimensions.whisper import TRAINED_CONTEXT_S, prompt_names
 from allophone.errors import SpaceError
-from allophone.moonshine_dimensions import MoonshineDimensions, RecognitionDimensions
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 __all__ = [
     "moonshine_cost",

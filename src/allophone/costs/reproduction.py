@@ -9,7 +9,8 @@ from allophone.costs.executed import whisper_flops
 from allophone.costs.parameters import model_parameters
 from allophone.costs.published import published_ser_flops, published_whisper_flops
 from allophone.costs.speech import speech_flops
-from allophone.dimensions import MAX_TEXT_TOKENS, SAMPLE_RATE, speech_encoder_dimensions, whisper_dimensions
+from allophone.dimensions.speech_encoders import speech_encoder_dimensions
+from allophone.dimensions.whisper import MAX_TEXT_TOKENS, SAMPLE_RATE, whisper_dimensions
 
 __all__ = [
     "ASR_TABLE",

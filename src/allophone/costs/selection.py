@@ -9,7 +9,7 @@ from allophone.costs.decider import Pipeline, RoutingCost, break_even_share, dec
 from allophone.costs.executed import whisper_flops
 from allophone.costs.formulas import audio_tokens
 from allophone.costs.reproduction import EXECUTED_FRAMES, EXECUTED_PROMPT_TOKENS, STATED_TEXT_TOKENS
-from allophone.dimensions import whisper_dimensions
+from allophone.dimensions.whisper import whisper_dimensions
 
 __all__ = ["SELECTION_PAPER", "SHARES", "PipelineRow", "Selection", "select_between"]
 

@@ -15,7 +15,8 @@ from allophone.costs.memory import kv_cache_bytes, whisper_peak_activation_bytes
 from allophone.costs.parameters import whisper_parameters
 from allophone.costs.published import published_recognition_flops
 from allophone.costs.weights import weight_bytes
-from allophone.dimensions import (
+from allophone.dimensions.moonshine import RecognitionDimensions
+from allophone.dimensions.whisper import (
     FRAMES_PER_AUDIO_TOKEN,
     HOP_SAMPLES,
     SAMPLE_RATE,
@@ -24,10 +25,9 @@ from allophone.dimensions import (
     prompt_names,
 )
 from allophone.errors import SpaceError
-from allophone.moonshine_dimensions import RecognitionDimensions
 
 if TYPE_CHECKING:
-    from allophone.records import ComputeType, Context
+    from allophone.records.point import ComputeType, Context
 
 __all__ = [
     "Convention",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from allophone.costs.formulas import FLOPS_PER_MAC, MLP_RATIO, audio_tokens, encoder_flops, stem_flops
 from allophone.costs.limits import check_classes, check_frames
-from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 from allophone.errors import SpaceError
 
 __all__ = [

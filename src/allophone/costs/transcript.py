@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from allophone.costs.executed import WhisperFlops
 from allophone.costs.recognition import recognition_flops
-from allophone.moonshine_dimensions import RecognitionDimensions
-from allophone.records import Transcript
+from allophone.dimensions.moonshine import RecognitionDimensions
+from allophone.records.transcript import Transcript
 
 __all__ = ["transcript_flops"]
 

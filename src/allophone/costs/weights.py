@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from allophone.costs.formulas import CONV_KERNEL, MLP_RATIO
 from allophone.costs.limits import check_compute_type
 from allophone.costs.parameters import norm_parameters
-from allophone.dimensions import WhisperDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 
 if TYPE_CHECKING:
-    from allophone.records import ComputeType
+    from allophone.records.point import ComputeType
 
 __all__ = ["ACTIVATION_BYTES", "WhisperWeights", "packed_vocabulary_bytes", "weight_bytes", "whisper_weights"]
 

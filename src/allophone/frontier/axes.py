@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
-from allophone.dimensions import TRAINED_CONTEXT_S
-from allophone.emotion_records import EmotionSetting
-from allophone.records import OperatingPoint
+from allophone.dimensions.whisper import TRAINED_CONTEXT_S
+from allophone.records.point import EmotionSetting, OperatingPoint
 
 __all__ = ["AXES", "EMOTION_AXES", "AnySetting", "Axis", "Purchase", "arm_pairs"]
 

@@ -27,8 +27,8 @@ from allophone.guarantee.certify import (
 )
 from allophone.ledger.run_record import RunRecord
 from allophone.models.weights import point_dimensions
-from allophone.point_file import Certificate, PointFile
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
+from allophone.records.saved_point import Certificate, PointFile
 
 __all__ = ["certify_points", "check_point", "only_points"]
 

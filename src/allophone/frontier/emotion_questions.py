@@ -23,10 +23,10 @@ from typing import Literal
 
 import numpy as np
 
-from allophone.emotion_records import EmotionSetting
 from allophone.frontier.emotion_samples import EmotionSamples, FloatArray, resample_emotion
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval
+from allophone.records.point import EmotionSetting
 
 __all__ = ["DepthPair", "DurationAnswer", "DurationVerdict", "ask_depth", "ask_duration"]
 

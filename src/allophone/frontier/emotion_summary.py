@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import LedgerError
 from allophone.frontier.emotion_samples import EmotionSamples, TrainingCosts, read_emotion_samples, share_rows
 from allophone.frontier.idleness import busy_notice
@@ -23,6 +22,7 @@ from allophone.ledger.readers import connect, failed_utterances
 from allophone.ledger.run_record import EmotionRunRecord, read_any_run, read_emotion_run
 from allophone.ledger.trained_units import TrainedUnit, read_units
 from allophone.measure.emotion import Recognition
+from allophone.records.point import EmotionSetting
 
 if TYPE_CHECKING:
     import duckdb

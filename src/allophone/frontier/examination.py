@@ -18,7 +18,7 @@ from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
 from allophone.frontier.purchases import Binding, NextStep, choose_step, find_binding
 from allophone.frontier.uncertainty import Status, too_few
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.point_file import DECISION_FILE, read_decision
+from allophone.records.saved_point import DECISION_FILE, read_decision
 
 __all__ = ["MARGIN", "BaseSource", "Examination", "examine"]
 

@@ -28,7 +28,7 @@ from allophone.frontier.samples import resample_objective
 from allophone.frontier.summary import RunSummary
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 __all__ = ["Law", "fit_law", "fit_run_law"]
 

@@ -13,7 +13,7 @@ from allophone.errors import InfeasibleError, LawError, UsageError
 from allophone.frontier.dominance import FloatArray
 from allophone.frontier.law import LEVEL, Law
 from allophone.measure.bootstrap import Interval
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 __all__ = ["Extrapolation", "best_within", "propose"]
 

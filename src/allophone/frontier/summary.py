@@ -20,7 +20,7 @@ from allophone.ledger.race_record import Elimination, race_ended, read_race
 from allophone.ledger.readers import connect, failed_utterances
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.measure.wer import word_error_rate
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 if TYPE_CHECKING:
     import duckdb

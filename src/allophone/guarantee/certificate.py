@@ -31,7 +31,7 @@ import numpy.typing as npt
 from allophone.errors import SpaceError
 from allophone.guarantee.betting import FloatArray, Stakes, e_values, set_stakes
 from allophone.models.longest_transcript import most_text_tokens, pass_text_tokens
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 __all__ = [
     "ASSUMPTION",

@@ -1,6 +1,6 @@
 """From measured errors to certificates: whose speakers, what passes, what is written down, and whether it held.
 
-The record is :class:`allophone.point_file.Certificate`, which point files and policies hold.
+The record is :class:`allophone.records.saved_point.Certificate`, which point files and policies hold.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from allophone.guarantee.certificate import (
 )
 from allophone.measure.blocks import IntArray, draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio
-from allophone.point_file import Certificate
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
+from allophone.records.saved_point import Certificate
 
 __all__ = [
     "NO_BOUND",

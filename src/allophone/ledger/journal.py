@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from allophone.emotion_records import EmotionMeasurement
 from allophone.errors import LedgerError
 from allophone.ledger.run_record import AnyRunRecord
-from allophone.records import Measurement
+from allophone.records.measurement import EmotionMeasurement, Measurement
 from allophone.unicode_text import as_unicode
 
 __all__ = ["COUNTS", "Journal", "Row", "drop_torn_line", "foreign_row", "journal_line", "read_journal"]

@@ -12,7 +12,7 @@ from allophone.errors import LedgerError
 from allophone.ledger.journal import COUNTS, Row, read_journal
 from allophone.ledger.run_record import AnyRunRecord, read_any_run
 from allophone.ledger.sql_paths import parquet_files
-from allophone.records import Measurement
+from allophone.records.measurement import Measurement
 
 if TYPE_CHECKING:
     import duckdb

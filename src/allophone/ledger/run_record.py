@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from allophone.emotion_records import EmotionMeasurement, EmotionSetting
 from allophone.errors import LedgerError, UsageError
 from allophone.files import first_problem, load_json
 from allophone.ledger.machine import MachineStamp, machine_stamp
-from allophone.records import Measurement, OperatingPoint
+from allophone.records.measurement import EmotionMeasurement, Measurement
+from allophone.records.point import EmotionSetting, OperatingPoint
 
 __all__ = [
     "LOCK_FILE",

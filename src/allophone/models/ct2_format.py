@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from allophone.dimensions import WhisperDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 from allophone.errors import WeightsError
 
 __all__ = ["Variable", "read_variables", "whisper_dimensions_of"]

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
-from allophone.dimensions import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions, prompt_names
+from allophone.dimensions.whisper import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions, prompt_names
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.ct2_vocabulary import check_alignment_heads, check_languages, check_vocabulary
 from allophone.models.ctranslate2_arrays import every_nth, host_array, storage_view
@@ -20,7 +20,7 @@ from allophone.models.loaded_here import LoadedHere
 from allophone.models.threads import choose_replicas, choose_threads
 from allophone.models.weights import Weights
 from allophone.models.word_times import group_words
-from allophone.records import Word
+from allophone.records.transcript import Word
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 __all__ = ["default_point"]
 

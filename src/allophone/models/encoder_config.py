@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 from allophone.errors import UnknownModelError
 
 __all__ = ["Family", "build_encoder", "encoder_dimensions", "family_of", "quiet_transformers"]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import log_mel, window_frames
-from allophone.dimensions import WhisperDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 from allophone.errors import AudioError
 from allophone.models.speech_encoders import SpeechEncoder
 

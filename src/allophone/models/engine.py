@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from allophone.dimensions import MAX_TEXT_TOKENS
-from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions
-from allophone.records import Word
+from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions
+from allophone.dimensions.whisper import MAX_TEXT_TOKENS
+from allophone.records.transcript import Word
 
 if TYPE_CHECKING:
     import numpy as np

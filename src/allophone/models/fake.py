@@ -7,9 +7,15 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import log_mel
-from allophone.dimensions import AUDIO_TOKEN_S, WHISPER_MODELS, WhisperDimensions, prompt_names, whisper_dimensions
+from allophone.dimensions.whisper import (
+    AUDIO_TOKEN_S,
+    WHISPER_MODELS,
+    WhisperDimensions,
+    prompt_names,
+    whisper_dimensions,
+)
 from allophone.models.engine import Decoded, Engine
-from allophone.records import Word
+from allophone.records.transcript import Word
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from allophone.records import Transcript, Word
+from allophone.records.transcript import Transcript, Word
 
 __all__ = ["TranscriptFormat", "format_transcript", "transcript_dict"]
 

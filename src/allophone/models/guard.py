@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import log2
 
-from allophone.records import Segment
+from allophone.records.transcript import Segment
 
 __all__ = ["LONG_S", "SLOW_TOKENS_PER_SECOND", "better_pass", "distrust", "may_end_early"]
 

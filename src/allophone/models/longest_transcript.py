@@ -7,12 +7,12 @@ from math import ceil, inf
 
 from allophone.audio.mel import context_frames
 from allophone.audio.windows import most_windows
-from allophone.dimensions import SAMPLE_RATE, TRAINED_CONTEXT_S
+from allophone.dimensions.whisper import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.models.engine import text_token_cap
 from allophone.models.guard import LONG_S, SLOW_TOKENS_PER_SECOND
 from allophone.models.mending import NEAR, NEARLY_WHOLE
 from allophone.models.transcribe import PACK_FIT_S
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 __all__ = ["most_text_tokens", "pass_text_tokens"]
 

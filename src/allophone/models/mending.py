@@ -8,12 +8,13 @@ from itertools import pairwise
 
 from allophone.audio.mel import TRAINED_FRAMES, context_frames
 from allophone.audio.windows import Span, clip_spans, longest_pause, speech_spans
-from allophone.dimensions import SAMPLE_RATE, TRAINED_CONTEXT_S
+from allophone.dimensions.whisper import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.models.engine import Engine
 from allophone.models.guard import better_pass, distrust, may_end_early
 from allophone.models.passes import EncodedWindows, Reading, Window, align_words, decode_pass, encode_windows
 from allophone.models.stopwatch import Stopwatch
-from allophone.records import OperatingPoint, Segment
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Segment
 
 __all__ = ["NEAR", "NEARLY_WHOLE", "decode_windows"]
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from allophone.dimensions import HOP_SAMPLES
+from allophone.dimensions.moonshine import MoonshineDimensions
+from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.errors import SpaceError, UsageError
 from allophone.models.decoding_steps import read_steps
 from allophone.models.engine import Decoded, Engine
 from allophone.models.moonshine_weights import MoonshineWeights, read_vocabulary
 from allophone.models.onnx_session import OnnxSession
 from allophone.models.threads import choose_replicas, choose_threads
-from allophone.moonshine_dimensions import MoonshineDimensions
-from allophone.records import Word
+from allophone.records.transcript import Word
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allophone.dimensions.moonshine import MoonshineDimensions
 from allophone.models.onnx_session import OnnxSession
-from allophone.moonshine_dimensions import MoonshineDimensions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from allophone.dimensions.moonshine import MOONSHINE_MODELS, MoonshineDimensions
 from allophone.errors import MissingExtraError, WeightsError
 from allophone.files import file_sha256
 from allophone.models.weights import check_digest
-from allophone.moonshine_dimensions import MOONSHINE_MODELS, MoonshineDimensions
 
 __all__ = ["MoonshineWeights", "locate_moonshine", "read_vocabulary", "resolve_moonshine"]
 

@@ -11,7 +11,8 @@ from allophone.audio.tail import tail_positions
 from allophone.audio.windows import Span
 from allophone.models.engine import Engine, text_token_cap
 from allophone.models.stopwatch import Stopwatch
-from allophone.records import OperatingPoint, Segment, Word
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Segment, Word
 
 if TYPE_CHECKING:
     import numpy as np

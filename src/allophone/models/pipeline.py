@@ -18,7 +18,8 @@ from allophone.models.mending import decode_windows
 from allophone.models.passes import Reading, Window, encode_windows
 from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.models.transcribe import AUTO_LANGUAGE, cut_windows, join_segments, with_detection
-from allophone.records import OperatingPoint, Segment, Transcript
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Segment, Transcript
 
 __all__ = ["transcribe_stream"]
 

@@ -14,13 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from allophone.dimensions import (
-    SPEECH_ENCODERS,
-    WHISPER_MODELS,
-    SpeechEncoderDimensions,
-    WhisperDimensions,
-    speech_encoder_dimensions,
-)
+from allophone.dimensions.speech_encoders import SPEECH_ENCODERS, SpeechEncoderDimensions, speech_encoder_dimensions
+from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
 from allophone.errors import UnknownModelError, WeightsError
 from allophone.extras import importing
 from allophone.models.encoder_config import Family, build_encoder, encoder_dimensions, family_of, quiet_transformers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from allophone.moonshine_dimensions import RecognitionDimensions
+from allophone.dimensions.moonshine import RecognitionDimensions
 
 __all__ = ["choose_replicas", "choose_threads", "physical_cores"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN
 from allophone.errors import UsageError, WeightsError
 from allophone.extras import importing
 from allophone.models.ct2_format import whisper_dimensions_of

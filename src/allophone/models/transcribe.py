@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from allophone.audio.mel import context_frames
 from allophone.audio.stretch import compress_time
 from allophone.audio.windows import split_windows
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.engine import Engine
 from allophone.models.mending import decode_windows
 from allophone.models.passes import EncodedWindows, Reading, Window, encode_windows
 from allophone.models.stopwatch import Lap, Stopwatch
-from allophone.records import OperatingPoint, Segment, Transcript
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
     import numpy as np

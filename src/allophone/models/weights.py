@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from allophone.audio.cache import cache_folder
-from allophone.dimensions import WHISPER_MODELS, WhisperDimensions
+from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
+from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
 from allophone.errors import LedgerError, UnknownModelError, UsageError, WeightsError
 from allophone.files import file_sha256, whole_file
 from allophone.models.ct2_format import whisper_dimensions_of
 from allophone.models.engine import FAKE_PREFIX
-from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 __all__ = [
     "WEIGHT_PACKAGES",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from allophone.dimensions.moonshine import MOONSHINE_MODELS
 from allophone.files import file_sha256
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.moonshine_weights import resolve_moonshine
 from allophone.models.weights import resolve_weights
-from allophone.moonshine_dimensions import MOONSHINE_MODELS
 
 __all__ = ["hub_revision", "weights_digest"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from allophone.records import Word
+from allophone.records.transcript import Word
 
 if TYPE_CHECKING:
     import numpy as np

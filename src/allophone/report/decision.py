@@ -11,7 +11,6 @@ from typing import Any
 
 from allophone.adapt.emotion_setting import default_recipe
 from allophone.audio.splits import read_splits
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import write_whole
 from allophone.frontier.certified import certify_points, only_points
@@ -22,8 +21,8 @@ from allophone.guarantee.certificate import CertifiedLimit
 from allophone.guarantee.certify import show_certificate
 from allophone.labels.apply import apply_transcripts, refuse_policies
 from allophone.ledger.run_record import EmotionRunRecord
-from allophone.point_file import DECISION_FILE, EmotionPointFile, PointFile
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
+from allophone.records.saved_point import DECISION_FILE, EmotionPointFile, PointFile
 from allophone.routing.as_points import add_policies
 
 __all__ = ["decide", "save_decision"]

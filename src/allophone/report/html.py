@@ -14,7 +14,7 @@ from allophone.frontier.emotion_diagnosis import diagnose_emotion
 from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_run
 from allophone.frontier.pareto import Frontier
 from allophone.ledger.run_record import AnyRunRecord, EmotionRunRecord, RunRecord, read_any_run
-from allophone.point_file import DECISION_FILE, EmotionPointFile, PointFile, read_decision
+from allophone.records.saved_point import DECISION_FILE, EmotionPointFile, PointFile, read_decision
 from allophone.report.decision import decide
 from allophone.report.diagnosis_answers import answer_pairs
 from allophone.report.diagnosis_text import anatomy_lines, diagnosis_table, verdict_lines

@@ -18,7 +18,7 @@ from allophone.routing.calibration import policy_samples
 from allophone.routing.curve import Outcome, replay
 
 if TYPE_CHECKING:
-    from allophone.records import OperatingPoint
+    from allophone.records.point import OperatingPoint
     from allophone.routing.samples import RouteSamples
 
 __all__ = ["add_policies"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allophone.audio.mel import context_frames, log_mel
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, WhisperDimensions
+from allophone.dimensions.moonshine import RecognitionDimensions
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, WhisperDimensions
 from allophone.models.engine import Engine
 from allophone.models.transcribe import EncodedRecording, cut_windows, encode_recording
-from allophone.moonshine_dimensions import RecognitionDimensions
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

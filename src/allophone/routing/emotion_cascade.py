@@ -18,11 +18,11 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import UsageError
 from allophone.frontier.emotion_samples import share_rows
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import EmotionRunRecord, read_emotion_run
+from allophone.records.point import EmotionSetting
 from allophone.routing.routers import Order, Overhead, last_kept
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from allophone.audio.mel import log_mel
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.routing.audio_features import AudioView, encoder_statistics, measure_overhead, mel_statistics
 from allophone.routing.network import Network, export_network
 from allophone.routing.policy_file import write_models

@@ -18,7 +18,7 @@ from allophone.models.onnx_session import OnnxSession
 from allophone.models.passes import EncodedWindows
 from allophone.models.stopwatch import Stopwatch
 from allophone.models.transcribe import EncodedRecording, cut_windows
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.audio_features import mel_channels
 from allophone.routing.feature_store import read_recordings
 from allophone.routing.policy_file import RETRAIN, PolicyFile
@@ -28,7 +28,7 @@ from allophone.routing.samples import FloatArray, IntArray, RouteSamples, point_
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from allophone.moonshine_dimensions import RecognitionDimensions
+    from allophone.dimensions.moonshine import RecognitionDimensions
 
 __all__ = [
     "FaithfulDecider",

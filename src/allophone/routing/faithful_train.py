@@ -11,13 +11,13 @@ import numpy as np
 from allophone.audio.mel import context_frames, log_mel
 from allophone.audio.utterance_audio import load_utterance
 from allophone.costs.decider import DECIDER_BLOCKS
-from allophone.dimensions import FRAME_S, TRAINED_CONTEXT_S, WhisperDimensions
+from allophone.dimensions.whisper import FRAME_S, TRAINED_CONTEXT_S, WhisperDimensions
 from allophone.errors import UsageError
 from allophone.ledger.run_record import read_run
 from allophone.models.onnx_session import OnnxSession
 from allophone.models.transcribe import cut_windows
 from allophone.models.weights import resolve_weights
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.audio_features import measure_overhead, mel_channels
 from allophone.routing.faithful import PUBLISHED_THRESHOLDS, predict_decider, train_decider
 from allophone.routing.faithful_graph import decider_graph, states_graph

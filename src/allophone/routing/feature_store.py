@@ -12,13 +12,14 @@ import numpy as np
 from allophone.audio.corpus import open_corpus
 from allophone.audio.mel import log_mel
 from allophone.audio.utterance_audio import load_utterance
-from allophone.dimensions import HOP_SAMPLES
+from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.errors import AudioError, CorpusError, LedgerError, UsageError
 from allophone.files import whole_file
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run
 from allophone.models.engine import load_engine
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.routing.audio_features import AudioView, encode_audio, level_range_db
 from allophone.routing.samples import FloatArray, RouteSamples
 

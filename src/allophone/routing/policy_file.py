@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from allophone.errors import LedgerError, UsageError, WeightsError
 from allophone.files import file_sha256, load_json, read_record, whole_file, write_whole
 from allophone.models.weights_digest import weights_digest
-from allophone.point_file import Certificate
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
+from allophone.records.saved_point import Certificate
 
 __all__ = [
     "POLICY_FILE",

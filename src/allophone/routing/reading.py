@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allophone.records import Transcript
+from allophone.records.transcript import Transcript
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

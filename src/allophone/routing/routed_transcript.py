@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from allophone.records import Transcript
+from allophone.records.transcript import Transcript
 
 __all__ = ["RoutedTranscript"]
 

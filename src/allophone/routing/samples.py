@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.costs.recognition import recognition_flops
+from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.errors import UsageError
 from allophone.frontier.samples import share_utterances
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.models.weights import point_dimensions
-from allophone.moonshine_dimensions import RecognitionDimensions
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.routing.reading import Reading
 
 __all__ = ["RouteSamples", "find_points", "point_dimensions", "read_route_samples"]

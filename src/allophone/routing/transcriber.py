@@ -19,7 +19,8 @@ from allophone.models.engine import Engine, load_engine
 from allophone.models.threads import choose_threads
 from allophone.models.transcribe import EncodedRecording, transcribe_points
 from allophone.models.transcriber import read_samples
-from allophone.records import OperatingPoint, Transcript
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Transcript
 from allophone.routing.audio_features import encode_audio, mel_channels
 from allophone.routing.faithful_run import FaithfulDecider, faithful_flops, place_read
 from allophone.routing.policy_file import PolicyFile, check_weights, read_policy

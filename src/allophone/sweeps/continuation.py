@@ -20,7 +20,7 @@ from allophone.ledger.run_record import (
     read_any_run,
 )
 from allophone.models.weights_digest import hub_revision, weights_digest
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.space import SearchSpace
 from allophone.sweeps.worker import Settings
 

@@ -11,13 +11,13 @@ from allophone.audio.corpus import Corpus, open_corpus
 from allophone.audio.labels import labelled_utterances
 from allophone.audio.splits import SplitFile, make_folds, read_splits
 from allophone.audio.utterance_audio import load_utterance
-from allophone.dimensions import SAMPLE_RATE
-from allophone.emotion_records import EmotionSetting
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError
 from allophone.ledger.race_record import read_race
 from allophone.ledger.run_record import EmotionRunRecord
 from allophone.ledger.trained_units import read_units
-from allophone.records import Utterance
+from allophone.records.point import EmotionSetting
+from allophone.records.utterance import Utterance
 from allophone.sweeps.continuation import earlier_run
 from allophone.sweeps.emotion_predict import UnitForecast, forecast_unit, look_at_encoder, order_settings
 from allophone.sweeps.emotion_space import EmotionSpace, distinct_settings, plan_settings

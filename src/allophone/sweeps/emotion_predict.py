@@ -13,12 +13,13 @@ from allophone.costs.adaptation import frozen_flops, setting_adaptation, trainab
 from allophone.costs.emotion import inference_flops
 from allophone.costs.formulas import stem_flops
 from allophone.costs.speech import front_end_flops, layer_stack, position_flops, projection_flops, speech_tokens
-from allophone.dimensions import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, SpeechEncoderDimensions, WhisperDimensions
-from allophone.emotion_records import EmotionSetting
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, WhisperDimensions
 from allophone.models.encoder_stages import run_layers
 from allophone.models.speech_encoders import load_speech_encoder
 from allophone.models.torch_device import check_torch_device
-from allophone.records import Utterance
+from allophone.records.point import EmotionSetting
+from allophone.records.utterance import Utterance
 
 __all__ = ["EncoderFacts", "UnitForecast", "forecast_unit", "look_at_encoder", "order_settings"]
 

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from allophone.costs.adaptation import setting_adaptation
 from allophone.costs.speech import layer_stack
-from allophone.dimensions import SpeechEncoderDimensions, WhisperDimensions
-from allophone.emotion_records import EmotionSetting
+from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
+from allophone.dimensions.whisper import WhisperDimensions
 from allophone.errors import SpaceError
+from allophone.records.point import EmotionSetting
 from allophone.sweeps.space import AxisSpace, fill_space
 
 __all__ = [

@@ -14,11 +14,12 @@ from allophone.adapt.emotion_run import EmotionRun, run_setting
 from allophone.adapt.emotion_setting import Precision, Recipe
 from allophone.audio.corpus import Corpus
 from allophone.audio.splits import SplitFile
-from allophone.emotion_records import EmotionMeasurement, EmotionSetting
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.trained_units import TrainedUnit, add_unit
 from allophone.ledger.twin_record import TwinRow, add_twins, read_twins
-from allophone.records import Utterance
+from allophone.records.measurement import EmotionMeasurement
+from allophone.records.point import EmotionSetting
+from allophone.records.utterance import Utterance
 from allophone.sweeps.idle import load_average
 
 __all__ = ["Unit", "UnitRunner", "unit_rows"]

@@ -8,11 +8,10 @@ from typing import TypeVar
 
 from allophone.costs.recognition import point_flops
 from allophone.costs.setting import plan_window_frames
-from allophone.emotion_records import EmotionSetting
+from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.errors import SpaceError
 from allophone.models.engine import text_token_cap
-from allophone.moonshine_dimensions import RecognitionDimensions
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 
 __all__ = ["TOLERANCE", "check_budgets", "isoflop_points", "mean_gflops", "meet_budgets", "predicted_flops"]
 

@@ -23,7 +23,8 @@ from allophone.frontier.objectives import find_cost
 from allophone.frontier.summary import PointSummary, summarise_run
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.executor import WeightsKey
 from allophone.sweeps.plans import ARMS
 from allophone.sweeps.race import look_sizes, race_order

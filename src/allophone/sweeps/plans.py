@@ -7,11 +7,11 @@ from itertools import product
 from typing import Any, Literal, get_args
 
 from allophone.audio.corpus import Corpus
+from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
 from allophone.errors import SpaceError
 from allophone.models.engine import FAKE_PREFIX
 from allophone.models.weights import locate_weights
-from allophone.moonshine_dimensions import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.isoflop import check_budgets, isoflop_points
 from allophone.sweeps.predict import sample_durations
 from allophone.sweeps.space import SearchSpace

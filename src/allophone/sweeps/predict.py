@@ -8,11 +8,12 @@ from itertools import islice
 
 from allophone.audio.corpus import Corpus
 from allophone.audio.utterance_audio import load_utterance
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError
 from allophone.models.engine import Engine, load_engine
 from allophone.models.transcribe import transcribe_points
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.isoflop import predicted_flops
 from allophone.sweeps.worker import Settings, warm_up
 

@@ -35,7 +35,7 @@ from allophone.frontier.samples import AnySamples, resample_objective
 from allophone.frontier.uncertainty import assess_frontier, too_few
 from allophone.ledger.race_record import Elimination
 from allophone.measure.blocks import draw_blocks
-from allophone.records import Utterance
+from allophone.records.utterance import Utterance
 
 __all__ = ["judge", "look_sizes", "race_order"]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from allophone.audio.corpus import Corpus
 from allophone.errors import CorpusError, LedgerError
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.executor import LocalExecutor
 from allophone.sweeps.worker import Settings, Task
 

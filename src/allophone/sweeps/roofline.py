@@ -10,12 +10,12 @@ from pathlib import Path
 
 from allophone.audio.cache import cache_folder
 from allophone.costs.devices import Device, measured_device, recognition_roofline_latency_s
+from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.errors import LedgerError, SpaceError, UsageError
 from allophone.files import write_whole
 from allophone.ledger.run_record import MachineStamp
 from allophone.measure.device import MeasuredDevice, measure_device_apart
-from allophone.moonshine_dimensions import RecognitionDimensions
-from allophone.records import OperatingPoint
+from allophone.records.point import OperatingPoint
 
 __all__ = ["device_rates", "least_latency_s", "roofline_device"]
 

@@ -13,7 +13,8 @@ from allophone.frontier.samples import RunSamples, read_samples, share_utterance
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
 from allophone.ledger.readers import connect
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.executor import WeightsKey
 from allophone.sweeps.race import judge, look_sizes, race_order
 from allophone.sweeps.turns import in_turn

@@ -22,7 +22,8 @@ from allophone.measure.device import MeasuredDevice
 from allophone.measure.wer import Normalizer, default_normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX, require_weights
 from allophone.models.threads import choose_threads
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.continuation import SEARCHES, continue_run, describe_run, earlier_run
 from allophone.sweeps.executor import LocalExecutor, MakeExecutor, WeightsKey
 from allophone.sweeps.idle import wait_for_idle

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from allophone.dimensions import TRAINED_CONTEXT_S
+from allophone.dimensions.whisper import TRAINED_CONTEXT_S
 from allophone.errors import SpaceError, UsageError
-from allophone.records import ComputeType, Context, OperatingPoint
+from allophone.records.point import ComputeType, Context, OperatingPoint
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from allophone.audio.corpus import open_corpus
-from allophone.dimensions import SAMPLE_RATE
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, LedgerError, UsageError
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
@@ -30,7 +30,8 @@ from allophone.ledger.throughput_record import (
     writing,
 )
 from allophone.models.transcriber import Transcriber
-from allophone.records import OperatingPoint, Utterance
+from allophone.records.point import OperatingPoint
+from allophone.records.utterance import Utterance
 from allophone.sweeps.run import Progress
 
 __all__ = ["measure_throughput"]

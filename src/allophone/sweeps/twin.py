@@ -13,7 +13,8 @@ from pathlib import Path
 from allophone.audio.corpus import Corpus
 from allophone.ledger.race_record import read_race
 from allophone.ledger.twin_record import TwinRow, add_twins, read_twins
-from allophone.records import Measurement, OperatingPoint
+from allophone.records.measurement import Measurement
+from allophone.records.point import OperatingPoint
 from allophone.sweeps.isoflop import predicted_flops
 from allophone.sweeps.plans import model_dimensions
 from allophone.sweeps.predict import Prediction

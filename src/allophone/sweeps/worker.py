@@ -25,7 +25,10 @@ from allophone.measure.wer import Normalizer, count_character_errors, count_word
 from allophone.models.engine import Engine, load_engine
 from allophone.models.threads import choose_threads
 from allophone.models.transcribe import transcribe_points
-from allophone.records import Measurement, OperatingPoint, Transcript, Utterance
+from allophone.records.measurement import Measurement
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Transcript
+from allophone.records.utterance import Utterance
 from allophone.sweeps.idle import load_average
 from allophone.sweeps.peak_watch import PeakWatch
 from allophone.sweeps.roofline import least_latency_s, roofline_device

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import SpaceError
+from allophone.records.point import EmotionSetting
 
 
 @pytest.mark.parametrize(

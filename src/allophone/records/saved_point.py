@@ -7,10 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import UsageError
 from allophone.files import load_json, read_record
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
 
 __all__ = [
     "DECISION_FILE",

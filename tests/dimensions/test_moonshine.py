@@ -1,8 +1,8 @@
 import pytest
 
-from allophone.dimensions import WHISPER_MODELS
+from allophone.dimensions.moonshine import MOONSHINE_MODELS, recognition_dimensions
+from allophone.dimensions.whisper import WHISPER_MODELS
 from allophone.errors import UnknownModelError
-from allophone.moonshine_dimensions import MOONSHINE_MODELS, recognition_dimensions
 
 TINY = MOONSHINE_MODELS["moonshine-tiny"]
 

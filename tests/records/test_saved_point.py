@@ -2,10 +2,9 @@ import json
 
 import pytest
 
-from allophone.emotion_records import EmotionSetting
 from allophone.errors import UsageError
-from allophone.point_file import POINT_SCHEMA_VERSION, EmotionPointFile, PointFile, read_decision, read_point
-from allophone.records import OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint
+from allophone.records.saved_point import POINT_SCHEMA_VERSION, EmotionPointFile, PointFile, read_decision, read_point
 
 SAVED = PointFile(
     point=OperatingPoint(model="base", context="fit", margin_s=2),

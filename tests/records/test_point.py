@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from allophone.records import Measurement, OperatingPoint, Segment, Transcript, Utterance, Word
+from allophone.records.measurement import Measurement
+from allophone.records.point import OperatingPoint
+from allophone.records.transcript import Segment, Transcript, Word
+from allophone.records.utterance import Utterance
 
 POINT = OperatingPoint(model="tiny.en")
 

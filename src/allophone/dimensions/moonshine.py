@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from allophone.dimensions import (
+from allophone.dimensions.whisper import (
     FRAMES_PER_AUDIO_TOKEN,
     HOP_SAMPLES,
     SAMPLE_RATE,

@@ -1,14 +1,7 @@
 import pytest
 
-from allophone.dimensions import (
-    AUDIO_TOKEN_S,
-    SPEECH_ENCODERS,
-    WHISPER_MODELS,
-    dimensions,
-    prompt_names,
-    speech_encoder_dimensions,
-    whisper_dimensions,
-)
+from allophone.dimensions.speech_encoders import SPEECH_ENCODERS, dimensions, speech_encoder_dimensions
+from allophone.dimensions.whisper import AUDIO_TOKEN_S, WHISPER_MODELS, prompt_names, whisper_dimensions
 from allophone.errors import UnknownModelError, UsageError
 
 
