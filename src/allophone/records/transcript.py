@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from allophone.records.point import OperatingPoint
+
 __all__ = ["Segment", "Transcript", "Word"]
 
 
