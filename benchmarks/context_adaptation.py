@@ -11,7 +11,7 @@ import numpy as np
 
 from allophone.adapt.context import AdaptProgress, adapt_context
 from allophone.adapt.context_card import ContextCard
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run
 from allophone.measure.blocks import draw_blocks

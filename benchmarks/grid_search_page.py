@@ -128,7 +128,7 @@ def read_grid(out: Path) -> Grid:
 
 def look_uniformly(grid: Grid, manifest: Path, spend: float, seed: int) -> tuple[list[str], list[tuple[str, int]]]:
     """The plain alternative: every point on the same share of the utterances; its frontier there and its rows."""
-    from allophone.audio.corpus import open_corpus
+    from allophone.corpora.corpus import open_corpus
 
     utterances = list(open_corpus(manifest))
     heard = race_order(utterances, seed)[: round(spend * len(utterances))]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
+from allophone.corpora.corpus import open_corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.measure.memory import PeakMemory
 from allophone.measure.wer import count_word_errors

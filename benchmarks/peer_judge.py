@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_ratio, resample_ratio_difference
 from allophone.measure.wer import count_word_errors, split_words

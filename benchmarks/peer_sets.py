@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
+from allophone.corpora.corpus import open_corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.records.utterance import Utterance
 from recording import SPEECH

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
+from allophone.corpora.corpus import open_corpus
 from allophone.measure.wer import count_word_errors
 from allophone.models.ct2_format import whisper_dimensions_of
 from allophone.models.torch_whisper import load_torch_whisper

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.audio.decode import load_audio
-from allophone.audio.manifest import read_manifest
-from allophone.audio.speakers import INFERRED_BY, THRESHOLD, cluster_voices
 from allophone.audio.voice import VoiceEncoder
+from allophone.corpora.manifest import read_manifest
+from allophone.corpora.speakers import INFERRED_BY, THRESHOLD, cluster_voices
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio
 from interval_simulation import gamma

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from allophone.audio.manifest import read_manifest
+from allophone.corpora.manifest import read_manifest
 from allophone.frontier.summary import RunSummary, summarise_run
 from allophone.labels.draw import read_hypotheses
 from allophone.labels.sampling import disagreement

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from allophone.audio.cache import cache_folder
-from allophone.audio.manifest import read_manifest
+from allophone.cache import cache_folder
+from allophone.corpora.manifest import read_manifest
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks

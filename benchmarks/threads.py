@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import DecodedAudio, load_audio
 from allophone.audio.mel import TRAINED_FRAMES, context_frames, log_mel
 from allophone.audio.tail import tail_positions
+from allophone.corpora.corpus import open_corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.engine import Engine, load_engine
 from allophone.models.pipeline import transcribe_stream

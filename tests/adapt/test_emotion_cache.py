@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from allophone.audio.manifest import read_manifest
+from allophone.corpora.manifest import read_manifest
 from allophone.errors import CorpusError, LedgerError, SpaceError, UsageError
 from allophone.records.utterance import Utterance
 from builders import small_files, write_wav

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from allophone.audio.manifest import read_manifest
-from allophone.audio.splits import Split
+from allophone.corpora.manifest import read_manifest
+from allophone.corpora.splits import Split
 from allophone.errors import CorpusError
 from emotion_builders import tiny_model, write_emotions
 

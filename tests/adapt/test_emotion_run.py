@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from allophone.audio.corpus import open_corpus
-from allophone.audio.splits import make_folds
+from allophone.corpora.corpus import open_corpus
+from allophone.corpora.splits import make_folds
 from allophone.errors import CorpusError, UsageError
 from builders import write_wav
 from emotion_builders import save_encoder, write_emotions

@@ -1,6 +1,6 @@
 import pytest
 
-from allophone.audio.manifest import read_manifest
+from allophone.corpora.manifest import read_manifest
 from builders import write_wav
 from emotion_builders import FAMILIES, tiny_model, write_emotions
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from allophone.audio.manifest import read_manifest
+from allophone.corpora.manifest import read_manifest
 from allophone.errors import AllophoneError, LedgerError, UsageError
 from emotion_builders import tiny_model, write_emotions
 

@@ -13,7 +13,7 @@ import pytest
 from allophone.audio import demo_corpus
 from allophone.audio.demo_corpus import EXPECTED_SHA256, GRADES, SPEAKERS, build_demo_corpus, plan_demo_corpus
 from allophone.audio.demo_store import sealed_sha256
-from allophone.audio.manifest import read_manifest
+from allophone.corpora.manifest import read_manifest
 from allophone.errors import CorpusError, MissingExtraError
 
 pytest.importorskip("hibari")

@@ -54,7 +54,7 @@ def test_too_little_speech_has_no_embedding(encoder, speech):
 @pytest.mark.real_data
 def test_recordings_of_one_speaker_are_nearer_than_those_of_two(encoder, real_speech):
     from allophone.audio.decode import load_audio
-    from allophone.audio.manifest import read_manifest
+    from allophone.corpora.manifest import read_manifest
 
     by_speaker = {}
     for utterance in read_manifest(real_speech / "librispeech-test-other" / "manifest.jsonl"):

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
 from allophone.audio.windows import Cut, clip_spans, longest_pause, pack_spans, speech_spans, split_windows
+from allophone.corpora.corpus import open_corpus
 
 LIMIT, PACK = 100, 60
 

@@ -3,9 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from allophone.audio.corpus import open_corpus
 from allophone.cli import app
 from allophone.cli.adapt_emotion_options import chosen_split, naming_options, setting_and_recipe
+from allophone.corpora.corpus import open_corpus
 from allophone.errors import SpaceError, UsageError
 from emotion_builders import write_emotions
 

@@ -2,7 +2,7 @@ from math import inf
 
 import pytest
 
-from allophone.audio.folders import read_folder
+from allophone.corpora.folders import read_folder
 from allophone.errors import SpaceError
 from allophone.measure.wer import (
     _UNSPACED,

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import DecodedAudio, load_audio
+from allophone.corpora.corpus import open_corpus
 from allophone.errors import AudioError, UsageError
 from allophone.models.fake import FakeEngine
 from allophone.models.pipeline import transcribe_stream

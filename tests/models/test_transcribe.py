@@ -7,8 +7,8 @@ from statistics import median
 import numpy as np
 import pytest
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
+from allophone.corpora.corpus import open_corpus
 from allophone.measure.wer import count_word_errors
 from allophone.models.fake import FakeEngine
 from allophone.models.transcribe import encode_recording, transcribe_points

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from allophone.audio.corpus import open_corpus
-from allophone.audio.splits import make_folds, read_splits, write_splits
+from allophone.corpora.corpus import open_corpus
+from allophone.corpora.splits import make_folds, read_splits, write_splits
 from allophone.errors import CorpusError, LedgerError, SpaceError
 from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.ledger.race_record import read_race

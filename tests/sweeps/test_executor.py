@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from allophone.audio.manifest import read_manifest
+from allophone.corpora.manifest import read_manifest
 from allophone.errors import AllophoneError, UnknownModelError
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.executor import LocalExecutor

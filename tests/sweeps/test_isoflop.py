@@ -1,6 +1,6 @@
 import pytest
 
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.costs.recognition import point_flops
 from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError

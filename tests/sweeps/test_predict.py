@@ -1,6 +1,6 @@
 import pytest
 
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.frontier.summary import summarise_run
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.predict import predict

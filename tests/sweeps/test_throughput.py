@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.errors import AudioError, LedgerError, SpaceError, UsageError
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.race_record import Elimination, write_race

@@ -18,7 +18,7 @@ from allophone.adapt.context_checkpoint import Checkpoint, Validation, load_chec
 from allophone.adapt.context_data import Speakers, draw_windows, hold_out, validation_windows
 from allophone.adapt.context_settings import ContextSettings, claim_folder, parse_settings
 from allophone.adapt.distillation import Lesson, Prompt, distil, read_prompt, teach
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.errors import AllophoneError, UsageError
 from allophone.extras import importing
 from allophone.files import file_sha256

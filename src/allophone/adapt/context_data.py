@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from allophone.audio.corpus import Corpus
 from allophone.audio.mel import TRAINED_FRAMES, window_frames
 from allophone.audio.utterance_audio import load_utterance
+from allophone.corpora.corpus import Corpus
 from allophone.dimensions.whisper import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.errors import UsageError
 from allophone.records.utterance import Utterance

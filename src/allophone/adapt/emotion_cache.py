@@ -22,8 +22,8 @@ from allophone.adapt.emotion_clips import load_clip
 from allophone.adapt.emotion_head import state_moments
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_states import pad_clips
-from allophone.audio.cache import cache_folder
 from allophone.audio.faults import as_audio_error
+from allophone.cache import cache_folder
 from allophone.costs.adaptation import frozen_flops
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.files import whole_file, write_whole

@@ -11,7 +11,7 @@ from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_record import EmotionRow
 from allophone.adapt.emotion_states import StateSource
 from allophone.adapt.emotion_train import Examples
-from allophone.audio.splits import PARTS, Part, Split
+from allophone.corpora.splits import PARTS, Part, Split
 from allophone.costs.emotion import inference_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import CorpusError

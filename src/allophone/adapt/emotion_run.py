@@ -28,9 +28,9 @@ from allophone.adapt.emotion_setting import EmotionSetting, Precision, Recipe, d
 from allophone.adapt.emotion_states import FreshStates
 from allophone.adapt.emotion_store import save_emotion_model
 from allophone.adapt.emotion_train import predict_logits, train
-from allophone.audio.corpus import Corpus
-from allophone.audio.labels import labelled_utterances
-from allophone.audio.splits import SplitFile
+from allophone.corpora.corpus import Corpus
+from allophone.corpora.labels import labelled_utterances
+from allophone.corpora.splits import SplitFile
 from allophone.costs.adaptation import trainable_parameters
 from allophone.errors import CorpusError
 from allophone.files import write_whole

@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from allophone.audio.cache import cache_folder
 from allophone.audio.demo_store import install, sealed_sha256
+from allophone.cache import cache_folder
 from allophone.dimensions.whisper import SAMPLE_RATE
 
 if TYPE_CHECKING:

@@ -49,7 +49,6 @@ def emotion(
     from allophone.adapt.emotion_merged import export_merged
     from allophone.adapt.emotion_run import run_setting
     from allophone.adapt.emotion_summary import summarise_rows
-    from allophone.audio.corpus import open_corpus
     from allophone.cli.adapt_emotion_options import (
         check_folders,
         chosen_split,
@@ -58,6 +57,7 @@ def emotion(
         setting_and_recipe,
     )
     from allophone.cli.stopping import stoppable
+    from allophone.corpora.corpus import open_corpus
     from allophone.errors import UsageError
     from allophone.files import write_whole
     from allophone.models.torch_device import check_torch_device

@@ -13,8 +13,8 @@ from allophone.cli.sweep_emotion import refuse_options
 
 if TYPE_CHECKING:
     from allophone.adapt.emotion_setting import EmotionSetting, Recipe
-    from allophone.audio.corpus import Corpus
-    from allophone.audio.splits import SplitFile
+    from allophone.corpora.corpus import Corpus
+    from allophone.corpora.splits import SplitFile
 
 __all__ = ["check_folders", "chosen_split", "naming_options", "parse_speakers", "setting_and_recipe"]
 
@@ -104,10 +104,10 @@ def chosen_split(
         The splits and the name of the chosen one.
 
     Raises:
-        AllophoneError: As :mod:`allophone.audio.splits`.
+        AllophoneError: As :mod:`allophone.corpora.splits`.
         UsageError: The file has other splits than the options say; the message names both.
     """
-    from allophone.audio.splits import fixed_split, make_folds, read_splits, write_splits
+    from allophone.corpora.splits import fixed_split, make_folds, read_splits, write_splits
     from allophone.errors import UsageError
 
     remedy = "or name another split file or folder."

@@ -87,7 +87,7 @@ def doctor(
 
 
 def _cache() -> str:
-    from allophone.audio.cache import cache_folder
+    from allophone.cache import cache_folder
     from allophone.errors import UsageError
 
     try:

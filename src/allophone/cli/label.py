@@ -116,7 +116,7 @@ def _write(summary: RunSummary, run: Path, draw: Draw, budget: int, path: Path, 
 
 
 def _audio_paths(corpus: str) -> tuple[dict[str, str], str | None]:
-    from allophone.audio.corpus import open_corpus
+    from allophone.corpora.corpus import open_corpus
     from allophone.errors import AllophoneError
 
     try:

@@ -272,8 +272,8 @@ def _print_plan(
     extended: Path | None,
     reference_model: str | None,
 ) -> None:
-    from allophone.audio.corpus import open_corpus
     from allophone.cli.show import print_table
+    from allophone.corpora.corpus import open_corpus
     from allophone.ledger.run_record import RunRecord
     from allophone.report.tables import Table
     from allophone.sweeps.continuation import earlier_run

@@ -62,9 +62,9 @@ def run_emotion(
     Raises:
         AllophoneError: As that.
     """
-    from allophone.audio.splits import read_splits
     from allophone.cli.show import show_progress
     from allophone.cli.stopping import stoppable
+    from allophone.corpora.splits import read_splits
     from allophone.sweeps.emotion_plan import SPLIT_FILE, plan_emotion
     from allophone.sweeps.emotion_run import check_emotion_options, sweep_emotion
     from allophone.sweeps.emotion_space import read_emotion_space

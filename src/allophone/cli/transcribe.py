@@ -114,8 +114,8 @@ def _styles(style: str, out: Path | None) -> tuple[str, ...]:
 
 def _recordings(given: Path) -> list[Path]:
     """What is meant by an argument: a recording, standard input, or all recordings below a folder."""
-    from allophone.audio.folders import read_folder
-    from allophone.audio.passed_over import PassedOver
+    from allophone.corpora.folders import read_folder
+    from allophone.corpora.passed_over import PassedOver
     from allophone.errors import UsageError
 
     if given == Path("-"):

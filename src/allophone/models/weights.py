@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from allophone.audio.cache import cache_folder
+from allophone.cache import cache_folder
 from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
 from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
 from allophone.errors import LedgerError, UnknownModelError, UsageError, WeightsError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from allophone.adapt.emotion_setting import default_recipe
-from allophone.audio.splits import read_splits
+from allophone.corpora.splits import read_splits
 from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import write_whole
 from allophone.frontier.certified import certify_points, only_points

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.mel import log_mel
 from allophone.audio.utterance_audio import load_utterance
+from allophone.corpora.corpus import open_corpus
 from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.errors import AudioError, CorpusError, LedgerError, UsageError
 from allophone.files import whole_file

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
-from allophone.audio.corpus import CorpusSummary
+from allophone.corpora.corpus import CorpusSummary
 from allophone.errors import LedgerError
 from allophone.ledger.readers import MEASUREMENTS
 from allophone.ledger.run_record import (

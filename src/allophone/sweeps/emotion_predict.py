@@ -8,7 +8,7 @@ from statistics import mean, median
 from time import perf_counter
 
 from allophone.adapt.emotion_setting import Recipe
-from allophone.audio.splits import SplitFile
+from allophone.corpora.splits import SplitFile
 from allophone.costs.adaptation import frozen_flops, setting_adaptation, trainable_parameters, training_step_flops
 from allophone.costs.emotion import inference_flops
 from allophone.costs.formulas import stem_flops

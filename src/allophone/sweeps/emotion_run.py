@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from allophone.adapt.emotion_setting import Precision
-from allophone.audio.splits import write_splits
+from allophone.corpora.splits import write_splits
 from allophone.errors import AllophoneError, SpaceError
 from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.frontier.objectives import find_cost

@@ -12,8 +12,8 @@ from typing import Literal
 from allophone.adapt.emotion_checkpoint import Epoch
 from allophone.adapt.emotion_run import EmotionRun, run_setting
 from allophone.adapt.emotion_setting import Precision, Recipe
-from allophone.audio.corpus import Corpus
-from allophone.audio.splits import SplitFile
+from allophone.corpora.corpus import Corpus
+from allophone.corpora.splits import SplitFile
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.trained_units import TrainedUnit, add_unit
 from allophone.ledger.twin_record import TwinRow, add_twins, read_twins

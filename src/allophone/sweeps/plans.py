@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, Literal, get_args
 
-from allophone.audio.corpus import Corpus
+from allophone.corpora.corpus import Corpus
 from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
 from allophone.errors import SpaceError
 from allophone.models.engine import FAKE_PREFIX

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from allophone.audio.corpus import Corpus
 from allophone.audio.utterance_audio import load_utterance
+from allophone.corpora.corpus import Corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError
 from allophone.models.engine import Engine, load_engine

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from allophone.audio.corpus import Corpus
+from allophone.corpora.corpus import Corpus
 from allophone.errors import CorpusError, LedgerError
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance

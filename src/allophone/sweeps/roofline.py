@@ -8,7 +8,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-from allophone.audio.cache import cache_folder
+from allophone.cache import cache_folder
 from allophone.costs.devices import Device, measured_device, recognition_roofline_latency_s
 from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.errors import LedgerError, SpaceError, UsageError

@@ -9,10 +9,10 @@ from math import ceil
 from pathlib import Path
 from typing import cast
 
-from allophone.audio.corpus import Corpus, CorpusSummary, open_corpus
 from allophone.audio.decode import LONGEST_S
-from allophone.audio.speakers import INFERRED_BY, InferredCorpus, infer_speakers
 from allophone.audio.voice import require_voice_encoder
+from allophone.corpora.corpus import Corpus, CorpusSummary, open_corpus
+from allophone.corpora.speakers import INFERRED_BY, InferredCorpus, infer_speakers
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, LedgerError, UsageError
 from allophone.ledger.race_record import read_race

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from allophone.audio.corpus import Corpus
+from allophone.corpora.corpus import Corpus
 from allophone.ledger.race_record import read_race
 from allophone.ledger.twin_record import TwinRow, add_twins, read_twins
 from allophone.records.measurement import Measurement

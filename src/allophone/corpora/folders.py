@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from allophone.audio.decode import AUDIO_SUFFIXES
-from allophone.audio.metadata_file import METADATA_FILES, read_metadata, recording_id
-from allophone.audio.named_labels import label_of_name
-from allophone.audio.passed_over import PassedOver
+from allophone.corpora.metadata_file import METADATA_FILES, read_metadata, recording_id
+from allophone.corpora.named_labels import label_of_name
+from allophone.corpora.passed_over import PassedOver
 from allophone.errors import CorpusError
 from allophone.records.utterance import Utterance
 from allophone.unicode_text import as_unicode
@@ -28,7 +28,7 @@ def read_folder(folder: Path, passed_over: PassedOver | None = None) -> Iterator
     """Yield every recording below a folder, directory by directory in sorted order.
 
     A directory with ``metadata.csv`` or ``metadata.jsonl`` has its recordings listed there
-    (:mod:`allophone.audio.metadata_file`). One with a ``*.trans.txt`` file is read as LibriSpeech (``ID TRANSCRIPT``
+    (:mod:`allophone.corpora.metadata_file`). One with a ``*.trans.txt`` file is read as LibriSpeech (``ID TRANSCRIPT``
     per line; the speaker is the part of the ID before the first dash). Other recordings have their transcript beside
     them, ``x.txt`` or ``x.TXT`` for ``x.wav``, or none; composed and decomposed letters of a name are one. Their ID is
     the path below ``folder`` without its suffix, with bytes that are not UTF-8 escaped. Names in the form of CREMA-D

@@ -4,7 +4,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allophone.audio.stratify import deal_speakers, speakers_of
+from allophone.corpora.stratify import deal_speakers, speakers_of
 from allophone.records.utterance import Utterance
 
 

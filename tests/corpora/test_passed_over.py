@@ -1,4 +1,4 @@
-from allophone.audio.passed_over import PassedOver
+from allophone.corpora.passed_over import PassedOver
 
 
 def test_reasons_are_counted_and_the_first_files_named(tmp_path):

@@ -1,8 +1,8 @@
 import pytest
 
-from allophone.audio.corpus import open_corpus
-from allophone.audio.manifest import read_manifest
-from allophone.audio.named_labels import label_of_name
+from allophone.corpora.corpus import open_corpus
+from allophone.corpora.manifest import read_manifest
+from allophone.corpora.named_labels import label_of_name
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from allophone.audio.labels import labels_of
+from allophone.corpora.labels import labels_of
 from allophone.records.utterance import Utterance
 
 __all__ = ["deal_speakers", "speakers_of"]

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from allophone.audio.corpus import Corpus
-from allophone.audio.labels import labelled_utterances, labels_of
-from allophone.audio.split_parts import PARTS, Part, Split, check_shape, check_speakers
-from allophone.audio.stratify import deal_speakers, speakers_of
+from allophone.corpora.corpus import Corpus
+from allophone.corpora.labels import labelled_utterances, labels_of
+from allophone.corpora.split_parts import PARTS, Part, Split, check_shape, check_speakers
+from allophone.corpora.stratify import deal_speakers, speakers_of
 from allophone.errors import CorpusError, UsageError
 from allophone.files import first_problem, read_json, write_whole
 from allophone.records.utterance import Utterance
@@ -67,7 +67,7 @@ class SplitFile(BaseModel):
 def make_folds(corpus: Corpus, *, folds: int = 5, seed: int = 0) -> SplitFile:
     """Divide the speakers into folds; split ``i`` tests on fold ``i`` and stops on a fifth of the other speakers.
 
-    Labels are stratified as well as whole speakers allow (:func:`allophone.audio.stratify.deal_speakers`).
+    Labels are stratified as well as whole speakers allow (:func:`allophone.corpora.stratify.deal_speakers`).
 
     Args:
         corpus: Every utterance has a label and a speaker.

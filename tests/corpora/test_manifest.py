@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from allophone.audio.manifest import read_manifest, write_manifest_line
+from allophone.corpora.manifest import read_manifest, write_manifest_line
 from allophone.errors import CorpusError
 from allophone.records.utterance import Utterance
 

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from allophone.audio.corpus import open_corpus
-from allophone.audio.speakers import (
+from allophone.corpora.corpus import open_corpus
+from allophone.corpora.speakers import (
     INFERRED_BY,
     SPEAKERS_FILE,
     THRESHOLD,

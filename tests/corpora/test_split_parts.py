@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from allophone.audio.split_parts import Split, check_shape, check_speakers
+from allophone.corpora.split_parts import Split, check_shape, check_speakers
 from allophone.errors import CorpusError, UsageError
 from allophone.records.utterance import Utterance
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from allophone.audio.corpus import open_corpus
-from allophone.audio.labels import labelled_utterances, labels_of
+from allophone.corpora.corpus import open_corpus
+from allophone.corpora.labels import labelled_utterances, labels_of
 from allophone.errors import CorpusError
 
 

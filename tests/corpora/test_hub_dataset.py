@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from allophone.audio.corpus import open_corpus
 from allophone.audio.decode import load_audio
-from allophone.audio.hub_dataset import fetch_dataset
+from allophone.corpora.corpus import open_corpus
+from allophone.corpora.hub_dataset import fetch_dataset
 from allophone.errors import AudioError, CorpusError, MissingExtraError, UsageError
 from builders import write_wav
 

@@ -3,9 +3,9 @@ from collections import Counter
 
 import pytest
 
-from allophone.audio.corpus import open_corpus
-from allophone.audio.labels import labelled_utterances
-from allophone.audio.splits import PARTS, fixed_split, make_folds, read_splits, write_splits
+from allophone.corpora.corpus import open_corpus
+from allophone.corpora.labels import labelled_utterances
+from allophone.corpora.splits import PARTS, fixed_split, make_folds, read_splits, write_splits
 from allophone.errors import CorpusError, UsageError
 from emotion_builders import write_emotions
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from allophone.audio.corpus import Corpus
 from allophone.audio.decode import LONGEST_S
 from allophone.audio.utterance_audio import load_utterance
 from allophone.audio.voice import ENCODER, VoiceEncoder
+from allophone.corpora.corpus import Corpus
 from allophone.errors import AudioError, CorpusError
 from allophone.extras import importing
 from allophone.files import read_json, write_whole

@@ -3,8 +3,8 @@ import os
 import pytest
 
 from allophone.audio.decode import AUDIO_SUFFIXES
-from allophone.audio.folders import read_folder
-from allophone.audio.passed_over import PassedOver
+from allophone.corpora.folders import read_folder
+from allophone.corpora.passed_over import PassedOver
 from allophone.errors import CorpusError
 from allophone.records.utterance import Utterance
 

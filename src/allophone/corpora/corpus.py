@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from allophone.audio.folders import read_folder
-from allophone.audio.hub_dataset import HUB_PREFIX, fetch_dataset
-from allophone.audio.manifest import read_manifest
-from allophone.audio.passed_over import PassedOver
+from allophone.corpora.folders import read_folder
+from allophone.corpora.hub_dataset import HUB_PREFIX, fetch_dataset
+from allophone.corpora.manifest import read_manifest
+from allophone.corpora.passed_over import PassedOver
 from allophone.errors import CorpusError, UsageError
 from allophone.records.utterance import Utterance
 

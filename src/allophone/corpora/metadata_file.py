@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from allophone.audio.decode import AUDIO_SUFFIXES
-from allophone.audio.manifest import SPEAKER_FIELDS, TEXT_FIELDS, named_field, read_manifest
-from allophone.audio.passed_over import PassedOver
+from allophone.corpora.manifest import SPEAKER_FIELDS, TEXT_FIELDS, named_field, read_manifest
+from allophone.corpora.passed_over import PassedOver
 from allophone.errors import CorpusError
 from allophone.records.utterance import Utterance
 from allophone.unicode_text import as_unicode

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.errors import CorpusError, UsageError
 
 ROWS = [
@@ -159,7 +159,7 @@ def test_a_scan_of_200_000_lines_is_quick_and_small(tmp_path):
             lines.write(f'{{"id": "u{number}", "audio_filepath": "a/{number}.wav", "text": "some words of text"}}\n')
     code = f"""
 import time
-from allophone.audio.corpus import open_corpus
+from allophone.corpora.corpus import open_corpus
 from allophone.measure.memory import resident_bytes
 before, started = resident_bytes(), time.perf_counter()
 summary = open_corpus({str(path)!r}).scan()

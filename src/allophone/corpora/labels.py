@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from allophone.audio.corpus import Corpus
+from allophone.corpora.corpus import Corpus
 from allophone.errors import CorpusError
 from allophone.records.utterance import Utterance
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from allophone.audio.cache import cache_folder
+from allophone.cache import cache_folder
 from allophone.errors import UsageError
 
 

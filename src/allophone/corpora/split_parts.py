@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from allophone.audio.stratify import speakers_of
+from allophone.corpora.stratify import speakers_of
 from allophone.errors import CorpusError, UsageError
 from allophone.records.utterance import Utterance
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from allophone.audio.cache import cache_folder
-from allophone.audio.manifest import SPEAKER_FIELDS, TEXT_FIELDS, write_manifest_line
+from allophone.cache import cache_folder
+from allophone.corpora.manifest import SPEAKER_FIELDS, TEXT_FIELDS, write_manifest_line
 from allophone.errors import AllophoneError, CorpusError, UsageError
 from allophone.extras import importing
 from allophone.records.utterance import Utterance

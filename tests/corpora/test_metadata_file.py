@@ -1,7 +1,7 @@
 import pytest
 
-from allophone.audio.metadata_file import read_metadata
-from allophone.audio.passed_over import PassedOver
+from allophone.corpora.metadata_file import read_metadata
+from allophone.corpora.passed_over import PassedOver
 from allophone.errors import CorpusError
 from allophone.records.utterance import Utterance
 

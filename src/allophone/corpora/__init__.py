@@ -1,0 +1,1 @@
+"""Corpora: manifests, folders and data sets read into utterances; labels, speakers and splits."""

@@ -1,0 +1,1 @@
+"""The demo corpus: synthesised speech, from sentences to noisy and reverberant recordings."""
