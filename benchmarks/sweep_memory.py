@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from allophone.audio.demo_corpus import build_demo_corpus
 from allophone.corpora.manifest import read_manifest
+from allophone.demo.corpus import build_demo_corpus
 from allophone.measure.memory import resident_bytes
 from allophone.sweeps import executor
 from allophone.sweeps.run import sweep

@@ -9,9 +9,9 @@ from pathlib import Path
 from time import perf_counter
 
 from allophone.audio.decode import load_audio
-from allophone.audio.demo_corpus import build_demo_corpus
 from allophone.audio.mel import context_frames, log_mel
 from allophone.corpora.manifest import read_manifest
+from allophone.demo.corpus import build_demo_corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.engine import Engine, load_engine, text_token_cap
 from allophone.records.point import OperatingPoint

@@ -21,8 +21,8 @@ def demo(
     ] = 0.1,
 ) -> None:
     """Synthesise a corpus, sweep two models over it, and show frontier, recommendation and report."""
-    from allophone.audio.demo_corpus import build_demo_corpus
     from allophone.cli.show import print_table, show_progress
+    from allophone.demo.corpus import build_demo_corpus
     from allophone.errors import InfeasibleError
     from allophone.frontier.pareto import Frontier
     from allophone.report.decision import decide, save_decision

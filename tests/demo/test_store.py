@@ -8,14 +8,14 @@ from hashlib import sha256
 
 import pytest
 
-from allophone.audio import demo_store
-from allophone.audio.demo_store import install, sealed_sha256
+from allophone.demo import store as demo_store
+from allophone.demo.store import install, sealed_sha256
 from allophone.errors import CorpusError
 
 _SLOW_WRITER = """
 import sys, time
 from pathlib import Path
-from allophone.audio.demo_store import install
+from allophone.demo.store import install
 write = Path.write_bytes
 Path.write_bytes = lambda path, data: (time.sleep(0.05), write(path, data))
 install(lambda: {f"audio/{i}.wav": b"x" for i in range(200)}, Path(sys.argv[1]), "r")

@@ -1,7 +1,7 @@
 """The embedded demo corpus: eight made-up speakers read the project's own sentences, easy, medium and hard to hear.
 
 It needs no model hub and no download beyond the ``demo`` extra, and its bytes are the same on every machine: the
-network runs in exact arithmetic (:mod:`allophone.audio.demo_voice`), the rest in float64 before it is rounded to
+network runs in exact arithmetic (:mod:`allophone.demo.voice`), the rest in float64 before it is rounded to
 16-bit samples, and all noise comes from seeded generators. ``EXPECTED_SHA256`` is the digest of those bytes.
 """
 
@@ -17,15 +17,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from allophone.audio.demo_store import install, sealed_sha256
 from allophone.cache import cache_folder
+from allophone.demo.store import install, sealed_sha256
 from allophone.dimensions.whisper import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from allophone.audio.demo_sound import Noise, Signal
-    from allophone.audio.demo_voice import DemoVoice
+    from allophone.demo.sound import Noise, Signal
+    from allophone.demo.voice import DemoVoice
 
 __all__ = ["EXPECTED_SHA256", "DemoCorpusWarning", "build_demo_corpus", "plan_demo_corpus"]
 
@@ -108,7 +108,7 @@ GRADES = {
 
 def plan_demo_corpus() -> tuple[DemoUtterance, ...]:
     """Return what is said: along the sentences the speaker changes with every line, the grade with every round."""
-    lines = Path(__file__).with_name("demo_sentences.txt").read_text(encoding="utf-8").splitlines()
+    lines = Path(__file__).with_name("sentences.txt").read_text(encoding="utf-8").splitlines()
     sentences = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     speakers, grades = list(SPEAKERS), list(GRADES)
     return tuple(
@@ -158,8 +158,8 @@ def _make(progress: Callable[[int, int], None] | None) -> dict[str, bytes]:
     """Return the corpus as relative path and bytes of each file."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from allophone.audio.demo_sound import to_wav
-    from allophone.audio.demo_voice import DemoVoice
+    from allophone.demo.sound import to_wav
+    from allophone.demo.voice import DemoVoice
 
     plan = plan_demo_corpus()
     voice = DemoVoice()
@@ -194,7 +194,7 @@ def _speak(voice: DemoVoice, utterance: DemoUtterance) -> Signal:
     """Return the dry speech of one utterance."""
     import numpy as np
 
-    from allophone.audio.demo_sound import UNIT_FRAME, waveform
+    from allophone.demo.sound import UNIT_FRAME, waveform
 
     speaker, grade = SPEAKERS[utterance.speaker], GRADES[utterance.grade]
     rate = speaker.rate * grade.rate * speaker.frame / UNIT_FRAME  # a longer frame stretches time as well
@@ -208,7 +208,7 @@ def _speak(voice: DemoVoice, utterance: DemoUtterance) -> Signal:
 
 def _stage(spoken: list[Signal], plan: tuple[DemoUtterance, ...], utterance: DemoUtterance) -> bytes:
     """Return the 16-bit samples of one utterance in the room and the noise of its grade."""
-    from allophone.audio.demo_sound import Room, babble, mix, reverberate, shaped_noise, to_pcm
+    from allophone.demo.sound import Room, babble, mix, reverberate, shaped_noise, to_pcm
 
     grade, rng = GRADES[utterance.grade], _generator(_SCENE, utterance)
     signal = spoken[utterance.number]

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from allophone.audio.demo_voice import N_BINS, DemoVoice
+from allophone.demo.voice import N_BINS, DemoVoice
 
 hibari = pytest.importorskip("hibari")
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from allophone.audio.demo_arithmetic import (
+from allophone.demo.arithmetic import (
     exact_exp,
     exact_matmul,
     gelu,

@@ -1,7 +1,7 @@
 """The voice of the demo corpus: hibari-tts's network, computed so that every machine gets the same bits.
 
 onnxruntime rounds differently from processor to processor, from release to release and from one thread to two, so it
-cannot give one corpus to everybody. The network is small, so it runs here in :mod:`allophone.audio.demo_arithmetic`.
+cannot give one corpus to everybody. The network is small, so it runs here in :mod:`allophone.demo.arithmetic`.
 Text analysis, vocabulary and weights are those of the ``hibari-tts`` package (Apache-2.0).
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from allophone.audio.demo_arithmetic import (
+from allophone.demo.arithmetic import (
     exact_exp,
     exact_matmul,
     gelu,

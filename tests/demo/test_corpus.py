@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from allophone.audio import demo_corpus
-from allophone.audio.demo_corpus import EXPECTED_SHA256, GRADES, SPEAKERS, build_demo_corpus, plan_demo_corpus
-from allophone.audio.demo_store import sealed_sha256
 from allophone.corpora.manifest import read_manifest
+from allophone.demo import corpus as demo_corpus
+from allophone.demo.corpus import EXPECTED_SHA256, GRADES, SPEAKERS, build_demo_corpus, plan_demo_corpus
+from allophone.demo.store import sealed_sha256
 from allophone.errors import CorpusError, MissingExtraError
 
 pytest.importorskip("hibari")
@@ -157,7 +157,7 @@ def test_other_bytes_are_kept_and_told_once(tmp_path, monkeypatch):
 
 
 def test_a_build_killed_while_it_computes_leaves_nothing(tmp_path):
-    code = "import sys; from allophone.audio.demo_corpus import *; build_demo_corpus(sys.argv[1])"
+    code = "import sys; from allophone.demo.corpus import *; build_demo_corpus(sys.argv[1])"
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "corpus")])
     time.sleep(0.8)
     assert child.poll() is None, "ended before it could be killed"

@@ -4,8 +4,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from allophone.audio.demo_sound import Room, babble, mix, reverberate, shaped_noise, to_pcm, to_wav, waveform
-from allophone.audio.demo_voice import N_BINS, Spoken
+from allophone.demo.sound import Room, babble, mix, reverberate, shaped_noise, to_pcm, to_wav, waveform
+from allophone.demo.voice import N_BINS, Spoken
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from allophone.audio.demo_voice import N_BINS, Spoken
+from allophone.demo.voice import N_BINS, Spoken
 from allophone.dimensions.whisper import SAMPLE_RATE
 
 if TYPE_CHECKING:
