@@ -14,8 +14,8 @@ from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames, log_mel
 from allophone.audio.tail import tail_positions
 from allophone.dimensions.whisper import HOP_SAMPLES
+from allophone.encoders.torch_whisper import encode_windows, load_torch_whisper
 from allophone.models.engine import load_engine
-from allophone.models.torch_whisper import encode_windows, load_torch_whisper
 from allophone.models.transcribe import transcribe_points
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint

@@ -19,7 +19,7 @@ from allophone.adapt.emotion_precision import faster_precision
 from allophone.adapt.emotion_setting import EmotionSetting
 from allophone.costs.emotion import inference_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
-from allophone.models.speech_encoders import load_speech_encoder
+from allophone.encoders.loading import load_speech_encoder
 from recording import markdown_table, spread, stamp_line, write_result
 
 MODELS = ("tiny.en", "base", "random:wav2vec2-base")

@@ -23,7 +23,7 @@ from allophone.adapt.emotion_states import FreshStates
 from allophone.adapt.emotion_train import Examples, train
 from allophone.costs.adaptation import frozen_flops, training_step_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
-from allophone.models.speech_encoders import load_speech_encoder
+from allophone.encoders.loading import load_speech_encoder
 from allophone.records.utterance import Utterance
 from recording import spread, write_result
 

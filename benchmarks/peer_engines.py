@@ -102,7 +102,7 @@ class Transformers:
         import torch
         from transformers import GenerationConfig, WhisperFeatureExtractor
 
-        from allophone.models.torch_whisper import load_torch_whisper
+        from allophone.encoders.torch_whisper import load_torch_whisper
 
         torch.set_num_threads(threads)
         folder = resolve_weights(model).folder

@@ -21,9 +21,9 @@ import numpy as np
 
 from allophone.audio.decode import load_audio
 from allophone.corpora.corpus import open_corpus
+from allophone.encoders.torch_whisper import load_torch_whisper
 from allophone.measure.wer import count_word_errors
 from allophone.models.ct2_format import whisper_dimensions_of
-from allophone.models.torch_whisper import load_torch_whisper
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
 from peer_systems import SYSTEMS, Allophone, import_failure, load_system

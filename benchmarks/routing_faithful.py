@@ -12,7 +12,7 @@ import numpy as np
 from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames, log_mel
 from allophone.dimensions.whisper import SAMPLE_RATE
-from allophone.models.torch_whisper import load_torch_whisper
+from allophone.encoders.torch_whisper import load_torch_whisper
 from allophone.models.weights import resolve_weights
 from allophone.routing.curve import break_even, trace_router
 from allophone.routing.faithful import (

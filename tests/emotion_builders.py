@@ -46,8 +46,8 @@ def tiny_encoder(name: str, *, attention: str = "sdpa", seed: int = 0) -> Any:
     """A fresh encoder, equal for equal seeds."""
     import torch
 
-    from allophone.models.encoder_config import build_encoder
-    from allophone.models.speech_encoders import SpeechEncoder, weights_sha256
+    from allophone.encoders.configs import build_encoder
+    from allophone.encoders.loading import SpeechEncoder, weights_sha256
 
     dims, family = dims_of(name), name.partition("-")[0]
     torch.manual_seed(seed)
@@ -57,7 +57,7 @@ def tiny_encoder(name: str, *, attention: str = "sdpa", seed: int = 0) -> Any:
 
 def save_encoder(folder: Path, name: str, *, seed: int = 0) -> str:
     """A fresh encoder as a folder of transformers; its path is a model name."""
-    from allophone.models.encoder_config import quiet_transformers
+    from allophone.encoders.configs import quiet_transformers
 
     with quiet_transformers():
         tiny_encoder(name, seed=seed).module.save_pretrained(folder)
@@ -220,7 +220,7 @@ def save_recogniser(folder: Path, setting: Any, *, labels: tuple[str, ...] = ("h
 
     from allophone.adapt.emotion_model import EmotionModel
     from allophone.adapt.emotion_store import save_emotion_model
-    from allophone.models.speech_encoders import load_speech_encoder
+    from allophone.encoders.loading import load_speech_encoder
 
     model = EmotionModel(load_speech_encoder(setting.model), setting, len(labels), precision="float32")
     torch.manual_seed(seed)

@@ -6,10 +6,10 @@ import pytest
 from allophone.adapt.context_data import Window
 from allophone.adapt.distillation import decode_states, distil, read_prompt, teach
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
+from allophone.encoders.torch_whisper import encode_windows, load_torch_whisper
 from allophone.errors import UsageError, WeightsError
 from allophone.models.ct2_format import whisper_dimensions_of
 from allophone.models.engine import load_engine
-from allophone.models.torch_whisper import encode_windows, load_torch_whisper
 from allophone.models.weights import locate_weights
 from builders import tone
 

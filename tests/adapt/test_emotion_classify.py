@@ -13,8 +13,8 @@ from allophone.adapt.emotion_classify import EmotionClassifier
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_setting import EmotionSetting
 from allophone.adapt.emotion_store import save_emotion_model
+from allophone.encoders.loading import load_speech_encoder
 from allophone.measure.temperature import posteriors
-from allophone.models.speech_encoders import load_speech_encoder
 
 LABELS = ("a", "b", "c")
 

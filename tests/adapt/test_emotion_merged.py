@@ -13,8 +13,8 @@ import torch
 
 from allophone.adapt.emotion_merged import export_merged
 from allophone.adapt.emotion_store import load_emotion_model
-from allophone.models.encoder_stages import run_front, run_layers
-from allophone.models.speech_encoders import load_speech_encoder
+from allophone.encoders.layers import run_front, run_layers
+from allophone.encoders.loading import load_speech_encoder
 
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(6400)).astype(np.float32)
 

@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from allophone.adapt.emotion_model import EmotionModel
 from allophone.adapt.emotion_setting import EmotionSetting
 from allophone.adapt.emotion_store import copy_emotion_model, load_emotion_model, save_emotion_model
-from allophone.models.encoder_stages import run_front, run_layers
-from allophone.models.speech_encoders import load_speech_encoder
+from allophone.encoders.layers import run_front, run_layers
+from allophone.encoders.loading import load_speech_encoder
 
 LABELS = ("a", "b", "c")
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(6400)).astype(np.float32)

@@ -10,7 +10,7 @@ import pytest
 
 from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
 from allophone.dimensions.whisper import WhisperDimensions
-from allophone.models.encoder_config import Family, build_encoder
+from allophone.encoders.configs import Family, build_encoder
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 

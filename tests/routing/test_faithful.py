@@ -60,7 +60,7 @@ def test_labels_that_are_all_equal_teach_nothing():
 
 def test_hidden_states_are_the_embedding_and_every_layer():
     transformers = pytest.importorskip("transformers")
-    from allophone.models.torch_whisper import encode_windows
+    from allophone.encoders.torch_whisper import encode_windows
 
     config = transformers.WhisperConfig(
         d_model=16, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=32, num_mel_bins=80,

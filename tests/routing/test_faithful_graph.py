@@ -47,7 +47,7 @@ def test_all_states_of_any_length_are_torchs(encoder):
 
 
 def test_logit_and_output_are_torchs(encoder):
-    from allophone.models.torch_whisper import encode_windows
+    from allophone.encoders.torch_whisper import encode_windows
 
     network = build_decider(4, 32, seed=3).eval()
     with torch.no_grad():

@@ -19,11 +19,11 @@ from allophone.adapt.context_data import Speakers, draw_windows, hold_out, valid
 from allophone.adapt.context_settings import ContextSettings, claim_folder, parse_settings
 from allophone.adapt.distillation import Lesson, Prompt, distil, read_prompt, teach
 from allophone.corpora.corpus import open_corpus
+from allophone.encoders.torch_whisper import load_torch_whisper, save_ct2_whisper
 from allophone.errors import AllophoneError, UsageError
 from allophone.extras import importing
 from allophone.files import file_sha256
 from allophone.models.engine import Engine, load_engine
-from allophone.models.torch_whisper import load_torch_whisper, save_ct2_whisper
 from allophone.models.weights import resolve_weights
 
 __all__ = ["AdaptProgress", "adapt_context"]

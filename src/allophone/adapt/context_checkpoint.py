@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from allophone.adapt.checkpoint_file import load_fields, save_fields
+from allophone.encoders.checkpoint_file import load_fields, save_fields
 from allophone.errors import LedgerError
 
 __all__ = ["Checkpoint", "Validation", "load_checkpoint", "save_checkpoint"]

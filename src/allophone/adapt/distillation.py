@@ -23,9 +23,9 @@ from allophone.dimensions.whisper import (
     WhisperDimensions,
     prompt_names,
 )
+from allophone.encoders.torch_whisper import encode_windows
 from allophone.errors import UsageError, WeightsError
 from allophone.models.engine import Engine, text_token_cap
-from allophone.models.torch_whisper import encode_windows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -25,9 +25,9 @@ from allophone.adapt.emotion_states import pad_clips
 from allophone.audio.faults import as_audio_error
 from allophone.cache import cache_folder
 from allophone.costs.adaptation import frozen_flops
+from allophone.encoders.layers import n_layers, width
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.files import whole_file, write_whole
-from allophone.models.encoder_stages import n_layers, width
 from allophone.records.utterance import Utterance
 
 if TYPE_CHECKING:

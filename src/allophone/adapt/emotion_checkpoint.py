@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from allophone.adapt.checkpoint_file import load_fields, save_fields
+from allophone.encoders.checkpoint_file import load_fields, save_fields
 from allophone.errors import UsageError
 
 __all__ = ["CHECKPOINT", "Epoch", "Progress", "read_checkpoint", "write_checkpoint"]

@@ -15,8 +15,8 @@ from allophone.audio.decode import LONGEST_S, decode_audio
 from allophone.audio.faults import as_audio_error
 from allophone.costs.emotion import inference_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
+from allophone.encoders.device import check_torch_device
 from allophone.measure.temperature import posteriors
-from allophone.models.torch_device import check_torch_device
 
 if TYPE_CHECKING:
     import numpy as np

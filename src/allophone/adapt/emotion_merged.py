@@ -8,9 +8,9 @@ from pathlib import Path
 from allophone.adapt.emotion_card import HEAD
 from allophone.adapt.emotion_folders import check_merged_folder
 from allophone.adapt.emotion_store import load_emotion_model
+from allophone.encoders.configs import quiet_transformers
 from allophone.errors import LedgerError
 from allophone.files import write_whole
-from allophone.models.encoder_config import quiet_transformers
 
 __all__ = ["export_merged"]
 

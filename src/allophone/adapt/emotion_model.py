@@ -8,8 +8,8 @@ from typing import Any
 from allophone.adapt.emotion_head import EmotionHead
 from allophone.adapt.emotion_setting import EmotionSetting, Precision
 from allophone.costs.adaptation import setting_adaptation
-from allophone.models.encoder_stages import encoder_layers, n_layers, run_front, run_layers, width
-from allophone.models.speech_encoders import SpeechEncoder
+from allophone.encoders.layers import encoder_layers, n_layers, run_front, run_layers, width
+from allophone.encoders.loading import SpeechEncoder
 
 __all__ = ["EmotionModel", "adapted_modules"]
 
@@ -38,7 +38,7 @@ class EmotionModel:
     The encoder's own module is changed in place: load a fresh one for every model.
 
     Args:
-        encoder: Fresh from :func:`allophone.models.speech_encoders.load_speech_encoder`.
+        encoder: Fresh from :func:`allophone.encoders.loading.load_speech_encoder`.
         setting: Rank of the adapters and unfrozen layers count.
         classes: Classes of the head.
         precision: ``bfloat16`` runs the encoder's products under autocast; weights stay float32.

@@ -7,8 +7,8 @@ from statistics import median
 from time import perf_counter
 
 from allophone.adapt.emotion_setting import Precision
-from allophone.models.encoder_stages import run_layers, width
-from allophone.models.speech_encoders import SpeechEncoder
+from allophone.encoders.layers import run_layers, width
+from allophone.encoders.loading import SpeechEncoder
 
 __all__ = ["faster_precision"]
 

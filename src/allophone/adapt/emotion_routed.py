@@ -11,8 +11,8 @@ from allophone.adapt.emotion_classify import Classification, EmotionClassifier
 from allophone.adapt.emotion_policy import EmotionPolicy, read_emotion_policy
 from allophone.audio.decode import LONGEST_S, decode_audio
 from allophone.audio.faults import as_audio_error
+from allophone.encoders.device import check_torch_device
 from allophone.errors import UsageError
-from allophone.models.torch_device import check_torch_device
 from allophone.routing.emotion_cascade import doubt
 
 if TYPE_CHECKING:

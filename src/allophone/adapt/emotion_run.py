@@ -32,13 +32,13 @@ from allophone.corpora.corpus import Corpus
 from allophone.corpora.labels import labelled_utterances
 from allophone.corpora.splits import SplitFile
 from allophone.costs.adaptation import trainable_parameters
+from allophone.encoders.device import check_torch_device
+from allophone.encoders.loading import SpeechEncoder, load_speech_encoder
 from allophone.errors import CorpusError
 from allophone.files import write_whole
 from allophone.ledger.run_record import machine_stamp
 from allophone.measure.emotion import Recognition
 from allophone.measure.temperature import fit_temperature, posteriors
-from allophone.models.speech_encoders import SpeechEncoder, load_speech_encoder
-from allophone.models.torch_device import check_torch_device
 from allophone.records.utterance import Utterance
 
 __all__ = ["EmotionRun", "run_setting"]

@@ -29,9 +29,9 @@ from allophone.adapt.emotion_card import (
     tensor_digests,
 )
 from allophone.adapt.emotion_model import EmotionModel
+from allophone.encoders.loading import load_speech_encoder
 from allophone.errors import LedgerError, WeightsError
 from allophone.files import write_whole
-from allophone.models.speech_encoders import load_speech_encoder
 
 _SAVING = ".saving"
 

@@ -58,9 +58,9 @@ def emotion(
     )
     from allophone.cli.stopping import stoppable
     from allophone.corpora.corpus import open_corpus
+    from allophone.encoders.device import check_torch_device
     from allophone.errors import UsageError
     from allophone.files import write_whole
-    from allophone.models.torch_device import check_torch_device
 
     if precision not in ("auto", "float32", "bfloat16"):
         raise UsageError(f"--precision '{precision}': write float32, bfloat16 or auto.")

@@ -95,14 +95,14 @@ def hidden_states(encoder: Any, mel: NDArray[np.float32]) -> NDArray[np.float32]
     """Return the embedding and every layer's output of a torch Whisper encoder for one window.
 
     Args:
-        encoder: From :func:`allophone.models.torch_whisper.load_torch_whisper` with ``encoder_only``.
+        encoder: From :func:`allophone.encoders.torch_whisper.load_torch_whisper` with ``encoder_only``.
         mel: Shape (n_mels, n_frames), an even number of frames.
 
     Returns:
         Shape (n_layers + 1, n_frames / 2, d), float32.
     """
     torch = _torch()
-    from allophone.models.torch_whisper import encode_windows
+    from allophone.encoders.torch_whisper import encode_windows
 
     kept: list[Any] = []
 

@@ -29,7 +29,7 @@ def states_graph(encoder: Any) -> bytes:
     The states are the input of the first layer and the output of every layer.
 
     Args:
-        encoder: From :func:`allophone.models.torch_whisper.load_torch_whisper` with ``encoder_only``.
+        encoder: From :func:`allophone.encoders.torch_whisper.load_torch_whisper` with ``encoder_only``.
 
     Raises:
         MissingExtraError: The package ``onnx`` is missing; it is needed to write, not to run.

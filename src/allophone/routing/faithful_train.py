@@ -127,7 +127,7 @@ def _point_to_read(policy: PolicyFile) -> OperatingPoint:
 
 
 def _load_encoder(point: OperatingPoint) -> Any:
-    from allophone.models.torch_whisper import load_torch_whisper
+    from allophone.encoders.torch_whisper import load_torch_whisper
 
     return load_torch_whisper(resolve_weights(point.model).folder, encoder_only=True)
 

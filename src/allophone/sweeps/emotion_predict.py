@@ -15,9 +15,9 @@ from allophone.costs.formulas import stem_flops
 from allophone.costs.speech import front_end_flops, layer_stack, position_flops, projection_flops, speech_tokens
 from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
 from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, WhisperDimensions
-from allophone.models.encoder_stages import run_layers
-from allophone.models.speech_encoders import load_speech_encoder
-from allophone.models.torch_device import check_torch_device
+from allophone.encoders.device import check_torch_device
+from allophone.encoders.layers import run_layers
+from allophone.encoders.loading import load_speech_encoder
 from allophone.records.point import EmotionSetting
 from allophone.records.utterance import Utterance
 
@@ -72,7 +72,7 @@ def look_at_encoder(model: str, *, threads: int = 0, device: str = "cpu") -> Enc
     """Load an encoder and time its first layer.
 
     Raises:
-        AllophoneError: As :func:`allophone.models.speech_encoders.load_speech_encoder`.
+        AllophoneError: As :func:`allophone.encoders.loading.load_speech_encoder`.
         UsageError: The device is not ``cpu`` or a GPU that torch sees.
     """
     check_torch_device(device)

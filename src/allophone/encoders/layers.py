@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import log_mel, window_frames
 from allophone.dimensions.whisper import WhisperDimensions
+from allophone.encoders.loading import SpeechEncoder
 from allophone.errors import AudioError
-from allophone.models.speech_encoders import SpeechEncoder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,8 +2,8 @@ import pytest
 
 from allophone.costs.parameters import speech_encoder_parameters, whisper_encoder_parameters
 from allophone.dimensions.whisper import WhisperDimensions
+from allophone.encoders.configs import encoder_dimensions, family_of, quiet_transformers
 from allophone.errors import UnknownModelError
-from allophone.models.encoder_config import encoder_dimensions, family_of, quiet_transformers
 from emotion_builders import FAMILIES, dims_of, tiny_encoder
 
 pytest.importorskip("transformers")

@@ -16,9 +16,9 @@ from typing import Any
 
 from allophone.dimensions.speech_encoders import SPEECH_ENCODERS, SpeechEncoderDimensions, speech_encoder_dimensions
 from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
+from allophone.encoders.configs import Family, build_encoder, encoder_dimensions, family_of, quiet_transformers
 from allophone.errors import UnknownModelError, WeightsError
 from allophone.extras import importing
-from allophone.models.encoder_config import Family, build_encoder, encoder_dimensions, family_of, quiet_transformers
 
 __all__ = ["HUB_NAMES", "SpeechEncoder", "load_speech_encoder", "weights_sha256"]
 
@@ -120,7 +120,7 @@ def weights_sha256(module: Any) -> str:
 
 
 def _from_ctranslate2(model: str) -> SpeechEncoder:
-    from allophone.models.torch_whisper import load_torch_whisper
+    from allophone.encoders.torch_whisper import load_torch_whisper
     from allophone.models.weights import resolve_weights
 
     weights = resolve_weights(model)

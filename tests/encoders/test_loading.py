@@ -4,10 +4,10 @@ import pytest
 
 from allophone.dimensions.speech_encoders import dimensions
 from allophone.dimensions.whisper import WHISPER_MODELS
+from allophone.encoders.configs import quiet_transformers
+from allophone.encoders.layers import encoder_layers
+from allophone.encoders.loading import HUB_NAMES, load_speech_encoder, weights_sha256
 from allophone.errors import UnknownModelError, WeightsError
-from allophone.models.encoder_config import quiet_transformers
-from allophone.models.encoder_stages import encoder_layers
-from allophone.models.speech_encoders import HUB_NAMES, load_speech_encoder, weights_sha256
 from emotion_builders import FAMILIES, dims_of, save_encoder, tiny_encoder
 
 torch = pytest.importorskip("torch")

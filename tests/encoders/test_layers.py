@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from allophone.encoders.layers import encoder_layers, n_layers, run_front, run_layers, width
 from allophone.errors import AudioError
-from allophone.models.encoder_stages import encoder_layers, n_layers, run_front, run_layers, width
 from emotion_builders import FAMILIES, tiny_encoder
 
 torch = pytest.importorskip("torch")
@@ -30,7 +30,7 @@ def test_states_are_those_of_transformers(name):
 
 def test_whisper_runs_the_clips_own_frames():
     from allophone.audio.mel import log_mel
-    from allophone.models.torch_whisper import encode_windows
+    from allophone.encoders.torch_whisper import encode_windows
 
     encoder, samples = tiny_encoder("whisper"), clip(5000)  # 15.6 audio tokens of 320 samples
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_a_clip_without_an_audio_token_is_refused():
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if "wavlm" not in name])
 def test_plain_attention_gives_the_gradients_of_the_fused_kernel(name, monkeypatch):
-    from allophone.models import encoder_stages
+    from allophone.encoders import layers as encoder_stages
 
     encoder = tiny_encoder(name)
     inside = torch.arange(20) < torch.tensor([20, 13])[:, None]

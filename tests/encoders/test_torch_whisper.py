@@ -6,9 +6,9 @@ import pytest
 
 from allophone.audio.mel import log_mel
 from allophone.dimensions.whisper import HOP_SAMPLES
+from allophone.encoders.torch_whisper import encode_windows, load_torch_whisper, save_ct2_whisper
 from allophone.errors import UsageError, WeightsError
 from allophone.models.engine import load_engine
-from allophone.models.torch_whisper import encode_windows, load_torch_whisper, save_ct2_whisper
 from allophone.models.weights import locate_weights
 
 torch = pytest.importorskip("torch")

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
+from allophone.encoders.device import check_torch_device
 from allophone.errors import MissingExtraError, UsageError
-from allophone.models.torch_device import check_torch_device
 
 
 @pytest.mark.parametrize(
