@@ -16,9 +16,9 @@ from allophone.audio.tail import tail_positions
 from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.encoders.torch_whisper import encode_windows, load_torch_whisper
 from allophone.models.engine import load_engine
-from allophone.models.transcribe import transcribe_points
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
+from allophone.transcription.recording import transcribe_points
 from recording import RESULTS, SPEECH, markdown_table, stamp_line, write_result
 
 CORPUS = "librispeech-train-clean-5"

@@ -17,10 +17,10 @@ import numpy as np
 from allophone.frontier.confidence import draw_replicates
 from allophone.ledger.readers import connect
 from allophone.measure.bootstrap import intervals, resample_ratio_difference
-from allophone.models.guard import distrust
 from allophone.records.transcript import Segment
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
+from allophone.transcription.guard import distrust
 from grid_search import write_manifest
 from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 

@@ -16,10 +16,10 @@ from allophone.corpora.corpus import open_corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.measure.memory import PeakMemory
 from allophone.measure.wer import count_word_errors
-from allophone.models.transcriber import Transcriber
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.records.utterance import Utterance
+from allophone.transcription.transcriber import Transcriber
 from recording import SPEECH, markdown_table, read_result, rewrite_result, stamp_line, write_result
 
 MODELS = ("tiny.en", "base")

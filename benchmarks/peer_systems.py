@@ -18,9 +18,9 @@ from typing import Any
 
 from allophone.costs.transcript import transcript_flops
 from allophone.models.ct2_format import whisper_dimensions_of
-from allophone.models.transcriber import load_point
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
+from allophone.transcription.transcriber import load_point
 from peer_engines import LANGUAGE, Answer, FasterWhisper, OpenAIWhisper, Transformers, WhisperCpp
 
 OURS = "allophone "

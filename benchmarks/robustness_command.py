@@ -20,8 +20,8 @@ import numpy as np
 
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.fake import FakeEngine
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
+from allophone.transcription.recording import transcribe_points
 
 MODELS = ("fake:tiny.en", "fake:base")
 AXES = ("--models", ",".join(MODELS), "--axis", "token_stride=1,2", "--axis", "beam_size=1", "--axis", "context=full")

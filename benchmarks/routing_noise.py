@@ -14,11 +14,11 @@ import numpy as np
 from allophone.audio.decode import load_audio
 from allophone.files import write_whole
 from allophone.models.engine import load_engine
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
 from allophone.routing.policy_file import read_policy
 from allophone.routing.reading import Reading, transcript_reading
 from allophone.routing.scoring import load_scorer
+from allophone.transcription.recording import transcribe_points
 from recording import SPEECH
 
 SNRS_DB = (20, 10, 5, 0)

@@ -16,10 +16,10 @@ from allophone.audio.tail import tail_positions
 from allophone.corpora.corpus import open_corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.engine import Engine, load_engine
-from allophone.models.pipeline import transcribe_stream
 from allophone.models.threads import choose_replicas, choose_threads, physical_cores
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
+from allophone.transcription.pipeline import transcribe_stream
 from recording import SPEECH, markdown_table, spread, stamp_line, write_result
 
 MODELS = ("tiny.en", "base")

@@ -11,9 +11,9 @@ import numpy as np
 
 from allophone.audio.decode import load_audio
 from allophone.models.engine import load_engine
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
+from allophone.transcription.recording import transcribe_points
 from recording import SPEECH, markdown_table, stamp_line, write_result
 
 SETS = ("librispeech-train-clean-5", "speechocean762-train")

@@ -28,8 +28,8 @@ def test_names_are_listed_before_they_are_used():
 
 
 def test_rooms_do_not_hide_public_names():
-    import allophone.models.transcriber
     import allophone.sweeps.run
+    import allophone.transcription.transcriber
 
     assert callable(allophone.sweep)
     assert callable(allophone.recommend)

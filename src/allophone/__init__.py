@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from allophone.frontier.diagnosis import diagnose
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.recommend import Recommendation, recommend
-    from allophone.models.transcriber import Transcriber, load, load_point
     from allophone.records.point import OperatingPoint
     from allophone.records.transcript import Segment, Transcript, Word
     from allophone.records.utterance import Utterance
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from allophone.sweeps.emotion_space import EmotionSpace
     from allophone.sweeps.run import SweepResult, sweep
     from allophone.sweeps.space import SearchSpace
+    from allophone.transcription.transcriber import Transcriber, load, load_point
 
 __all__ = [
     "AllophoneError",
@@ -81,7 +81,7 @@ _HOMES = {
     "SearchSpace": "sweeps.space",
     "Segment": "records.transcript",
     "SweepResult": "sweeps.run",
-    "Transcriber": "models.transcriber",
+    "Transcriber": "transcription.transcriber",
     "Transcript": "records.transcript",
     "Utterance": "records.utterance",
     "Wish": "routing.thresholds",
@@ -90,9 +90,9 @@ _HOMES = {
     "calibrate_policy": "routing.calibration",
     "diagnose": "frontier.diagnosis",
     "evaluate_policy": "routing.evaluation",
-    "load": "models.transcriber",
+    "load": "transcription.transcriber",
     "load_emotion_policy": "adapt.emotion_routed",
-    "load_point": "models.transcriber",
+    "load_point": "transcription.transcriber",
     "load_policy": "routing.transcriber",
     "recommend": "frontier.recommend",
     "sweep": "sweeps.run",

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from allophone.cli import app
 from allophone.errors import UsageError
-from allophone.models.transcriber import Transcriber
 from allophone.records.point import OperatingPoint
+from allophone.transcription.transcriber import Transcriber
 from builders import tone, write_wav
 
 TINY = OperatingPoint(model="fake:tiny")

@@ -18,8 +18,8 @@ from allophone.dimensions.moonshine import MOONSHINE_MODELS
 from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
 from allophone.models.fake import FakeEngine
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
+from allophone.transcription.recording import transcribe_points
 from builders import tone
 
 MOONSHINE = MOONSHINE_MODELS["moonshine-tiny"]

@@ -3,8 +3,8 @@ import os
 import pytest
 
 from allophone.models.loaded_here import LoadedHere
-from allophone.models.transcriber import Transcriber
 from allophone.records.point import OperatingPoint
+from allophone.transcription.transcriber import Transcriber
 from builders import tone
 
 pytestmark = [

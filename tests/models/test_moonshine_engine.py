@@ -17,11 +17,11 @@ from allophone.measure.wer import count_word_errors
 from allophone.models.engine import load_engine
 from allophone.models.moonshine_engine import MoonshineEngine
 from allophone.models.moonshine_weights import resolve_moonshine
-from allophone.models.transcribe import transcribe_points
-from allophone.models.transcriber import Transcriber
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
+from allophone.transcription.recording import transcribe_points
+from allophone.transcription.transcriber import Transcriber
 
 POINT = OperatingPoint(model="moonshine-tiny")
 

@@ -8,12 +8,12 @@ from allophone.frontier.pareto import Frontier
 from allophone.frontier.recommend import recommend
 from allophone.frontier.summary import summarise_run
 from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
-from allophone.models.transcriber import load_point
 from allophone.report.decision import decide, save_decision
 from allophone.routing.as_points import add_policies
 from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.curve import replay
 from allophone.routing.thresholds import Wish
+from allophone.transcription.transcriber import load_point
 
 
 def test_a_policy_is_a_point_with_the_counts_of_its_replay(trained, unseen):

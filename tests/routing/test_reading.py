@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from allophone.models.fake import FakeEngine
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
 from allophone.routing.reading import READING_FEATURES, Reading, pair_features, reading_features, transcript_reading
+from allophone.transcription.recording import transcribe_points
 from builders import tone
 
 SURE = Reading("one two three", 3.0, 4, 0, -0.1, 0.01, 1.1, [-0.1] * 4, [0.2] * 4)

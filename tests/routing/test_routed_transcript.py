@@ -5,10 +5,10 @@ from allophone.costs.executed import whisper_flops
 from allophone.costs.transcript import transcript_flops
 from allophone.dimensions.whisper import whisper_dimensions
 from allophone.models.fake import FakeEngine
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
 from allophone.routing.routed_transcript import RoutedTranscript
 from allophone.routing.samples import point_dimensions
+from allophone.transcription.recording import transcribe_points
 from builders import tone
 
 POINT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1, token_stride=2)

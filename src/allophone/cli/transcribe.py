@@ -17,9 +17,9 @@ from allophone.cli.say import say
 
 if TYPE_CHECKING:
     from allophone.errors import AudioError
-    from allophone.models.transcriber import Transcriber
     from allophone.records.transcript import Transcript
     from allophone.routing.transcriber import PolicyTranscriber, RoutedTranscript
+    from allophone.transcription.transcriber import Transcriber
 
 __all__ = ["transcribe"]
 
@@ -146,9 +146,9 @@ def _load(
     max_audio_s: float,
 ) -> Transcriber | PolicyTranscriber:
     from allophone.errors import UsageError
-    from allophone.models.defaults import default_point
-    from allophone.models.transcriber import load_point
     from allophone.routing.transcriber import load_policy
+    from allophone.transcription.defaults import default_point
+    from allophone.transcription.transcriber import load_point
 
     if sum(given is not None for given in (point, model, policy)) != 1:
         raise UsageError("give one of --point (a saved point), --model (a model's name) and --policy (a policy).")
@@ -169,7 +169,7 @@ def _results(
     transcriber: Transcriber | PolicyTranscriber, audio: Sequence[Path], words: bool, jobs: int, batch_size: int
 ) -> Iterator[Transcript | RoutedTranscript | AudioError]:
     from allophone.errors import AudioError
-    from allophone.models.transcriber import Transcriber
+    from allophone.transcription.transcriber import Transcriber
 
     if isinstance(transcriber, Transcriber):
         yield from transcriber.transcribe_many(audio, jobs=jobs, batch_size=batch_size, words=words)
@@ -239,8 +239,8 @@ def _for_stdout(path: Path, found: Transcript | RoutedTranscript, style: str, *,
 
 
 def _fields(found: Transcript | RoutedTranscript) -> dict[str, Any]:
-    from allophone.models.formats import transcript_dict
     from allophone.routing.transcriber import RoutedTranscript
+    from allophone.transcription.subtitles import transcript_dict
 
     if isinstance(found, RoutedTranscript):
         return {**transcript_dict(found.transcript), "route": found.route_dict()}
@@ -248,8 +248,8 @@ def _fields(found: Transcript | RoutedTranscript) -> dict[str, Any]:
 
 
 def _shown(found: Transcript | RoutedTranscript, style: str) -> str:
-    from allophone.models.formats import format_transcript
     from allophone.routing.transcriber import RoutedTranscript
+    from allophone.transcription.subtitles import format_transcript
 
     if style == "json":
         return json.dumps(_fields(found), indent=1, ensure_ascii=False)

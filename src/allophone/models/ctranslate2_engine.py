@@ -14,10 +14,10 @@ from allophone.dimensions.whisper import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, 
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.ct2_vocabulary import check_alignment_heads, check_languages, check_vocabulary
 from allophone.models.ctranslate2_arrays import every_nth, host_array, storage_view
-from allophone.models.decoding_steps import read_steps
 from allophone.models.engine import Decoded, Engine
 from allophone.models.loaded_here import LoadedHere
 from allophone.models.threads import choose_replicas, choose_threads
+from allophone.models.token_confidence import read_steps
 from allophone.models.weights import Weights
 from allophone.models.word_times import group_words
 from allophone.records.transcript import Word

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from allophone.dimensions.moonshine import MoonshineDimensions
 from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.errors import SpaceError, UsageError
-from allophone.models.decoding_steps import read_steps
 from allophone.models.engine import Decoded, Engine
 from allophone.models.moonshine_weights import MoonshineWeights, read_vocabulary
 from allophone.models.onnx_session import OnnxSession
 from allophone.models.threads import choose_replicas, choose_threads
+from allophone.models.token_confidence import read_steps
 from allophone.records.transcript import Word
 
 if TYPE_CHECKING:

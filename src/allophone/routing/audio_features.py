@@ -13,8 +13,8 @@ from allophone.audio.mel import context_frames, log_mel
 from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, HOP_SAMPLES, SAMPLE_RATE, WhisperDimensions
 from allophone.models.engine import Engine
-from allophone.models.transcribe import EncodedRecording, cut_windows, encode_recording
 from allophone.records.point import OperatingPoint
+from allophone.transcription.recording import EncodedRecording, cut_windows, encode_recording
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,15 +15,15 @@ from allophone.costs.formulas import audio_tokens
 from allophone.files import file_sha256
 from allophone.models.ctranslate2_arrays import storage_view
 from allophone.models.onnx_session import OnnxSession
-from allophone.models.passes import EncodedWindows
 from allophone.models.stopwatch import Stopwatch
-from allophone.models.transcribe import EncodedRecording, cut_windows
 from allophone.records.point import OperatingPoint
 from allophone.routing.audio_features import mel_channels
 from allophone.routing.feature_store import read_recordings
 from allophone.routing.policy_file import RETRAIN, PolicyFile
 from allophone.routing.routers import Order, Overhead, last_kept
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples, point_dimensions
+from allophone.transcription.recording import EncodedRecording, cut_windows
+from allophone.transcription.windows import EncodedWindows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

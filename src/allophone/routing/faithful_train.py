@@ -15,7 +15,6 @@ from allophone.dimensions.whisper import FRAME_S, TRAINED_CONTEXT_S, WhisperDime
 from allophone.errors import UsageError
 from allophone.ledger.run_record import read_run
 from allophone.models.onnx_session import OnnxSession
-from allophone.models.transcribe import cut_windows
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
 from allophone.routing.audio_features import measure_overhead, mel_channels
@@ -27,6 +26,7 @@ from allophone.routing.policy_card import policy_card
 from allophone.routing.policy_file import PolicyFile, write_models, write_policy
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
 from allophone.routing.training import check_enough, trained_places
+from allophone.transcription.recording import cut_windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

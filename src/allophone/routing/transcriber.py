@@ -17,8 +17,6 @@ from allophone.costs.transcript import transcript_flops
 from allophone.errors import UsageError
 from allophone.models.engine import Engine, load_engine
 from allophone.models.threads import choose_threads
-from allophone.models.transcribe import EncodedRecording, transcribe_points
-from allophone.models.transcriber import read_samples
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.routing.audio_features import encode_audio, mel_channels
@@ -29,6 +27,8 @@ from allophone.routing.routed_transcript import RoutedTranscript
 from allophone.routing.routers import reached_points
 from allophone.routing.samples import encoder_flops, point_dimensions
 from allophone.routing.scoring import Scorer, load_scorer
+from allophone.transcription.recording import EncodedRecording, transcribe_points
+from allophone.transcription.transcriber import read_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,11 +11,11 @@ from allophone.corpora.corpus import Corpus
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError
 from allophone.models.engine import Engine, load_engine
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
 from allophone.sweeps.isoflop import predicted_flops
 from allophone.sweeps.worker import Settings, warm_up
+from allophone.transcription.recording import transcribe_points
 
 __all__ = ["Prediction", "predict", "sample_durations"]
 

@@ -1,7 +1,7 @@
 """Throughput: how long the points of a run take for many recordings at once, as ``allophone transcribe`` runs them.
 
 A sweep's latency is one recording after another. Here all recordings of a sample go through
-:meth:`allophone.models.transcriber.Transcriber.transcribe_many`: several at once, from files to texts. Every point
+:meth:`allophone.transcription.transcriber.Transcriber.transcribe_many`: several at once, from files to texts. Every point
 takes its turn before the next round begins, so that a slow minute of the machine falls on few repeats of any of them,
 and the points of a model follow each other, so that one model is in memory at a time. In every turn the shortest
 recordings run once unmeasured.
@@ -29,10 +29,10 @@ from allophone.ledger.throughput_record import (
     write_throughput,
     writing,
 )
-from allophone.models.transcriber import Transcriber
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
 from allophone.sweeps.run import Progress
+from allophone.transcription.transcriber import Transcriber
 
 __all__ = ["measure_throughput"]
 

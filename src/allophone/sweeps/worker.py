@@ -24,7 +24,6 @@ from allophone.measure.memory import resident_bytes
 from allophone.measure.wer import Normalizer, count_character_errors, count_word_errors
 from allophone.models.engine import Engine, load_engine
 from allophone.models.threads import choose_threads
-from allophone.models.transcribe import transcribe_points
 from allophone.records.measurement import Measurement
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
@@ -33,6 +32,7 @@ from allophone.sweeps.idle import load_average
 from allophone.sweeps.peak_watch import PeakWatch
 from allophone.sweeps.roofline import least_latency_s, roofline_device
 from allophone.sweeps.turns import in_turn
+from allophone.transcription.recording import transcribe_points
 
 __all__ = ["Ready", "Settings", "Task", "TaskResult", "failed_task", "run_worker"]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from allophone.models.decoding_steps import read_step, read_steps
+from allophone.models.token_confidence import read_step, read_steps
 
 
 def test_a_step_is_read_as_log_probability_and_entropy():

@@ -11,8 +11,8 @@ from allophone.audio.decode import load_audio
 from allophone.corpora.corpus import open_corpus
 from allophone.measure.wer import count_word_errors
 from allophone.models.fake import FakeEngine
-from allophone.models.transcribe import encode_recording, transcribe_points
 from allophone.records.point import OperatingPoint
+from allophone.transcription.recording import encode_recording, transcribe_points
 from builders import tone
 
 FULL = OperatingPoint(model="tiny.en")
@@ -311,6 +311,6 @@ def test_a_recording_that_is_encoded_already_is_only_decoded():
     assert transcript.prepare_s == encoded.cut.wall_s + sum(passed.prepare_s for passed in encoded.passes)
     engine, guarded = Looping("tiny"), point.model_copy(update={"guard": True})
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("allophone.models.mending.speech_spans", lambda audio, longest_s: [(0, audio.size)])
+        patched.setattr("allophone.transcription.fallback.speech_spans", lambda audio, longest_s: [(0, audio.size)])
         (again,) = transcribe_points(engine, samples, [guarded], encoded=encode_recording(engine, samples, guarded))
     assert [passed.frames for passed in again.passes] == [500, 3000]

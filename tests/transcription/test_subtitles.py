@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allophone.models.formats import format_transcript, transcript_dict
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Transcript, Word
+from allophone.transcription.recording import transcribe_points
+from allophone.transcription.subtitles import format_transcript, transcript_dict
 
 POINT = OperatingPoint(model="tiny.en")
 

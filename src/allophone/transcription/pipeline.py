@@ -12,14 +12,14 @@ from allophone.audio.decode import DecodedAudio
 from allophone.audio.faults import as_audio_error
 from allophone.audio.mel import context_frames
 from allophone.errors import AudioError
-from allophone.models.batches import choose_batch
 from allophone.models.engine import Engine
-from allophone.models.mending import decode_windows
-from allophone.models.passes import Reading, Window, encode_windows
 from allophone.models.stopwatch import Lap, Stopwatch
-from allophone.models.transcribe import AUTO_LANGUAGE, cut_windows, join_segments, with_detection
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Transcript
+from allophone.transcription.batches import choose_batch
+from allophone.transcription.fallback import decode_windows
+from allophone.transcription.recording import AUTO_LANGUAGE, cut_windows, join_segments, with_detection
+from allophone.transcription.windows import Reading, Window, encode_windows
 
 __all__ = ["transcribe_stream"]
 
@@ -72,7 +72,7 @@ def transcribe_stream(
 
     Windows of one recording and of different ones share batches. A recording is read when there is room: at most
     ``4 * jobs * batch_size`` are between reading and giving back, and no more are read while as many windows wait.
-    Transcripts equal those of :func:`allophone.models.transcribe.transcribe_points`, but that a window may run on up
+    Transcripts equal those of :func:`allophone.transcription.recording.transcribe_points`, but that a window may run on up
     to a quarter more frames in a batch; its segment states the frames that ran, and its share of the batch's time.
 
     Args:

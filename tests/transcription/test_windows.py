@@ -4,8 +4,8 @@ import pytest
 
 from allophone.audio.mel import context_frames
 from allophone.models.fake import FakeEngine
-from allophone.models.passes import Reading, Window, compression_ratio, decode_pass, encode_windows
 from allophone.records.point import OperatingPoint
+from allophone.transcription.windows import Reading, Window, compression_ratio, decode_pass, encode_windows
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0, tail="last-1")
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allophone.models.batches import LARGEST_PADDING, choose_batch
+from allophone.transcription.batches import LARGEST_PADDING, choose_batch
 
 
 @given(st.lists(st.integers(2, 3000), min_size=1, max_size=40), st.integers(1, 16))

@@ -7,8 +7,8 @@ import pytest
 
 from allophone.audio.windows import most_windows, pack_spans, split_windows
 from allophone.models.engine import text_token_cap
-from allophone.models.longest_transcript import most_text_tokens, pass_text_tokens
 from allophone.records.point import OperatingPoint
+from allophone.transcription.longest_transcript import most_text_tokens, pass_text_tokens
 
 FULL = OperatingPoint(model="tiny.en")
 FIT = OperatingPoint(model="tiny.en", context="fit", margin_s=1.0)

@@ -11,11 +11,11 @@ from allophone.audio.stretch import compress_time
 from allophone.audio.windows import split_windows
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.engine import Engine
-from allophone.models.mending import decode_windows
-from allophone.models.passes import EncodedWindows, Reading, Window, encode_windows
 from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Transcript
+from allophone.transcription.fallback import decode_windows
+from allophone.transcription.windows import EncodedWindows, Reading, Window, encode_windows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,9 +11,9 @@ from allophone.audio.decode import DecodedAudio, load_audio
 from allophone.corpora.corpus import open_corpus
 from allophone.errors import AudioError, UsageError
 from allophone.models.fake import FakeEngine
-from allophone.models.pipeline import transcribe_stream
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
+from allophone.transcription.pipeline import transcribe_stream
+from allophone.transcription.recording import transcribe_points
 from builders import tone
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0)

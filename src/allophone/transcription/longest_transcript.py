@@ -9,10 +9,10 @@ from allophone.audio.mel import context_frames
 from allophone.audio.windows import most_windows
 from allophone.dimensions.whisper import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.models.engine import text_token_cap
-from allophone.models.guard import LONG_S, SLOW_TOKENS_PER_SECOND
-from allophone.models.mending import NEAR, NEARLY_WHOLE
-from allophone.models.transcribe import PACK_FIT_S
 from allophone.records.point import OperatingPoint
+from allophone.transcription.fallback import NEAR, NEARLY_WHOLE
+from allophone.transcription.guard import LONG_S, SLOW_TOKENS_PER_SECOND
+from allophone.transcription.recording import PACK_FIT_S
 
 __all__ = ["most_text_tokens", "pass_text_tokens"]
 
@@ -23,7 +23,7 @@ def most_text_tokens(point: OperatingPoint, duration_s: float) -> float:
     """Return the most text tokens that a recording's transcript can have.
 
     A pass has the cap of :func:`allophone.models.engine.text_token_cap`. A guard goes on behind the last word of a
-    pass with little text for its length (:mod:`allophone.models.mending`), each time on a window that is shorter by
+    pass with little text for its length (:mod:`allophone.transcription.fallback`), each time on a window that is shorter by
     half a second at least. Where it may cut a window in parts, at any pause, nothing useful bounds their number.
 
     Args:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from allophone.models.fake import FakeEngine
-from allophone.models.guard import better_pass, distrust, largest_compression_ratio, may_end_early
-from allophone.models.passes import compression_ratio
-from allophone.models.transcribe import transcribe_points
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment
+from allophone.transcription.guard import better_pass, distrust, largest_compression_ratio, may_end_early
+from allophone.transcription.recording import transcribe_points
+from allophone.transcription.windows import compression_ratio
 from builders import tone
 
 SENTENCE = "he hoped there would be stew for dinner turnips and carrots and bruised potatoes"
@@ -104,7 +104,7 @@ class Hopeless(FakeEngine):
 @pytest.fixture
 def _spoken(monkeypatch):
     """The voice-activity detector hears no speech in tones, so it is told that there is some."""
-    monkeypatch.setattr("allophone.models.mending.speech_spans", lambda samples, longest_s: [(0, samples.size)])
+    monkeypatch.setattr("allophone.transcription.fallback.speech_spans", lambda samples, longest_s: [(0, samples.size)])
 
 
 @pytest.mark.usefixtures("_spoken")

@@ -1,6 +1,6 @@
-from allophone.models.defaults import default_point
 from allophone.sweeps.plans import plan_points
 from allophone.sweeps.space import SearchSpace
+from allophone.transcription.defaults import default_point
 
 
 def test_measured_models_run_the_centre_of_a_sweep_and_others_full_context():

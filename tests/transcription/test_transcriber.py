@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from allophone.errors import AudioError, UsageError, WeightsError
-from allophone.models.transcriber import Transcriber, load, load_point, read_samples
 from allophone.models.weights import resolve_weights
 from allophone.models.weights_digest import weights_digest
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import PointFile
 from allophone.records.utterance import Utterance
+from allophone.transcription.transcriber import Transcriber, load, load_point, read_samples
 
 POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2, floor_s=10)
 

@@ -7,10 +7,10 @@ import pytest
 
 from allophone.audio.mel import context_frames
 from allophone.models.fake import FakeEngine
-from allophone.models.mending import decode_windows
-from allophone.models.passes import Reading, Window, encode_windows
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
+from allophone.transcription.fallback import decode_windows
+from allophone.transcription.windows import Reading, Window, encode_windows
 from builders import tone
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0, tail="last-1", guard=True)
@@ -108,7 +108,7 @@ def test_speech_is_searched_only_where_a_pass_looks_wrong(speech, monkeypatch):
     def refuse(*_):
         raise AssertionError("searched")
 
-    monkeypatch.setattr("allophone.models.mending.speech_spans", refuse)
+    monkeypatch.setattr("allophone.transcription.fallback.speech_spans", refuse)
     ((segment,),) = run(FakeEngine("tiny"), [window(speech[0].samples)], FIT)
     assert segment.text
     with pytest.raises(AssertionError, match="searched"):
@@ -192,7 +192,7 @@ def test_a_slow_speaker_is_looked_up_and_left_alone(speech, monkeypatch):
     audio = speech[0].samples
     engine = Stopping(most=6)
     spoken = [(0, 6 * 6_400)]  # six words of 0.4 s, then a pause as long as it likes
-    monkeypatch.setattr("allophone.models.mending.speech_spans", lambda *_: spoken)
+    monkeypatch.setattr("allophone.transcription.fallback.speech_spans", lambda *_: spoken)
     padded = np.concatenate([audio[: 6 * 6_400], np.zeros(10 * 16_000, np.float32)])
     ((segment,),) = run(engine, [window(padded)], FIT)
     assert segment.token_count <= 7
@@ -200,7 +200,7 @@ def test_a_slow_speaker_is_looked_up_and_left_alone(speech, monkeypatch):
 
 
 def test_speech_that_is_known_is_not_searched_again(speech, monkeypatch):
-    monkeypatch.setattr("allophone.models.mending.speech_spans", lambda *_: pytest.fail("searched"))
+    monkeypatch.setattr("allophone.transcription.fallback.speech_spans", lambda *_: pytest.fail("searched"))
     audio = np.concatenate([one.samples for one in speech[:2]])
     known = replace(window(audio), speech=((0, audio.size),))
     (segments,) = run(Stopping(most=round(audio.size / 16_000)), [known], FIT)

@@ -13,14 +13,14 @@ from allophone.audio.decode import LONGEST_S, DecodedAudio, decode_audio
 from allophone.audio.utterance_audio import decode_utterance
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, UsageError, WeightsError
-from allophone.models.defaults import default_point
 from allophone.models.engine import load_engine
-from allophone.models.pipeline import transcribe_stream
 from allophone.models.weights_digest import weights_digest
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import PointFile, read_point
 from allophone.records.transcript import Transcript
 from allophone.records.utterance import Utterance
+from allophone.transcription.defaults import default_point
+from allophone.transcription.pipeline import transcribe_stream
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,11 +10,11 @@ from allophone.audio.mel import TRAINED_FRAMES, context_frames
 from allophone.audio.windows import Span, clip_spans, longest_pause, speech_spans
 from allophone.dimensions.whisper import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.models.engine import Engine
-from allophone.models.guard import better_pass, distrust, may_end_early
-from allophone.models.passes import EncodedWindows, Reading, Window, align_words, decode_pass, encode_windows
 from allophone.models.stopwatch import Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment
+from allophone.transcription.guard import better_pass, distrust, may_end_early
+from allophone.transcription.windows import EncodedWindows, Reading, Window, align_words, decode_pass, encode_windows
 
 __all__ = ["NEAR", "NEARLY_WHOLE", "decode_windows"]
 

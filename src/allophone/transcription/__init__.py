@@ -1,0 +1,1 @@
+"""From recordings to transcripts: windows, fallback where a pass went wrong, many recordings at once."""
