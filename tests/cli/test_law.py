@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from allophone.cli.law import law
 from allophone.errors import AllophoneError, InfeasibleError
-from allophone.frontier.law_axes import layer_parameters
+from allophone.law.resources import layer_parameters
 from allophone.records.point import OperatingPoint
 from builders import write_run
 

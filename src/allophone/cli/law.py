@@ -11,9 +11,9 @@ import typer
 from allophone.cli.say import say
 
 if TYPE_CHECKING:
-    from allophone.frontier.law import Law
-    from allophone.frontier.law_search import Extrapolation
     from allophone.frontier.summary import RunSummary
+    from allophone.law.law import Law
+    from allophone.law.search import Extrapolation
     from allophone.records.point import OperatingPoint
 
 __all__ = ["law"]
@@ -33,10 +33,10 @@ def law(
     """Fit a scaling law to a run's points, or say that none fits; extrapolate and propose points with it."""
     import json
 
-    from allophone.frontier.law import fit_run_law
-    from allophone.frontier.law_search import best_within
-    from allophone.frontier.law_search import propose as propose_points
     from allophone.frontier.summary import summarise_run
+    from allophone.law.law import fit_run_law
+    from allophone.law.search import best_within
+    from allophone.law.search import propose as propose_points
     from allophone.sweeps.plans import plan_points
     from allophone.sweeps.space import SearchSpace
 
@@ -97,7 +97,7 @@ def _record(
 ) -> dict[str, Any]:
     from math import exp
 
-    from allophone.frontier.law_axes import RESOURCES
+    from allophone.law.resources import RESOURCES
 
     k = len(found.axes)
     values = [exp(value) for value in found.coefficients]

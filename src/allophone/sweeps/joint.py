@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from allophone.errors import LawError, SpaceError, UsageError
-from allophone.frontier.law import fit_run_law
-from allophone.frontier.law_search import propose
 from allophone.frontier.objectives import find_cost
 from allophone.frontier.summary import PointSummary, summarise_run
+from allophone.law.law import fit_run_law
+from allophone.law.search import propose
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
 from allophone.records.point import OperatingPoint

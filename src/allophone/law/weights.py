@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from allophone.frontier.dominance import FloatArray
-from allophone.frontier.law_fit import LawForm, fit_rows
+from allophone.law.form import LawForm, fit_rows
 
 __all__ = ["first_fit", "refit", "variances_of", "weighted_fit"]
 

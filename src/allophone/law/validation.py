@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from allophone.frontier.dominance import FloatArray
-from allophone.frontier.law_fit import LawForm
-from allophone.frontier.law_weights import first_fit
+from allophone.law.form import LawForm
+from allophone.law.weights import first_fit
 
 __all__ = ["CrossValidation", "LeftOut", "cross_validate"]
 

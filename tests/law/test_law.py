@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from allophone.errors import LawError
-from allophone.frontier.law import fit_law, fit_run_law
-from allophone.frontier.law_axes import resource_table, varied_axes
-from allophone.frontier.law_fit import LawForm
 from allophone.frontier.summary import summarise_run
+from allophone.law.form import LawForm
+from allophone.law.law import fit_law, fit_run_law
+from allophone.law.resources import resource_table, varied_axes
 from allophone.records.point import OperatingPoint
 from builders import write_run
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from allophone.frontier.law_fit import LawForm
-from allophone.frontier.law_weights import first_fit, refit, variances_of, weighted_fit
+from allophone.law.form import LawForm
+from allophone.law.weights import first_fit, refit, variances_of, weighted_fit
 
 FORM = LawForm(1, ())
 LOGS = np.linspace(-1.5, 1.5, 25)[:, None]

@@ -1,7 +1,7 @@
 import pytest
 
 from allophone.errors import UnknownModelError
-from allophone.frontier.law_axes import RESOURCES, axis_values, layer_parameters, resource_table, varied_axes
+from allophone.law.resources import RESOURCES, axis_values, layer_parameters, resource_table, varied_axes
 from allophone.records.point import OperatingPoint
 
 FULL = OperatingPoint(model="tiny")

@@ -3,9 +3,9 @@ import pytest
 
 from allophone.errors import InfeasibleError, LawError, UsageError
 from allophone.frontier.dominance import hypervolume
-from allophone.frontier.law import fit_law
-from allophone.frontier.law_axes import layer_parameters, resource_table
-from allophone.frontier.law_search import _added, _frontier, best_within, propose
+from allophone.law.law import fit_law
+from allophone.law.resources import layer_parameters, resource_table
+from allophone.law.search import _added, _frontier, best_within, propose
 from allophone.records.point import OperatingPoint
 
 DURATIONS = np.full(20, 8.0)

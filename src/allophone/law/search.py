@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from allophone.errors import InfeasibleError, LawError, UsageError
 from allophone.frontier.dominance import FloatArray
-from allophone.frontier.law import LEVEL, Law
+from allophone.law.law import LEVEL, Law
 from allophone.measure.bootstrap import Interval
 from allophone.records.point import OperatingPoint
 

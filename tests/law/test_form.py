@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from allophone.frontier.law_fit import LawForm, fit_rows
+from allophone.law.form import LawForm, fit_rows
 
 FORM = LawForm(2, ((0, 1),))
 RNG = np.random.default_rng(0)
@@ -61,5 +61,5 @@ def test_rows_split_into_blocks_are_fitted_alike(monkeypatch):
     starts = np.tile(middle, (5, 1))
     arguments = (FORM, LOGS, targets, np.full(targets.shape, 1e4), starts, spread, starts)
     whole, _ = fit_rows(*arguments)
-    monkeypatch.setattr("allophone.frontier.law_fit._BLOCK_NUMBERS", 30 * 6 * 2)
+    monkeypatch.setattr("allophone.law.form._BLOCK_NUMBERS", 30 * 6 * 2)
     np.testing.assert_allclose(fit_rows(*arguments)[0], whole, rtol=1e-6)
