@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from allophone.adapt.context import adapt_context
     from allophone.adapt.emotion_classify import EmotionClassifier
     from allophone.adapt.emotion_routed import EmotionPolicyClassifier, load_emotion_policy
+    from allophone.diagnosis.recognition import diagnose
     from allophone.errors import AllophoneError
-    from allophone.frontier.diagnosis import diagnose
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.recommend import Recommendation, recommend
     from allophone.records.point import OperatingPoint
@@ -88,7 +88,7 @@ _HOMES = {
     "Word": "records.transcript",
     "adapt_context": "adapt.context",
     "calibrate_policy": "routing.calibration",
-    "diagnose": "frontier.diagnosis",
+    "diagnose": "diagnosis.recognition",
     "evaluate_policy": "routing.evaluation",
     "load": "transcription.transcriber",
     "load_emotion_policy": "adapt.emotion_routed",

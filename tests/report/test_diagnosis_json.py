@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from allophone.frontier.diagnosis import diagnose
-from allophone.frontier.emotion_diagnosis import diagnose_emotion
+from allophone.diagnosis.emotion import diagnose_emotion
+from allophone.diagnosis.recognition import diagnose
 from allophone.records.point import EmotionSetting
 from allophone.report.diagnosis_json import diagnosis_json
 from builders import write_run

@@ -2,7 +2,7 @@ from math import inf, nan
 
 import pytest
 
-from allophone.frontier.diagnosis import diagnose
+from allophone.diagnosis.recognition import diagnose
 from allophone.report.diagnosis_text import diagnosis_lines, diagnosis_table
 from builders import write_run
 from star_runs import BASE, rows, write_star

@@ -1,6 +1,6 @@
 import pytest
 
-from allophone.frontier.emotion_diagnosis import diagnose_emotion
+from allophone.diagnosis.emotion import diagnose_emotion
 from allophone.records.point import EmotionSetting
 from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_lines, emotion_table
 from emotion_builders import write_emotion_run

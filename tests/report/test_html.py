@@ -2,7 +2,7 @@ import html
 import json
 import re
 
-from allophone.frontier.diagnosis import diagnose
+from allophone.diagnosis.recognition import diagnose
 from allophone.frontier.pareto import Frontier
 from allophone.records.point import EmotionSetting, OperatingPoint
 from allophone.report.decision import decide, save_decision

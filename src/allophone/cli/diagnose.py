@@ -30,8 +30,8 @@ def diagnose(
 ) -> None:
     """Say which knob binds at an operating point, which is wasted, and what to buy next."""
     from allophone.cli.show import print_table
-    from allophone.frontier.diagnosis import diagnose as diagnose_speech
-    from allophone.frontier.emotion_diagnosis import EmotionDiagnosis, diagnose_emotion
+    from allophone.diagnosis.emotion import EmotionDiagnosis, diagnose_emotion
+    from allophone.diagnosis.recognition import diagnose as diagnose_speech
     from allophone.frontier.probability import check_confidence
     from allophone.ledger.run_record import EmotionRunRecord, read_any_run
     from allophone.report.diagnosis_json import diagnosis_json

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import isfinite, isnan
 
-from allophone.frontier.diagnosis import Diagnosis
-from allophone.frontier.elasticity import Move
+from allophone.diagnosis.advice import Answer, Topic
+from allophone.diagnosis.elasticity import Move
+from allophone.diagnosis.recognition import Diagnosis
 from allophone.frontier.pareto import FrontierPoint
-from allophone.frontier.purchases import Answer, Topic
 
 __all__ = [
     "answer_lines",

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from allophone.frontier.diagnosis import Diagnosis
-from allophone.frontier.emotion_diagnosis import EmotionDiagnosis
+from allophone.diagnosis.emotion import EmotionDiagnosis
+from allophone.diagnosis.recognition import Diagnosis
 
 __all__ = ["diagnosis_json", "finite"]
 

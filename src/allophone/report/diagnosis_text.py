@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from allophone.frontier.axis_verdict import AxisDiagnosis
-from allophone.frontier.diagnosis import Contrast, Diagnosis
-from allophone.frontier.elasticity import Elasticity
-from allophone.frontier.emotion_diagnosis import EmotionDiagnosis
+from allophone.diagnosis.axis_verdict import AxisDiagnosis
+from allophone.diagnosis.elasticity import Elasticity
+from allophone.diagnosis.emotion import EmotionDiagnosis
+from allophone.diagnosis.recognition import Contrast, Diagnosis
 from allophone.measure.anatomy import Anatomy, ErrorKind, GroupErrors
 from allophone.report.diagnosis_answers import (
     answer_lines,

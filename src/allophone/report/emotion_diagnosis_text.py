@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isfinite
 
-from allophone.frontier.axis_verdict import AxisDiagnosis
-from allophone.frontier.elasticity import Elasticity, Move
-from allophone.frontier.emotion_diagnosis import EmotionDiagnosis
-from allophone.frontier.emotion_questions import DepthPair, DurationAnswer
-from allophone.frontier.purchases import Answer
+from allophone.diagnosis.advice import Answer
+from allophone.diagnosis.axis_verdict import AxisDiagnosis
+from allophone.diagnosis.elasticity import Elasticity, Move
+from allophone.diagnosis.emotion import EmotionDiagnosis
+from allophone.diagnosis.emotion_questions import DepthPair, DurationAnswer
 from allophone.measure.bootstrap import Interval
 from allophone.report.diagnosis_answers import dominated_words, move_words, percent, probability, signed
 from allophone.report.diagnosis_text import SOURCES, axis_row, verdict_lines

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from allophone.diagnosis.emotion import diagnose_emotion
+from allophone.diagnosis.recognition import Diagnosis, diagnose
 from allophone.errors import SpaceError
 from allophone.files import write_whole
-from allophone.frontier.diagnosis import Diagnosis, diagnose
-from allophone.frontier.emotion_diagnosis import diagnose_emotion
 from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_run
 from allophone.frontier.pareto import Frontier
 from allophone.ledger.run_record import AnyRunRecord, EmotionRunRecord, RunRecord, read_any_run

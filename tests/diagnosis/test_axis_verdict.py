@@ -1,8 +1,8 @@
 import pytest
 
-from allophone.frontier.axes import AXES
-from allophone.frontier.axis_verdict import judge_axis
-from allophone.frontier.elasticity import Changes
+from allophone.diagnosis.axes import AXES
+from allophone.diagnosis.axis_verdict import judge_axis
+from allophone.diagnosis.elasticity import Changes
 from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
 from star_runs import BASE, write_star

@@ -5,14 +5,14 @@ from math import nan
 import numpy as np
 import pytest
 
-from allophone.frontier.axis_verdict import AxisDiagnosis
-from allophone.frontier.elasticity import Elasticity, Move
-from allophone.frontier.purchases import (
+from allophone.diagnosis.advice import (
     answer_emotion_questions,
     answer_questions,
     choose_step,
     find_binding,
 )
+from allophone.diagnosis.axis_verdict import AxisDiagnosis
+from allophone.diagnosis.elasticity import Elasticity, Move
 from allophone.measure.bootstrap import Interval
 
 

@@ -1,9 +1,9 @@
 import pytest
 
+from allophone.diagnosis.axes import AXES
+from allophone.diagnosis.point import examine
+from allophone.diagnosis.recognition import diagnose
 from allophone.errors import SpaceError, UsageError
-from allophone.frontier.axes import AXES
-from allophone.frontier.diagnosis import diagnose
-from allophone.frontier.examination import examine
 from allophone.frontier.summary import summarise_run
 from allophone.report.decision import decide, save_decision
 from builders import write_run

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from allophone.frontier.axis_verdict import AxisDiagnosis
-from allophone.frontier.elasticity import Changes, Move
+from allophone.diagnosis.axis_verdict import AxisDiagnosis
+from allophone.diagnosis.elasticity import Changes, Move
 from allophone.frontier.uncertainty import Status
 
 __all__ = [

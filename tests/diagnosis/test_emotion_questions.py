@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from allophone.frontier.emotion_questions import ask_depth, ask_duration
+from allophone.diagnosis.emotion_questions import ask_depth, ask_duration
 from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.measure.blocks import draw_blocks
 from allophone.records.point import EmotionSetting

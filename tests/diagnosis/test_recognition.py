@@ -2,8 +2,8 @@ from math import isnan, nan
 
 import pytest
 
+from allophone.diagnosis.recognition import diagnose
 from allophone.errors import LedgerError, SpaceError
-from allophone.frontier.diagnosis import diagnose
 from allophone.records.point import OperatingPoint
 from builders import write_run
 from star_runs import BASE, rows, write_star

@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from allophone.frontier.axes import AnySetting, Axis
+from allophone.diagnosis.axes import AnySetting, Axis
 from allophone.frontier.samples import AnySamples, FloatArray, resample_objective
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval

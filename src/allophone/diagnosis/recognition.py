@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
 
-from allophone.frontier.axes import AXES
-from allophone.frontier.axis_verdict import AxisDiagnosis
-from allophone.frontier.elasticity import Move
-from allophone.frontier.examination import MARGIN, Examination, examine
-from allophone.frontier.purchases import Answer, answer_questions
+from allophone.diagnosis.advice import Answer, answer_questions
+from allophone.diagnosis.axes import AXES
+from allophone.diagnosis.axis_verdict import AxisDiagnosis
+from allophone.diagnosis.elasticity import Move
+from allophone.diagnosis.point import MARGIN, Examination, examine
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
 from allophone.ledger.readers import connect
 from allophone.measure.anatomy import Anatomy, ErrorKind, UtteranceAnatomy, dissect, sum_anatomies

@@ -8,14 +8,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Literal
 
+from allophone.diagnosis.advice import Binding, NextStep, choose_step, find_binding
+from allophone.diagnosis.axes import Axis
+from allophone.diagnosis.axis_verdict import AxisDiagnosis, judge_axis
+from allophone.diagnosis.elasticity import Changes
 from allophone.errors import SpaceError
-from allophone.frontier.axes import Axis
-from allophone.frontier.axis_verdict import AxisDiagnosis, judge_axis
-from allophone.frontier.elasticity import Changes
 from allophone.frontier.emotion_summary import AnyPoint, AnySummary
 from allophone.frontier.objectives import Objective, find_cost
 from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
-from allophone.frontier.purchases import Binding, NextStep, choose_step, find_binding
 from allophone.frontier.uncertainty import Status, too_few
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.records.saved_point import DECISION_FILE, read_decision

@@ -4,8 +4,8 @@ from math import inf, isnan, log2
 import numpy as np
 import pytest
 
-from allophone.frontier.axes import AXES, arm_pairs
-from allophone.frontier.elasticity import Changes
+from allophone.diagnosis.axes import AXES, arm_pairs
+from allophone.diagnosis.elasticity import Changes
 from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.records.point import OperatingPoint

@@ -1,7 +1,7 @@
 import pytest
 
+from allophone.diagnosis.emotion import diagnose_emotion
 from allophone.errors import SpaceError, UsageError
-from allophone.frontier.emotion_diagnosis import diagnose_emotion
 from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import write_run
 from emotion_builders import write_emotion_run

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from allophone.frontier.axes import AnySetting, Axis, Purchase, arm_pairs
-from allophone.frontier.elasticity import Changes, Elasticity, Move
+from allophone.diagnosis.axes import AnySetting, Axis, Purchase, arm_pairs
+from allophone.diagnosis.elasticity import Changes, Elasticity, Move
 
 __all__ = ["AxisDiagnosis", "AxisStatus", "judge_axis"]
 
@@ -78,7 +78,7 @@ def judge_axis(axis: Axis, points: Sequence[AnySetting], base: int, changes: Cha
     """Judge one axis at one point.
 
     Args:
-        axis: One of :data:`allophone.frontier.axes.AXES` or ``EMOTION_AXES``.
+        axis: One of :data:`allophone.diagnosis.axes.AXES` or ``EMOTION_AXES``.
         points: All measured points, in the order that ``changes`` knows them in.
         base: Index of the base point.
         changes: Error rates and costs in every replicate.

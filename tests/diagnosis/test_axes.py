@@ -1,4 +1,4 @@
-from allophone.frontier.axes import AXES, EMOTION_AXES, arm_pairs
+from allophone.diagnosis.axes import AXES, EMOTION_AXES, arm_pairs
 from allophone.records.point import EmotionSetting, OperatingPoint
 
 

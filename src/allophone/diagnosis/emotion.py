@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from allophone.frontier.axes import EMOTION_AXES
-from allophone.frontier.emotion_questions import DepthPair, DurationAnswer, ask_depth, ask_duration
+from allophone.diagnosis.advice import Answer, answer_emotion_questions
+from allophone.diagnosis.axes import EMOTION_AXES
+from allophone.diagnosis.emotion_questions import DepthPair, DurationAnswer, ask_depth, ask_duration
+from allophone.diagnosis.point import MARGIN, Examination, examine
 from allophone.frontier.emotion_summary import EmotionPointSummary, EmotionRunSummary, summarise_emotion
-from allophone.frontier.examination import MARGIN, Examination, examine
-from allophone.frontier.purchases import Answer, answer_emotion_questions
 
 __all__ = ["EmotionDiagnosis", "diagnose_emotion"]
 
@@ -50,7 +50,7 @@ def diagnose_emotion(
 
     Args:
         folder: The run folder.
-        point: Name of a measured point; None as for :func:`allophone.frontier.diagnosis.diagnose`.
+        point: Name of a measured point; None as for :func:`allophone.diagnosis.recognition.diagnose`.
         cost: One of the costs of emotion recognition.
         confidence: Probability from which something is sure, above 0.5; also the level of the intervals.
         margin: What counts as no gain or no loss, as a fraction.

@@ -1,0 +1,1 @@
+"""Diagnosis of a run: which knob binds, which is wasted, what to do next."""
