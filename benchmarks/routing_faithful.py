@@ -14,19 +14,19 @@ from allophone.audio.mel import context_frames, log_mel
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.encoders.torch_whisper import load_torch_whisper
 from allophone.models.weights import resolve_weights
-from allophone.routing.curve import break_even, trace_router
-from allophone.routing.faithful import (
+from allophone.routing.published.network import (
     PUBLISHED_THRESHOLDS,
     FaithfulRouter,
     hidden_states,
     predict_decider,
     train_decider,
 )
-from allophone.routing.faithful_run import faithful_flops
-from allophone.routing.judge import judge_traces
+from allophone.routing.published.policy import faithful_flops
+from allophone.routing.recovery import judge_traces
+from allophone.routing.replay import break_even, trace_router
 from allophone.routing.routers import OracleRouter, Overhead
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
-from allophone.routing.standing import at_threshold
+from allophone.routing.threshold_metrics import at_threshold
 from recording import markdown_table, stamp_line, write_result
 from routing import POINTS
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from allophone.costs.decider import decider_flops_on
 from allophone.routing.calibration import policy_samples
-from allophone.routing.curve import break_even, replay
 from allophone.routing.evaluation import DomainResult, Evaluation
-from allophone.routing.judge import CURVE_POSITIONS, MIDDLE_HALF, Recovery
 from allophone.routing.policy_file import PolicyFile
+from allophone.routing.recovery import CURVE_POSITIONS, MIDDLE_HALF, Recovery
+from allophone.routing.replay import break_even, replay
 from allophone.routing.routers import Overhead
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
 

@@ -16,8 +16,8 @@ from allophone.files import write_whole
 from allophone.models.engine import load_engine
 from allophone.records.point import OperatingPoint
 from allophone.routing.policy_file import read_policy
-from allophone.routing.reading import Reading, transcript_reading
 from allophone.routing.scoring import load_scorer
+from allophone.routing.transcript_features import Reading, transcript_reading
 from allophone.transcription.recording import transcribe_points
 from recording import SPEECH
 

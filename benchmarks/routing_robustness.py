@@ -23,8 +23,8 @@ from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio, resample_ratio_difference
 from allophone.routing.calibration import calibrate_policy, policy_samples
-from allophone.routing.curve import Outcome, replay
 from allophone.routing.policy_file import POLICY_FILE, PolicyFile, read_policy
+from allophone.routing.replay import Outcome, replay
 from allophone.routing.samples import RouteSamples
 from allophone.routing.thresholds import Wish
 from allophone.routing.training import train_policy

@@ -20,10 +20,10 @@ import numpy as np
 
 from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import policy_samples
-from allophone.routing.curve import replay
 from allophone.routing.emotion_cascade import EmotionCandidates, PosteriorRouter
 from allophone.routing.emotion_routing import choose_cascade
 from allophone.routing.policy_file import POLICY_FILE
+from allophone.routing.replay import replay
 from allophone.routing.routers import Overhead
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples
 from allophone.routing.selection import PredictedRouter, predicted_router

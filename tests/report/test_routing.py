@@ -5,9 +5,9 @@ import numpy as np
 from allophone.measure.bootstrap import Interval
 from allophone.report.routing import evaluation_html, evaluation_tables
 from allophone.routing.evaluation import DomainResult, Evaluation
-from allophone.routing.judge import CURVE_POSITIONS, Recovery
+from allophone.routing.recovery import CURVE_POSITIONS, Recovery
 from allophone.routing.router_metrics import RouterMetrics
-from allophone.routing.standing import AtThreshold
+from allophone.routing.threshold_metrics import AtThreshold
 
 AT = Interval(0.1, 0.3, 0.95, 0.2)
 LEVEL = np.full(CURVE_POSITIONS.size, 0.2)

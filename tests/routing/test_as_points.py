@@ -11,7 +11,7 @@ from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord,
 from allophone.report.decision import decide, save_decision
 from allophone.routing.as_points import add_policies
 from allophone.routing.calibration import calibrate_policy, policy_samples
-from allophone.routing.curve import replay
+from allophone.routing.replay import replay
 from allophone.routing.thresholds import Wish
 from allophone.transcription.transcriber import load_point
 

@@ -7,9 +7,9 @@ import pytest
 from allophone.errors import InfeasibleError, UsageError
 from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import calibrate_policy, calibration_figures, check_speakers, policy_samples
-from allophone.routing.curve import replay
 from allophone.routing.policy_file import POLICY_FILE, read_policy
 from allophone.routing.regression import speaker_folds
+from allophone.routing.replay import replay
 from allophone.routing.selection import predicted_router
 from allophone.routing.thresholds import Wish
 from route_runs import BASE, TINY, write_routed

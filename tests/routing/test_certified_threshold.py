@@ -9,8 +9,8 @@ from allophone.errors import InfeasibleError
 from allophone.guarantee.certify import read_limits
 from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.certified_threshold import certify_policy, check_policy, fixed_thresholds
-from allophone.routing.curve import replay
 from allophone.routing.policy_file import read_policy
+from allophone.routing.replay import replay
 from allophone.routing.thresholds import Wish
 from allophone.routing.training import train_policy
 from route_runs import BASE, TINY, write_routed

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from allophone.routing.curve import trace_router
+from allophone.routing.replay import trace_router
 from allophone.routing.router_metrics import SAVING_GAP, average_quality, first_crossing, router_metrics
 from allophone.routing.routers import OracleRouter, Overhead, RandomRouter
 from allophone.routing.samples import read_route_samples

@@ -6,10 +6,10 @@ import pytest
 
 from allophone.routing.network import Network, Scaling
 from allophone.routing.policy_file import read_policy
-from allophone.routing.reading import READING_FEATURES, pair_features, reading_features
 from allophone.routing.routers import reached_points
 from allophone.routing.samples import read_route_samples
 from allophone.routing.scoring import PolicyRouter, Scorer, expected_gflops, load_scorer, step_costs
+from allophone.routing.transcript_features import READING_FEATURES, pair_features, reading_features
 from route_runs import BASE, SMALL, TINY
 
 

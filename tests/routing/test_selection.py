@@ -1,9 +1,9 @@
 import numpy as np
 
-from allophone.routing.reading import pair_features, reading_features
 from allophone.routing.regression import Candidate, speaker_folds
 from allophone.routing.samples import read_route_samples
 from allophone.routing.selection import cross_predict, select_choice, select_regressor
+from allophone.routing.transcript_features import pair_features, reading_features
 from route_runs import BASE, TINY
 
 

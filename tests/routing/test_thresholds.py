@@ -9,7 +9,7 @@ from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, p_beyond, resample_ratio
 from allophone.records.point import OperatingPoint
-from allophone.routing.curve import replay
+from allophone.routing.replay import replay
 from allophone.routing.routers import Overhead
 from allophone.routing.samples import RouteSamples
 from allophone.routing.selection import PredictedRouter

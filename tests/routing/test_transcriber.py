@@ -7,13 +7,13 @@ import pytest
 from allophone.audio.decode import load_audio
 from allophone.errors import AudioError, UsageError, WeightsError
 from allophone.routing.calibration import policy_samples
-from allophone.routing.curve import replay
 from allophone.routing.network import Network, Scaling, export_network
 from allophone.routing.policy_file import POLICY_FILE, read_policy, write_policy
-from allophone.routing.reading import READING_FEATURES
 from allophone.routing.regression import Candidate
+from allophone.routing.replay import replay
 from allophone.routing.training import train_policy
 from allophone.routing.transcriber import load_policy
+from allophone.routing.transcript_features import READING_FEATURES
 from allophone.sweeps.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import tone, write_tones

@@ -60,7 +60,7 @@ def train(
 ) -> None:
     """Train a policy on ledger runs; speakers that train it and speakers that choose it are never the same."""
     from allophone.errors import UsageError
-    from allophone.routing.faithful_train import ENCODERS, train_faithful
+    from allophone.routing.published.training import ENCODERS, train_faithful
     from allophone.routing.training import train_policy
 
     if kind not in ("cascade", "decider", "faithful"):

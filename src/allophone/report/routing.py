@@ -11,7 +11,7 @@ from allophone.routing.router_metrics import SAVING_GAP
 if TYPE_CHECKING:
     from allophone.measure.bootstrap import Interval
     from allophone.routing.evaluation import DomainResult, Evaluation
-    from allophone.routing.judge import Recovery
+    from allophone.routing.recovery import Recovery
 
 __all__ = ["evaluation_html", "evaluation_tables"]
 

@@ -15,7 +15,7 @@ from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.ledger.readers import connect
 from allophone.measure.wer import word_error_rate
 from allophone.routing.calibration import policy_samples
-from allophone.routing.curve import Outcome, replay
+from allophone.routing.replay import Outcome, replay
 
 if TYPE_CHECKING:
     from allophone.records.point import OperatingPoint

@@ -14,10 +14,10 @@ from allophone.guarantee.limits import LEAST_SPEAKERS, enough_speakers
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio
 from allophone.routing.cross_fitting import cross_fitted_threshold
-from allophone.routing.curve import Outcome, Trace
-from allophone.routing.faithful_run import replayed_faithful
 from allophone.routing.feature_store import audio_views
 from allophone.routing.policy_file import Calibration, CalibrationFigures, PolicyFile, read_policy, write_policy
+from allophone.routing.published.policy import replayed_faithful
+from allophone.routing.replay import Outcome, Trace
 from allophone.routing.samples import RouteSamples, read_route_samples
 from allophone.routing.scoring import PolicyRouter, ReplayedPolicy, load_scorer
 from allophone.routing.selection import PredictedRouter, predicted_router

@@ -25,8 +25,8 @@ from allophone.guarantee.certify import (
 )
 from allophone.ledger.run_record import read_run
 from allophone.routing.calibration import policy_samples
-from allophone.routing.curve import replay, replay_at
 from allophone.routing.policy_file import PolicyFile, read_policy, write_policy
+from allophone.routing.replay import replay, replay_at
 from allophone.routing.samples import FloatArray, RouteSamples
 
 __all__ = ["certify_policy", "check_policy", "fixed_thresholds"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from allophone.routing.curve import Outcome, replay
 from allophone.routing.regression import speaker_folds
+from allophone.routing.replay import Outcome, replay
 from allophone.routing.samples import IntArray, RouteSamples
 from allophone.routing.selection import PredictedRouter
 from allophone.routing.thresholds import Wish, find_threshold, nearest_threshold

@@ -20,9 +20,9 @@ from allophone.guarantee.limits import enough_speakers
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 from allophone.routing.cross_fitting import cross_fit
-from allophone.routing.curve import Outcome, replay, trace_router
 from allophone.routing.emotion_cascade import SIGNALS, EmotionCandidates, PosteriorRouter, Signal
-from allophone.routing.judge import LEAST_BLOCKS, LEAST_UTTERANCES, Recovery, judge_traces, mean_curve
+from allophone.routing.recovery import LEAST_BLOCKS, LEAST_UTTERANCES, Recovery, judge_traces, mean_curve
+from allophone.routing.replay import Outcome, replay, trace_router
 from allophone.routing.routers import OracleRouter, RandomRouter, Router
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples
 from allophone.routing.thresholds import Wish, choose_threshold, effective_speakers, find_threshold, nearest_threshold

@@ -16,14 +16,14 @@ from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval
 from allophone.routing.calibration import policy_samples
-from allophone.routing.curve import break_even, trace_router
 from allophone.routing.feature_store import snr_values
-from allophone.routing.judge import MIDDLE_HALF, Recovery, judge_traces
+from allophone.routing.recovery import MIDDLE_HALF, Recovery, judge_traces
+from allophone.routing.replay import break_even, trace_router
 from allophone.routing.router_metrics import SAVING_GAP, RouterMetrics, router_metrics
 from allophone.routing.routers import DurationRouter, OracleRouter, RandomRouter, Router, SnrRouter
 from allophone.routing.samples import FloatArray, RouteSamples
 from allophone.routing.scoring import ReplayedPolicy
-from allophone.routing.standing import AtThreshold, at_threshold
+from allophone.routing.threshold_metrics import AtThreshold, at_threshold
 
 __all__ = ["DomainResult", "Evaluation", "evaluate_policy", "evaluate_routers"]
 

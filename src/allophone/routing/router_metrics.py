@@ -23,7 +23,7 @@ import numpy as np
 
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
-from allophone.routing.curve import Trace
+from allophone.routing.replay import Trace
 from allophone.routing.samples import FloatArray, RouteSamples
 
 __all__ = ["SAVING_GAP", "RouterMetrics", "average_quality", "first_crossing", "router_metrics"]

@@ -17,7 +17,7 @@ from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.models.weights import point_dimensions
 from allophone.records.point import OperatingPoint
-from allophone.routing.reading import Reading
+from allophone.routing.transcript_features import Reading
 
 __all__ = ["RouteSamples", "find_points", "point_dimensions", "read_route_samples"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from allophone.models.onnx_session import OnnxSession
 from allophone.routing.audio_features import AudioView, audio_features
 from allophone.routing.policy_file import RETRAIN, PolicyFile
-from allophone.routing.reading import Reading, pair_features, reading_features
 from allophone.routing.routers import Order, Overhead, Router, envelope_slopes, last_kept
 from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+from allophone.routing.transcript_features import Reading, pair_features, reading_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

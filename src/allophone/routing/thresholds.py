@@ -29,7 +29,7 @@ from allophone.errors import InfeasibleError, UsageError
 from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import BoolArray, Replicates, intervals, resample_ratio
-from allophone.routing.curve import Trace, trace_router
+from allophone.routing.replay import Trace, trace_router
 from allophone.routing.routers import Router
 from allophone.routing.samples import FloatArray, RouteSamples
 

@@ -22,12 +22,12 @@ from allophone.routing.feature_store import audio_views
 from allophone.routing.network import export_network
 from allophone.routing.policy_card import policy_card
 from allophone.routing.policy_file import PolicyFile, PolicyKind, Training, write_policy
-from allophone.routing.reading import pair_features, reading_features
 from allophone.routing.regression import Candidate, fit_candidate, speaker_folds
 from allophone.routing.routers import Order
 from allophone.routing.samples import RouteSamples, read_route_samples
 from allophone.routing.scoring import OnnxModel, Scorer, step_costs
 from allophone.routing.selection import CANDIDATES, Selected, select_choice, select_regressor
+from allophone.routing.transcript_features import pair_features, reading_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,13 +20,13 @@ from allophone.models.threads import choose_threads
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.routing.audio_features import encode_audio, mel_channels
-from allophone.routing.faithful_run import FaithfulDecider, faithful_flops, place_read
 from allophone.routing.policy_file import PolicyFile, check_weights, read_policy
-from allophone.routing.reading import Reading, transcript_reading
+from allophone.routing.published.policy import FaithfulDecider, faithful_flops, place_read
 from allophone.routing.routed_transcript import RoutedTranscript
 from allophone.routing.routers import reached_points
 from allophone.routing.samples import encoder_flops, point_dimensions
 from allophone.routing.scoring import Scorer, load_scorer
+from allophone.routing.transcript_features import Reading, transcript_reading
 from allophone.transcription.recording import EncodedRecording, transcribe_points
 from allophone.transcription.transcriber import read_samples
 

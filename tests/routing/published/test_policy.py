@@ -6,11 +6,11 @@ from allophone.costs.transcript import transcript_flops
 from allophone.dimensions.whisper import whisper_dimensions
 from allophone.routing import feature_store
 from allophone.routing.calibration import policy_samples
-from allophone.routing.curve import replay
 from allophone.routing.evaluation import evaluate_policy
-from allophone.routing.faithful_run import FaithfulDecider, faithful_flops, place_read
-from allophone.routing.faithful_train import train_faithful
 from allophone.routing.policy_file import read_policy
+from allophone.routing.published.policy import FaithfulDecider, faithful_flops, place_read
+from allophone.routing.published.training import train_faithful
+from allophone.routing.replay import replay
 from allophone.routing.samples import encoder_flops
 from allophone.routing.transcriber import load_policy
 

@@ -6,8 +6,8 @@ from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import UsageError
 from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import calibrate_policy
-from allophone.routing.faithful_train import train_faithful
 from allophone.routing.policy_file import read_policy
+from allophone.routing.published.training import train_faithful
 from allophone.routing.thresholds import Wish
 from builders import write_run
 from route_runs import BASE, SMALL, TINY, write_routed

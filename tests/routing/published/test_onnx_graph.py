@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from allophone.routing import faithful_graph
-from allophone.routing.faithful import build_decider, hidden_states
-from allophone.routing.faithful_graph import decider_graph, states_graph
+from allophone.routing.published import onnx_graph as faithful_graph
+from allophone.routing.published.network import build_decider, hidden_states
+from allophone.routing.published.onnx_graph import decider_graph, states_graph
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

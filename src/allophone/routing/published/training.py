@@ -18,12 +18,12 @@ from allophone.models.onnx_session import OnnxSession
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
 from allophone.routing.audio_features import measure_overhead, mel_channels
-from allophone.routing.faithful import PUBLISHED_THRESHOLDS, predict_decider, train_decider
-from allophone.routing.faithful_graph import decider_graph, states_graph
-from allophone.routing.faithful_run import FaithfulDecider, faithful_flops, place_read
 from allophone.routing.feature_store import utterances_of
 from allophone.routing.policy_card import policy_card
 from allophone.routing.policy_file import PolicyFile, write_models, write_policy
+from allophone.routing.published.network import PUBLISHED_THRESHOLDS, predict_decider, train_decider
+from allophone.routing.published.onnx_graph import decider_graph, states_graph
+from allophone.routing.published.policy import FaithfulDecider, faithful_flops, place_read
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
 from allophone.routing.training import check_enough, trained_places
 from allophone.transcription.recording import cut_windows

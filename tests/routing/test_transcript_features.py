@@ -3,7 +3,13 @@ import pytest
 
 from allophone.models.fake import FakeEngine
 from allophone.records.point import OperatingPoint
-from allophone.routing.reading import READING_FEATURES, Reading, pair_features, reading_features, transcript_reading
+from allophone.routing.transcript_features import (
+    READING_FEATURES,
+    Reading,
+    pair_features,
+    reading_features,
+    transcript_reading,
+)
 from allophone.transcription.recording import transcribe_points
 from builders import tone
 

@@ -15,8 +15,8 @@ from allophone.measure.bootstrap import (
     resample_ratio,
     resample_ratio_difference,
 )
-from allophone.routing.curve import Outcome, replay, trace_router
-from allophone.routing.judge import mean_curve
+from allophone.routing.recovery import mean_curve
+from allophone.routing.replay import Outcome, replay, trace_router
 from allophone.routing.routers import OracleRouter, Router
 from allophone.routing.samples import FloatArray, RouteSamples
 

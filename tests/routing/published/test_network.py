@@ -4,8 +4,7 @@ import pytest
 from allophone.costs.decider import decider_parameters
 from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import UsageError
-from allophone.routing.curve import replay
-from allophone.routing.faithful import (
+from allophone.routing.published.network import (
     PUBLISHED_THRESHOLDS,
     FaithfulRouter,
     build_decider,
@@ -13,6 +12,7 @@ from allophone.routing.faithful import (
     predict_decider,
     train_decider,
 )
+from allophone.routing.replay import replay
 from allophone.routing.routers import Overhead
 from allophone.routing.samples import read_route_samples
 from route_runs import BASE, TINY

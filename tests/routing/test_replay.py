@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from allophone.routing.curve import break_even, replay, thresholds_of, trace_router
+from allophone.routing.replay import break_even, replay, thresholds_of, trace_router
 from allophone.routing.routers import DurationRouter, FixedRouter, Overhead, RandomRouter
 from allophone.routing.samples import read_route_samples
 from allophone.routing.selection import PredictedRouter

@@ -17,7 +17,7 @@ import numpy as np
 
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
-from allophone.routing.curve import Trace
+from allophone.routing.replay import Trace
 from allophone.routing.routers import RandomRouter
 from allophone.routing.samples import FloatArray, RouteSamples
 

@@ -49,7 +49,7 @@ def decider_graph(network: Any, encoder: Any | None) -> bytes:
     its output after the last normalisation.
 
     Args:
-        network: From :func:`allophone.routing.faithful.build_decider`, trained.
+        network: From :func:`allophone.routing.published.network.build_decider`, trained.
         encoder: As for :func:`states_graph`; None where the network reads the log-mel.
 
     Raises:

@@ -3,10 +3,10 @@ import pytest
 
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio_difference
-from allophone.routing.curve import Outcome, replay
+from allophone.routing.replay import Outcome, replay
 from allophone.routing.routers import FixedRouter, OracleRouter
 from allophone.routing.samples import read_route_samples
-from allophone.routing.standing import at_threshold, decision_accuracy
+from allophone.routing.threshold_metrics import at_threshold, decision_accuracy
 from route_runs import BASE, TINY, write_routed
 
 

@@ -4,7 +4,7 @@ Hidden states of a frozen Whisper encoder, all layers and the input of the first
 three residual blocks (256 channels, kernel 3, strides 2, 3, 3; :data:`allophone.costs.decider.DECIDER_BLOCKS`), are
 averaged over time and end in one number, whose sigmoid is the probability that the small model is worse. With one state
 and no layer weights to learn it reads a log-mel instead. It is trained here, with torch; CTranslate2 gives no hidden
-states, so a policy runs it with an encoder of its own (:mod:`allophone.routing.faithful_graph`).
+states, so a policy runs it with an encoder of its own (:mod:`allophone.routing.published.onnx_graph`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from allophone.routing.curve import Trace, trace_router
-from allophone.routing.judge import CURVE_POSITIONS, MIDDLE_HALF, judge_traces, mean_curve, recovered_share
+from allophone.routing.recovery import CURVE_POSITIONS, MIDDLE_HALF, judge_traces, mean_curve, recovered_share
+from allophone.routing.replay import Trace, trace_router
 from allophone.routing.routers import FixedRouter, OracleRouter, Overhead, RandomRouter
 from allophone.routing.samples import read_route_samples
 from allophone.routing.selection import PredictedRouter
