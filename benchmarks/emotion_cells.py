@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from allophone.adapt.emotion_setting import EmotionSetting, default_recipe
 from allophone.costs.adaptation import frozen_flops, setting_adaptation, training_step_flops
 from allophone.costs.formulas import stem_flops
 from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, whisper_dimensions
+from allophone.emotion.recipe import EmotionSetting, default_recipe
 
 MODELS = ("tiny.en", "base")
 DURATIONS_S = (3.0, 1.0, 2.0, 4.0, 6.0)

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from allophone.adapt.emotion_cache import CachedStates
-from allophone.adapt.emotion_model import EmotionModel
-from allophone.adapt.emotion_precision import faster_precision
-from allophone.adapt.emotion_setting import EmotionSetting, Recipe
-from allophone.adapt.emotion_states import FreshStates
-from allophone.adapt.emotion_train import Examples, train
 from allophone.costs.adaptation import frozen_flops, training_step_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
+from allophone.emotion.model import EmotionModel
+from allophone.emotion.precision import faster_precision
+from allophone.emotion.recipe import EmotionSetting, Recipe
+from allophone.emotion.state_cache import CachedStates
+from allophone.emotion.states import FreshStates
+from allophone.emotion.training import Examples, train
 from allophone.encoders.loading import load_speech_encoder
 from allophone.records.utterance import Utterance
 from recording import spread, write_result

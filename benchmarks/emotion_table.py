@@ -19,10 +19,10 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from allophone.adapt.emotion_run import EmotionRun, run_setting
-from allophone.adapt.emotion_setting import default_recipe
 from allophone.corpora.corpus import open_corpus
 from allophone.corpora.splits import SplitFile, make_folds, read_splits, write_splits
+from allophone.emotion.experiment import EmotionRun, run_setting
+from allophone.emotion.recipe import default_recipe
 from emotion_cells import FOLDS, Cell, planned_cells, predicted_flops
 from emotion_findings import summarise_cells
 from recording import ROOT, SPEECH

@@ -96,8 +96,8 @@ def emotion_place(folder: Path, encoder: str, *, n_speakers: int) -> Iterator[Pa
 
 def tiny_model(name: str = "whisper", *, rank: int = 0, unfrozen: int | str = 0, classes: int = 2, **knobs: Any) -> Any:
     """A model of three layers, fresh and in float32."""
-    from allophone.adapt.emotion_model import EmotionModel
-    from allophone.adapt.emotion_setting import EmotionSetting
+    from allophone.emotion.model import EmotionModel
+    from allophone.emotion.recipe import EmotionSetting
 
     setting = EmotionSetting(model=name, lora_rank=rank, unfrozen_layers=unfrozen, **{"duration_s": 0.3, **knobs})  # type: ignore[arg-type]
     return EmotionModel(tiny_encoder(name), setting, classes, precision="float32")
@@ -218,8 +218,8 @@ def save_recogniser(folder: Path, setting: Any, *, labels: tuple[str, ...] = ("h
     """A recogniser whose every trained number is random, as ``adapt emotion`` saves one."""
     import torch
 
-    from allophone.adapt.emotion_model import EmotionModel
-    from allophone.adapt.emotion_store import save_emotion_model
+    from allophone.emotion.model import EmotionModel
+    from allophone.emotion.store import save_emotion_model
     from allophone.encoders.loading import load_speech_encoder
 
     model = EmotionModel(load_speech_encoder(setting.model), setting, len(labels), precision="float32")

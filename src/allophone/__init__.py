@@ -12,9 +12,9 @@ from allophone.version import __version__
 
 if TYPE_CHECKING:
     from allophone.adapt.context import adapt_context
-    from allophone.adapt.emotion_classify import EmotionClassifier
-    from allophone.adapt.emotion_routed import EmotionPolicyClassifier, load_emotion_policy
     from allophone.diagnosis.recognition import diagnose
+    from allophone.emotion.cascade import EmotionPolicyClassifier, load_emotion_policy
+    from allophone.emotion.classifier import EmotionClassifier
     from allophone.errors import AllophoneError
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.recommend import Recommendation, recommend
@@ -70,8 +70,8 @@ __all__ = [
 
 _HOMES = {
     "AllophoneError": "errors",
-    "EmotionClassifier": "adapt.emotion_classify",
-    "EmotionPolicyClassifier": "adapt.emotion_routed",
+    "EmotionClassifier": "emotion.classifier",
+    "EmotionPolicyClassifier": "emotion.cascade",
     "EmotionSpace": "sweeps.emotion_space",
     "Frontier": "frontier.pareto",
     "OperatingPoint": "records.point",
@@ -91,7 +91,7 @@ _HOMES = {
     "diagnose": "diagnosis.recognition",
     "evaluate_policy": "routing.evaluation",
     "load": "transcription.transcriber",
-    "load_emotion_policy": "adapt.emotion_routed",
+    "load_emotion_policy": "emotion.cascade",
     "load_point": "transcription.transcriber",
     "load_policy": "routing.transcriber",
     "recommend": "frontier.recommend",

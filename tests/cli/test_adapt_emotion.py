@@ -5,8 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from allophone.adapt import emotion_train
 from allophone.cli import app
+from allophone.emotion import training as emotion_train
 from allophone.errors import CorpusError, MissingExtraError, SpaceError, UsageError
 from allophone.records.point import EmotionSetting
 from emotion_builders import emotion_place, save_recogniser, write_emotions

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from allophone.adapt.emotion_setting import EmotionSetting
 from allophone.costs.adaptation import frozen_flops, training_step_flops
 from allophone.costs.emotion import inference_flops
+from allophone.emotion.recipe import EmotionSetting
 from emotion_builders import FAMILIES, tiny_encoder
 
 pytest.importorskip("torch")
@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from allophone.adapt.emotion_model import EmotionModel
+from allophone.emotion.model import EmotionModel
 
 SAMPLES = 6400
 

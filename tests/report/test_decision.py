@@ -1,6 +1,6 @@
 import json
 
-from allophone.adapt.emotion_setting import default_recipe
+from allophone.emotion.recipe import default_recipe
 from allophone.records.point import EmotionSetting, OperatingPoint
 from allophone.records.saved_point import read_point
 from allophone.report.decision import decide, save_decision

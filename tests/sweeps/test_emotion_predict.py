@@ -4,10 +4,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from allophone.adapt.emotion_run import run_setting
-from allophone.adapt.emotion_setting import EmotionSetting, Recipe
 from allophone.corpora.corpus import open_corpus
 from allophone.corpora.splits import make_folds
+from allophone.emotion.experiment import run_setting
+from allophone.emotion.recipe import EmotionSetting, Recipe
 from allophone.sweeps.emotion_predict import UnitForecast, forecast_unit, look_at_encoder, order_settings
 from emotion_builders import save_encoder, write_emotions
 

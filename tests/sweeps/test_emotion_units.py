@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from allophone.adapt.emotion_record import EmotionRow
+from allophone.emotion.record import EmotionRow
 from allophone.records.point import EmotionSetting
 from allophone.sweeps.emotion_units import Unit, unit_rows
 

@@ -10,8 +10,8 @@ import typer
 from allophone.cli.say import say
 
 if TYPE_CHECKING:
-    from allophone.adapt.emotion_run import EmotionRun
-    from allophone.adapt.emotion_summary import EmotionSummary
+    from allophone.emotion.experiment import EmotionRun
+    from allophone.emotion.summary import EmotionSummary
 
 __all__ = ["emotion"]
 
@@ -45,10 +45,6 @@ def emotion(
     as_json: Annotated[bool, typer.Option("--json", help="Print summary and training record as JSON.")] = False,
 ) -> None:
     """Train an emotion recogniser, stop on validation speakers, report on test speakers, and save it."""
-    from allophone.adapt.emotion_checkpoint import Epoch
-    from allophone.adapt.emotion_merged import export_merged
-    from allophone.adapt.emotion_run import run_setting
-    from allophone.adapt.emotion_summary import summarise_rows
     from allophone.cli.adapt_emotion_options import (
         check_folders,
         chosen_split,
@@ -58,6 +54,10 @@ def emotion(
     )
     from allophone.cli.stopping import stoppable
     from allophone.corpora.corpus import open_corpus
+    from allophone.emotion.checkpoint import Epoch
+    from allophone.emotion.experiment import run_setting
+    from allophone.emotion.merged import export_merged
+    from allophone.emotion.summary import summarise_rows
     from allophone.encoders.device import check_torch_device
     from allophone.errors import UsageError
     from allophone.files import write_whole

@@ -12,9 +12,9 @@ import typer
 from allophone.cli.sweep_emotion import refuse_options
 
 if TYPE_CHECKING:
-    from allophone.adapt.emotion_setting import EmotionSetting, Recipe
     from allophone.corpora.corpus import Corpus
     from allophone.corpora.splits import SplitFile
+    from allophone.emotion.recipe import EmotionSetting, Recipe
 
 __all__ = ["check_folders", "chosen_split", "naming_options", "parse_speakers", "setting_and_recipe"]
 
@@ -38,7 +38,7 @@ def setting_and_recipe(
     """
     from pydantic import ValidationError
 
-    from allophone.adapt.emotion_setting import EmotionSetting, default_recipe
+    from allophone.emotion.recipe import EmotionSetting, default_recipe
     from allophone.errors import UsageError
 
     layers: Any = int(unfrozen_layers) if unfrozen_layers.lstrip("-").isdigit() else unfrozen_layers
@@ -78,9 +78,9 @@ def check_folders(out: Path, merged: Path | None) -> None:
     """Refuse folders that a training would spoil, before it.
 
     Raises:
-        UsageError: As :mod:`allophone.adapt.emotion_folders`.
+        UsageError: As :mod:`allophone.emotion.folders`.
     """
-    from allophone.adapt.emotion_folders import check_merged_folder, check_model_folder
+    from allophone.emotion.folders import check_merged_folder, check_model_folder
 
     check_model_folder(out)
     if merged is not None:

@@ -14,8 +14,8 @@ from allophone.audio.decode import LONGEST_S
 from allophone.cli.say import say
 
 if TYPE_CHECKING:
-    from allophone.adapt.emotion_classify import Classification, EmotionClassifier
-    from allophone.adapt.emotion_routed import EmotionPolicyClassifier, RoutedClassification
+    from allophone.emotion.cascade import EmotionPolicyClassifier, RoutedClassification
+    from allophone.emotion.classifier import Classification, EmotionClassifier
 
 __all__ = ["classify"]
 
@@ -75,10 +75,10 @@ def _load(
     model: Path | None, policy: Path | None, base: str | None, threshold: float | None, device: str, threads: int
 ) -> EmotionClassifier | EmotionPolicyClassifier:
     if policy is not None:
-        from allophone.adapt.emotion_routed import load_emotion_policy
+        from allophone.emotion.cascade import load_emotion_policy
 
         return load_emotion_policy(policy, threshold=threshold, device=device, threads=threads)
-    from allophone.adapt.emotion_classify import EmotionClassifier
+    from allophone.emotion.classifier import EmotionClassifier
 
     return EmotionClassifier(cast("Path", model), base=base, device=device, threads=threads)
 

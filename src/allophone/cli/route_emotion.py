@@ -51,7 +51,7 @@ def route_emotion(
     candidates = read_candidates(run, names)
     folders = [Path(name.strip()) for name in (models or "").split(",") if name.strip()]
     if out is not None:
-        from allophone.adapt.emotion_policy import check_cascade, write_emotion_policy
+        from allophone.emotion.policy import check_cascade, write_emotion_policy
 
         check_cascade(out, run, candidates, folders)
     found = judge(candidates, wish, seed=seed)

@@ -9,8 +9,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from allophone.adapt.emotion_setting import default_recipe
 from allophone.corpora.splits import read_splits
+from allophone.emotion.recipe import default_recipe
 from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import write_whole
 from allophone.frontier.certified import certify_points, only_points

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from allophone.adapt.emotion_setting import Recipe, default_recipe
 from allophone.audio.utterance_audio import load_utterance
 from allophone.corpora.corpus import Corpus, open_corpus
 from allophone.corpora.labels import labelled_utterances
 from allophone.corpora.splits import SplitFile, make_folds, read_splits
 from allophone.dimensions.whisper import SAMPLE_RATE
+from allophone.emotion.recipe import Recipe, default_recipe
 from allophone.errors import AudioError, CorpusError, LedgerError, SpaceError
 from allophone.ledger.race_record import read_race
 from allophone.ledger.run_record import EmotionRunRecord

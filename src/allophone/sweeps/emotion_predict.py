@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import mean, median
 from time import perf_counter
 
-from allophone.adapt.emotion_setting import Recipe
 from allophone.corpora.splits import SplitFile
 from allophone.costs.adaptation import frozen_flops, setting_adaptation, trainable_parameters, training_step_flops
 from allophone.costs.emotion import inference_flops
@@ -15,6 +14,7 @@ from allophone.costs.formulas import stem_flops
 from allophone.costs.speech import front_end_flops, layer_stack, position_flops, projection_flops, speech_tokens
 from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
 from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE, WhisperDimensions
+from allophone.emotion.recipe import Recipe
 from allophone.encoders.device import check_torch_device
 from allophone.encoders.layers import run_layers
 from allophone.encoders.loading import load_speech_encoder

@@ -12,8 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
-from allophone.adapt.emotion_setting import Precision
 from allophone.corpora.splits import write_splits
+from allophone.emotion.recipe import Precision
 from allophone.errors import AllophoneError, SpaceError
 from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.frontier.objectives import find_cost

@@ -9,11 +9,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from allophone.adapt.emotion_checkpoint import Epoch
-from allophone.adapt.emotion_run import EmotionRun, run_setting
-from allophone.adapt.emotion_setting import Precision, Recipe
 from allophone.corpora.corpus import Corpus
 from allophone.corpora.splits import SplitFile
+from allophone.emotion.checkpoint import Epoch
+from allophone.emotion.experiment import EmotionRun, run_setting
+from allophone.emotion.recipe import Precision, Recipe
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.trained_units import TrainedUnit, add_unit
 from allophone.ledger.twin_record import TwinRow, add_twins, read_twins
@@ -97,7 +97,7 @@ class UnitRunner:
         """Train a unit, or go on with it, and write it down.
 
         Raises:
-            AllophoneError: As :func:`allophone.adapt.emotion_run.run_setting`; finished epochs are kept.
+            AllophoneError: As :func:`allophone.emotion.experiment.run_setting`; finished epochs are kept.
         """
         folder = self._folder(unit)
         started = monotonic()

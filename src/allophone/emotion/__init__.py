@@ -1,0 +1,1 @@
+"""Emotion recognition: recognisers trained, saved, run, and cascaded."""

@@ -1,0 +1,218 @@
+"""One setting trained on some speakers, stopped by others, reported on a third part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Literal
+
+from allophone.corpora.corpus import Corpus
+from allophone.corpora.labels import labelled_utterances
+from allophone.corpora.splits import SplitFile
+from allophone.costs.adaptation import trainable_parameters
+from allophone.emotion.checkpoint import CHECKPOINT, Epoch
+from allophone.emotion.folders import RECORD, check_model_folder
+from allophone.emotion.model import EmotionModel
+from allophone.emotion.precision import faster_precision
+from allophone.emotion.recipe import EmotionSetting, Precision, Recipe, default_recipe
+from allophone.emotion.record import (
+    EmotionRow,
+    TrainingRecord,
+    median_step_s,
+    recognition_of,
+    training_flops_of,
+)
+from allophone.emotion.rows import bill_rows, mean_inference_flops, report_rows, split_examples, time_rows
+from allophone.emotion.state_cache import CachedStates
+from allophone.emotion.states import FreshStates
+from allophone.emotion.store import save_emotion_model
+from allophone.emotion.training import predict_logits, train
+from allophone.encoders.device import check_torch_device
+from allophone.encoders.loading import SpeechEncoder, load_speech_encoder
+from allophone.errors import CorpusError
+from allophone.files import write_whole
+from allophone.ledger.run_record import machine_stamp
+from allophone.measure.emotion import Recognition
+from allophone.measure.temperature import fit_temperature, posteriors
+from allophone.records.utterance import Utterance
+
+__all__ = ["EmotionRun", "run_setting"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionRun:
+    """What one setting did on one split.
+
+    Args:
+        record: How it was trained and what it cost.
+        rows: One a test utterance, in the corpus's order.
+        model: The trained model, adapters merged where rows were timed.
+    """
+
+    record: TrainingRecord
+    rows: tuple[EmotionRow, ...]
+    model: EmotionModel
+
+    @property
+    def recognition(self) -> Recognition:
+        """Counts and rates on the test speakers."""
+        return recognition_of(self.rows, self.record.labels)
+
+
+def run_setting(
+    setting: EmotionSetting,
+    corpus: Corpus,
+    splits: SplitFile,
+    split: str,
+    *,
+    recipe: Recipe | None = None,
+    precision: Precision | Literal["auto"] = "auto",
+    out: Path | None = None,
+    cached: bool = True,
+    cache_root: Path | None = None,
+    timed_rows: int | None = None,
+    timed_twice: bool = False,
+    device: str = "cpu",
+    threads: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_states: Callable[[float], None] | None = None,
+) -> EmotionRun:
+    """Train and test one setting.
+
+    Args:
+        setting: The knobs.
+        corpus: The corpus that ``splits`` was made for.
+        splits: Who trains, stops and is reported.
+        split: Name of one of them.
+        recipe: How to train; None is the setting's default.
+        precision: ``auto`` times a layer once.
+        out: Folder for checkpoint, model and record; the same call goes on from its checkpoint. None keeps nothing.
+        cached: Whether states below the trained layers are computed once; otherwise in every step.
+        cache_root: As in :class:`allophone.emotion.state_cache.CachedStates`.
+        timed_rows: How many test utterances, evenly spread, are run again alone to be timed; None: all of them.
+        timed_twice: Whether these are then run and timed once more.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads; 0 leaves torch's own choice.
+        on_epoch: Called after every epoch.
+        on_states: Called with a fraction from 0 to 1 while a cache is filled.
+
+    Raises:
+        AllophoneError: The loss is no number before any epoch was finished.
+        CorpusError: The corpus is not the split's, or a part has no usable utterance.
+        LedgerError: ``out`` cannot be written.
+        SpaceError: A knob that the encoder cannot take.
+        UsageError: There is no such split or device, or ``out`` holds another training, a run or a policy.
+    """
+    check_torch_device(device)
+    if out is not None:
+        check_model_folder(out)
+    if corpus.scan().fingerprint != splits.corpus_fingerprint:
+        raise CorpusError(f"{corpus.path}: not the corpus that the split was made for. Make a new split.")
+    chosen = splits.split(split)
+    utterances = labelled_utterances(corpus, splits.labels)
+    encoder = load_speech_encoder(setting.model)
+    threads = _set_threads(threads)
+    encoder.module.to(device)
+    recipe = recipe or default_recipe(setting)
+    settled = _settle_precision(encoder, precision, out)
+    model = EmotionModel(encoder, setting, len(splits.labels), precision=settled, seed=recipe.seed)
+    started = perf_counter()
+    source = _states(model, utterances, splits.corpus_fingerprint, cached, cache_root, on_states)
+    states_s = perf_counter() - started
+    examples = split_examples(utterances, chosen, splits.labels, source.failures)
+    identity = [setting.model_dump(), recipe.model_dump(), settled, encoder.weights_sha256, splits.fingerprint, split]
+    progress = train(
+        model,
+        source,
+        examples["train"],
+        examples["validation"],
+        recipe,
+        labels=splits.labels,
+        checkpoint=None if out is None else out / CHECKPOINT,
+        key=sha256(json.dumps(identity).encode()).hexdigest(),
+        on_epoch=on_epoch,
+    )
+    held_out = predict_logits(model, source, examples["validation"].rows)
+    temperature = fit_temperature(held_out, examples["validation"].classes)
+    if out is not None:
+        save_emotion_model(out, model, splits.labels, temperature)
+    logits = predict_logits(model, source, examples["test"].rows)
+    rows = report_rows(utterances, chosen, splits.labels, source.failures, posteriors(logits, temperature))
+    rows = bill_rows(model, source, rows, utterances)
+    rows = time_rows(model, rows, utterances, timed_rows, twice=timed_twice)
+    latencies = [row.latency_s for row in rows if row.latency_s is not None]
+    steps_flops, repeated_flops = training_flops_of(model, progress, cached=cached)
+    record = TrainingRecord(
+        setting=setting,
+        recipe=recipe,
+        precision=settled,
+        base_weights_sha256=encoder.weights_sha256,
+        corpus_fingerprint=splits.corpus_fingerprint,
+        split=split,
+        split_fingerprint=splits.fingerprint,
+        labels=splits.labels,
+        n_train=len(examples["train"].rows),
+        n_validation=len(examples["validation"].rows),
+        n_test=len(examples["test"].rows),
+        failures=len(source.failures),
+        trainable_params=trainable_parameters(encoder.dimensions, model.adaptation),
+        inference_flops=mean_inference_flops(model, source, examples["test"].rows),
+        training_flops=steps_flops,
+        frozen_flops=source.frozen_flops if isinstance(source, CachedStates) else repeated_flops,
+        cached=cached,
+        states_s=states_s,
+        train_s=sum(epoch.train_s for epoch in progress.epochs),
+        step_s=median_step_s(progress),
+        latency_s=median(latencies) if latencies else None,
+        validation_uars=tuple(epoch.validation_uar for epoch in progress.epochs),
+        best_epoch=progress.best_epoch,
+        stopped=progress.stopped or "",
+        failed=progress.failed,
+        temperature=temperature,
+        device=device,
+        threads=threads,
+        machine=machine_stamp(),
+    )
+    if out is not None:
+        write_whole(out / RECORD, record.model_dump_json(indent=1) + "\n")
+    return EmotionRun(record, rows, model)
+
+
+def _states(
+    model: EmotionModel,
+    utterances: Sequence[Utterance],
+    fingerprint: str,
+    cached: bool,
+    root: Path | None,
+    on_states: Callable[[float], None] | None,
+) -> CachedStates | FreshStates:
+    duration_s = model.setting.duration_s
+    if cached:
+        return CachedStates(model, utterances, fingerprint, duration_s, root=root, progress=on_states)
+    return FreshStates(model, utterances, duration_s)
+
+
+def _set_threads(threads: int) -> int:
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    return int(torch.get_num_threads())
+
+
+def _settle_precision(encoder: SpeechEncoder, precision: Precision | Literal["auto"], out: Path | None) -> Precision:
+    """What was measured once for a folder holds when the training in it goes on."""
+    if precision != "auto":
+        return precision
+    noted = None if out is None else out / "precision"
+    if noted is not None and noted.is_file():
+        return "bfloat16" if noted.read_text(encoding="utf-8").strip() == "bfloat16" else "float32"
+    found = faster_precision(encoder)
+    if noted is not None:
+        write_whole(noted, found + "\n")
+    return found
