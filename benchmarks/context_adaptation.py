@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from allophone.adapt.context import AdaptProgress, adapt_context
-from allophone.adapt.context_card import ContextCard
+from allophone.adapt.card import ContextCard
+from allophone.adapt.short_context import AdaptProgress, adapt_context
 from allophone.corpora.corpus import open_corpus
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from allophone.version import __version__
 
 if TYPE_CHECKING:
-    from allophone.adapt.context import adapt_context
+    from allophone.adapt.short_context import adapt_context
     from allophone.diagnosis.recognition import diagnose
     from allophone.emotion.cascade import EmotionPolicyClassifier, load_emotion_policy
     from allophone.emotion.classifier import EmotionClassifier
@@ -86,7 +86,7 @@ _HOMES = {
     "Utterance": "records.utterance",
     "Wish": "routing.thresholds",
     "Word": "records.transcript",
-    "adapt_context": "adapt.context",
+    "adapt_context": "adapt.short_context",
     "calibrate_policy": "routing.calibration",
     "diagnose": "diagnosis.recognition",
     "evaluate_policy": "routing.evaluation",

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from allophone.adapt.context_data import Window
 from allophone.adapt.distillation import decode_states, distil, read_prompt, teach
+from allophone.adapt.windows import Window
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.encoders.torch_whisper import encode_windows, load_torch_whisper
 from allophone.errors import UsageError, WeightsError

@@ -4,7 +4,7 @@ from inspect import signature
 import pytest
 from typer.testing import CliRunner
 
-from allophone.adapt.context import adapt_context
+from allophone.adapt.short_context import adapt_context
 from allophone.cli import app
 from allophone.cli.adapt_context import context
 from allophone.errors import MissingExtraError, UsageError

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from allophone.adapt.context_data import Window
+from allophone.adapt.windows import Window
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.dimensions.whisper import (
     FRAMES_PER_AUDIO_TOKEN,

@@ -28,7 +28,7 @@ def context(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes the default.")] = 0,
 ) -> None:
     """Teach an encoder, without transcripts, to do with the audio and a margin instead of 30 s."""
-    from allophone.adapt.context import AdaptProgress, adapt_context
+    from allophone.adapt.short_context import AdaptProgress, adapt_context
     from allophone.cli.show import show_progress
     from allophone.cli.stopping import stoppable
     from allophone.sweeps.run import Progress

@@ -1,6 +1,6 @@
 import pytest
 
-from allophone.adapt.context_settings import SETTINGS_FILE, claim_folder, parse_settings
+from allophone.adapt.settings import SETTINGS_FILE, claim_folder, parse_settings
 from allophone.errors import LedgerError, UsageError
 
 FIELDS = {

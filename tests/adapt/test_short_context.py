@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from allophone.adapt import context as module
-from allophone.adapt.context import adapt_context
-from allophone.adapt.context_card import read_card
+from allophone.adapt.card import read_card
+from allophone.adapt.short_context import adapt_context
 from allophone.audio.mel import log_mel
 from allophone.errors import AllophoneError, LedgerError, MissingExtraError, UsageError
 from allophone.models.ct2_weights import read_tensors
@@ -133,7 +133,7 @@ def test_a_loss_that_is_no_number_stops_with_the_last_checkpoint(adapt, tmp_path
         return windows
 
     monkeypatch.setattr(module, "draw_windows", draw_spoiled)
-    monkeypatch.setattr("allophone.adapt.context_data.load_utterance", lambda utterance: tone(1.4, 1).copy())
+    monkeypatch.setattr("allophone.adapt.windows.load_utterance", lambda utterance: tone(1.4, 1).copy())
     out = tmp_path / "model"
     with pytest.raises(AllophoneError, match=r"at step 4 the loss was nan .* checkpoint of step 3 is kept"):
         adapt(out)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from allophone.adapt.context_checkpoint import Validation
-from allophone.adapt.context_settings import ContextSettings
+from allophone.adapt.checkpoint import Validation
+from allophone.adapt.settings import ContextSettings
 from allophone.errors import LedgerError
 from allophone.files import write_whole
 from allophone.ledger.run_record import MachineStamp, machine_stamp

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from allophone.adapt.context_data import draw_windows, hold_out, validation_windows
+from allophone.adapt.windows import draw_windows, hold_out, validation_windows
 from allophone.audio.mel import TRAINED_FRAMES
 from allophone.corpora.corpus import open_corpus
 from allophone.errors import UsageError

@@ -1,6 +1,6 @@
 import pytest
 
-from allophone.adapt.context_checkpoint import Checkpoint, Validation, load_checkpoint, save_checkpoint
+from allophone.adapt.checkpoint import Checkpoint, Validation, load_checkpoint, save_checkpoint
 from allophone.errors import LedgerError
 
 torch = pytest.importorskip("torch")

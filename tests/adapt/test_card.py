@@ -1,8 +1,8 @@
 import pytest
 
-from allophone.adapt.context_card import CARD_FILE, make_card, read_card, write_card
-from allophone.adapt.context_checkpoint import Validation
-from allophone.adapt.context_settings import ContextSettings
+from allophone.adapt.card import CARD_FILE, make_card, read_card, write_card
+from allophone.adapt.checkpoint import Validation
+from allophone.adapt.settings import ContextSettings
 from allophone.errors import LedgerError
 
 pytest.importorskip("torch")

@@ -13,11 +13,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from allophone.adapt.context_card import ContextCard, make_card, read_card, write_card
-from allophone.adapt.context_checkpoint import Checkpoint, Validation, load_checkpoint, save_checkpoint
-from allophone.adapt.context_data import Speakers, draw_windows, hold_out, validation_windows
-from allophone.adapt.context_settings import ContextSettings, claim_folder, parse_settings
+from allophone.adapt.card import ContextCard, make_card, read_card, write_card
+from allophone.adapt.checkpoint import Checkpoint, Validation, load_checkpoint, save_checkpoint
 from allophone.adapt.distillation import Lesson, Prompt, distil, read_prompt, teach
+from allophone.adapt.settings import ContextSettings, claim_folder, parse_settings
+from allophone.adapt.windows import Speakers, draw_windows, hold_out, validation_windows
 from allophone.corpora.corpus import open_corpus
 from allophone.encoders.torch_whisper import load_torch_whisper, save_ct2_whisper
 from allophone.errors import AllophoneError, UsageError
