@@ -18,7 +18,7 @@ from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals, resample_ratio, resample_ratio_difference
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
-from allophone.sweeps.run import Progress, sweep
+from allophone.sweeps.recognition.run import Progress, sweep
 from allophone.sweeps.space import SearchSpace
 from recording import SPEECH, markdown_table, stamp_line, write_result
 

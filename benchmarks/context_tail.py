@@ -18,7 +18,7 @@ from allophone.frontier.confidence import draw_replicates
 from allophone.ledger.readers import connect
 from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.records.transcript import Segment
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from allophone.transcription.guard import distrust
 from grid_search import write_manifest

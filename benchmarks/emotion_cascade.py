@@ -20,8 +20,8 @@ from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.routing.emotion_cascade import read_candidates
 from allophone.routing.emotion_routing import CascadeResult, route_emotion
 from allophone.routing.thresholds import Wish
-from allophone.sweeps.emotion_run import sweep_emotion
-from allophone.sweeps.emotion_space import EmotionSpace
+from allophone.sweeps.emotion.run import sweep_emotion
+from allophone.sweeps.emotion.space import EmotionSpace
 from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 
 RUN = ROOT / "runs" / "emotion_cascade"

@@ -12,7 +12,7 @@ import random
 from pathlib import Path
 
 from allophone.records.point import OperatingPoint
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import ROOT, SPEECH
 

@@ -17,7 +17,7 @@ from allophone.frontier.summary import summarise_run
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.sweeps.race import race_order
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from grid_search import CORPUS, DRAW_SEED, RULE, SPACE, kept, write_manifest
 from recording import markdown_table, spread, write_result
 from replay import Rows, read_rows, replaying

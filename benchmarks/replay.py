@@ -8,8 +8,8 @@ from typing import Any
 
 from allophone.ledger.readers import columns, connect
 from allophone.records.measurement import Measurement
-from allophone.sweeps.executor import Executor, MakeExecutor, WeightsKey
-from allophone.sweeps.worker import Settings, Task, TaskResult
+from allophone.sweeps.recognition.executor import Executor, MakeExecutor, WeightsKey
+from allophone.sweeps.recognition.worker import Settings, Task, TaskResult
 
 __all__ = ["Rows", "read_rows", "replaying"]
 

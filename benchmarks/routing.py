@@ -21,7 +21,7 @@ from allophone.routing.policy_file import PolicyFile, PolicyKind, read_policy
 from allophone.routing.samples import read_route_samples
 from allophone.routing.thresholds import Wish
 from allophone.routing.training import train_policy
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import SPEECH, read_result, rewrite_result, write_result
 from routing_drawing import draw

@@ -22,7 +22,7 @@ from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.evaluation import DomainResult, evaluate_policy
 from allophone.routing.thresholds import Wish
 from allophone.routing.training import train_policy
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import SPEECH, markdown_table, stamp_line, write_result
 

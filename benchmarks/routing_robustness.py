@@ -28,7 +28,7 @@ from allophone.routing.replay import Outcome, replay
 from allophone.routing.samples import RouteSamples
 from allophone.routing.thresholds import Wish
 from allophone.routing.training import train_policy
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import SPEECH, markdown_table, stamp_line, write_result
 from routing import POINTS

@@ -10,7 +10,7 @@ from allophone.frontier.pareto import Frontier
 from allophone.ledger.run_record import read_run
 from allophone.report.figures import FrontierFigure, frontier_figure
 from allophone.report.tables import frontier_table
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import RESULTS, SPEECH, markdown_table, stamp_line, write_result
 

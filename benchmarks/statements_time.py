@@ -27,10 +27,10 @@ from allophone.measure.quantiles import resample_quantile
 from allophone.models.engine import load_engine
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
-from allophone.sweeps.peak_watch import PeakWatch
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.peak_watch import PeakWatch
+from allophone.sweeps.recognition.run import sweep
+from allophone.sweeps.recognition.worker import Settings, Task, measure_task, warm_up
 from allophone.sweeps.space import SearchSpace
-from allophone.sweeps.worker import Settings, Task, measure_task, warm_up
 from recording import SPEECH, write_result
 
 RUNS = 20

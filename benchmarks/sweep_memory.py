@@ -13,8 +13,8 @@ from typing import Any
 from allophone.corpora.manifest import read_manifest
 from allophone.demo.corpus import build_demo_corpus
 from allophone.measure.memory import resident_bytes
-from allophone.sweeps import executor
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition import executor
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import write_result
 

@@ -16,8 +16,8 @@ from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.models.engine import Engine, load_engine, text_token_cap
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
-from allophone.sweeps.plans import plan_points
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.plans import plan_points
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from recording import SPEECH, spread, write_result
 

@@ -28,7 +28,7 @@ def test_names_are_listed_before_they_are_used():
 
 
 def test_rooms_do_not_hide_public_names():
-    import allophone.sweeps.run
+    import allophone.sweeps.recognition.run
     import allophone.transcription.transcriber
 
     assert callable(allophone.sweep)

@@ -47,7 +47,7 @@ def test_files_that_the_readme_points_to_are_there():
 
 
 def test_points_that_the_readme_routes_are_those_of_a_default_sweep():
-    from allophone.sweeps.plans import plan_points
+    from allophone.sweeps.recognition.plans import plan_points
     from allophone.sweeps.space import SearchSpace
 
     measured = {point.name for point in plan_points(SearchSpace(model=("tiny.en", "base")), "star")}

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from allophone.routing.thresholds import Wish
     from allophone.routing.training import train_policy
     from allophone.routing.transcriber import PolicyTranscriber, load_policy
-    from allophone.sweeps.emotion_run import sweep_emotion
-    from allophone.sweeps.emotion_space import EmotionSpace
-    from allophone.sweeps.run import SweepResult, sweep
+    from allophone.sweeps.emotion.run import sweep_emotion
+    from allophone.sweeps.emotion.space import EmotionSpace
+    from allophone.sweeps.recognition.run import SweepResult, sweep
     from allophone.sweeps.space import SearchSpace
     from allophone.transcription.transcriber import Transcriber, load, load_point
 
@@ -72,7 +72,7 @@ _HOMES = {
     "AllophoneError": "errors",
     "EmotionClassifier": "emotion.classifier",
     "EmotionPolicyClassifier": "emotion.cascade",
-    "EmotionSpace": "sweeps.emotion_space",
+    "EmotionSpace": "sweeps.emotion.space",
     "Frontier": "frontier.pareto",
     "OperatingPoint": "records.point",
     "PolicyTranscriber": "routing.transcriber",
@@ -80,7 +80,7 @@ _HOMES = {
     "RoutedTranscript": "routing.routed_transcript",
     "SearchSpace": "sweeps.space",
     "Segment": "records.transcript",
-    "SweepResult": "sweeps.run",
+    "SweepResult": "sweeps.recognition.run",
     "Transcriber": "transcription.transcriber",
     "Transcript": "records.transcript",
     "Utterance": "records.utterance",
@@ -95,8 +95,8 @@ _HOMES = {
     "load_point": "transcription.transcriber",
     "load_policy": "routing.transcriber",
     "recommend": "frontier.recommend",
-    "sweep": "sweeps.run",
-    "sweep_emotion": "sweeps.emotion_run",
+    "sweep": "sweeps.recognition.run",
+    "sweep_emotion": "sweeps.emotion.run",
     "train_policy": "routing.training",
     "write_report": "report.html",
 }

@@ -18,7 +18,7 @@ from allophone.models.engine import load_engine
 from allophone.models.moonshine_engine import MoonshineEngine
 from allophone.models.moonshine_weights import resolve_moonshine
 from allophone.records.point import OperatingPoint
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from allophone.transcription.recording import transcribe_points
 from allophone.transcription.transcriber import Transcriber

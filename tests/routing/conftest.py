@@ -10,7 +10,7 @@ import pytest
 
 from allophone.routing.regression import Candidate
 from allophone.routing.training import train_policy
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from route_runs import BASE, TINY, write_routed
 

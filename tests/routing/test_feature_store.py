@@ -7,7 +7,7 @@ from allophone.errors import CorpusError
 from allophone.routing import feature_store
 from allophone.routing.feature_store import FEATURES_FOLDER, audio_views, read_recordings, snr_values
 from allophone.routing.samples import read_route_samples
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import write_tones
 from route_runs import BASE, TINY, write_routed

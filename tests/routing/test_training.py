@@ -8,7 +8,7 @@ from allophone.routing.policy_file import read_policy
 from allophone.routing.regression import Candidate
 from allophone.routing.samples import read_route_samples
 from allophone.routing.training import check_enough, train_policy
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import write_run, write_tones
 from route_runs import BASE, SMALL, TINY, write_routed

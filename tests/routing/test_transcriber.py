@@ -14,7 +14,7 @@ from allophone.routing.replay import replay
 from allophone.routing.training import train_policy
 from allophone.routing.transcriber import load_policy
 from allophone.routing.transcript_features import READING_FEATURES
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import tone, write_tones
 

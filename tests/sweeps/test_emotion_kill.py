@@ -13,8 +13,8 @@ pytest.importorskip("torch")
 
 from allophone.ledger.readers import connect
 from allophone.ledger.trained_units import read_units
-from allophone.sweeps.emotion_run import sweep_emotion
-from allophone.sweeps.emotion_space import EmotionSpace
+from allophone.sweeps.emotion.run import sweep_emotion
+from allophone.sweeps.emotion.space import EmotionSpace
 from builders import write_wav
 from emotion_builders import emotion_place
 

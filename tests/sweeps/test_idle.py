@@ -3,7 +3,7 @@ import pytest
 from allophone.errors import AllophoneError, UsageError
 from allophone.sweeps import idle
 from allophone.sweeps.idle import load_average, wait_for_idle
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import write_tones
 
@@ -57,7 +57,7 @@ def test_a_sweep_waits_before_it_measures_and_not_where_nothing_is_left(tmp_path
     manifest, stages, loads = write_tones(tmp_path / "c", n=2), [], iter([2.0, 0.2])
     monkeypatch.setattr(idle, "_LOOK_EVERY_S", 0.0)
     monkeypatch.setattr(
-        "allophone.sweeps.run.wait_for_idle", lambda m, w: wait_for_idle(m, w, load=lambda: next(loads))
+        "allophone.sweeps.recognition.run.wait_for_idle", lambda m, w: wait_for_idle(m, w, load=lambda: next(loads))
     )
 
     def measured():

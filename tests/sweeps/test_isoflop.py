@@ -7,8 +7,8 @@ from allophone.errors import SpaceError
 from allophone.frontier.summary import summarise_run
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.isoflop import TOLERANCE, isoflop_points, predicted_flops
-from allophone.sweeps.plans import plan_points
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.plans import plan_points
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import write_tones
 

@@ -14,7 +14,7 @@ from allophone.ledger.readers import connect
 from allophone.records.utterance import Utterance
 from allophone.report.tables import frontier_table
 from allophone.sweeps.race import judge, look_sizes, race_order
-from allophone.sweeps.run import sweep
+from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from builders import write_tones
 

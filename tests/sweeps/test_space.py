@@ -2,7 +2,7 @@ import pytest
 
 from allophone.errors import SpaceError, UsageError
 from allophone.records.point import OperatingPoint
-from allophone.sweeps.plans import plan_points
+from allophone.sweeps.recognition.plans import plan_points
 from allophone.sweeps.space import AXES, SearchSpace, parse_axes, read_space, space_of_point
 
 

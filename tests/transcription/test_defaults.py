@@ -1,4 +1,4 @@
-from allophone.sweeps.plans import plan_points
+from allophone.sweeps.recognition.plans import plan_points
 from allophone.sweeps.space import SearchSpace
 from allophone.transcription.defaults import default_point
 

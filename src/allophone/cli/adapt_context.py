@@ -31,7 +31,7 @@ def context(
     from allophone.adapt.short_context import AdaptProgress, adapt_context
     from allophone.cli.show import show_progress
     from allophone.cli.stopping import stoppable
-    from allophone.sweeps.run import Progress
+    from allophone.sweeps.recognition.run import Progress
 
     with stoppable(out, "all but the last minute is kept"), show_progress() as show:
 

@@ -28,7 +28,7 @@ def demo(
     from allophone.report.decision import decide, save_decision
     from allophone.report.html import write_report
     from allophone.report.tables import frontier_table
-    from allophone.sweeps.run import Progress, sweep
+    from allophone.sweeps.recognition.run import Progress, sweep
 
     say("Synthesising the demo corpus (once; it is cached) ...")
     with show_progress() as progress:

@@ -100,7 +100,7 @@ def _rates(machine: MachineStamp, *, measure: bool) -> str:
     if not measure:
         return "measured with --measure"
     from allophone.models.threads import physical_cores
-    from allophone.sweeps.roofline import device_rates
+    from allophone.sweeps.recognition.roofline import device_rates
 
     counts = sorted({1, physical_cores()})
     measured = [device_rates(machine, count, again=True) for count in counts]

@@ -37,7 +37,7 @@ def law(
     from allophone.law.law import fit_run_law
     from allophone.law.search import best_within
     from allophone.law.search import propose as propose_points
-    from allophone.sweeps.plans import plan_points
+    from allophone.sweeps.recognition.plans import plan_points
     from allophone.sweeps.space import SearchSpace
 
     summary = summarise_run(run)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from allophone.report.tables import Table
-    from allophone.sweeps.run import Progress
+    from allophone.sweeps.recognition.run import Progress
 
 __all__ = ["print_table", "show_progress"]
 
@@ -103,7 +103,7 @@ def _line_printer() -> Callable[[object], None]:
 
 
 def _parts(progress: object) -> tuple[str, int, int, str]:
-    from allophone.sweeps.run import Progress
+    from allophone.sweeps.recognition.run import Progress
 
     assert isinstance(progress, Progress)
     left = "" if progress.remaining_s is None else f"about {_duration(progress.remaining_s)} left"

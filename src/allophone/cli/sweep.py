@@ -13,8 +13,8 @@ from allophone.cli.sweep_emotion import ASR_OPTIONS, EMOTION_OPTIONS, refuse_opt
 from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS, run_throughput
 
 if TYPE_CHECKING:
+    from allophone.sweeps.recognition.worker import Settings
     from allophone.sweeps.space import SearchSpace
-    from allophone.sweeps.worker import Settings
 
 __all__ = ["sweep"]
 
@@ -143,9 +143,9 @@ def sweep(
     from allophone.cli.show import show_progress
     from allophone.cli.stopping import stoppable
     from allophone.errors import UsageError
-    from allophone.sweeps.run import sweep as run_sweep
+    from allophone.sweeps.recognition.run import sweep as run_sweep
+    from allophone.sweeps.recognition.worker import Settings
     from allophone.sweeps.space import parse_axes, parse_numbers, read_space
-    from allophone.sweeps.worker import Settings
 
     names = [name.strip() for name in models.split(",") if name.strip()] if models else None
     if plan in ("star", "grid") or (plan == "isoflop" and task == "asr"):
@@ -276,11 +276,11 @@ def _print_plan(
     from allophone.corpora.corpus import open_corpus
     from allophone.ledger.run_record import RunRecord
     from allophone.report.tables import Table
-    from allophone.sweeps.continuation import earlier_run
-    from allophone.sweeps.plans import plan_points
-    from allophone.sweeps.predict import predict
-    from allophone.sweeps.references import reference_point, require_references
-    from allophone.sweeps.twin import TWIN_UTTERANCES, predict_twin
+    from allophone.sweeps.recognition.forecast import predict
+    from allophone.sweeps.recognition.plans import plan_points
+    from allophone.sweeps.recognition.references import reference_point, require_references
+    from allophone.sweeps.recognition.twin import TWIN_UTTERANCES, predict_twin
+    from allophone.sweeps.resume import earlier_run
 
     opened = open_corpus(corpus)
     earlier = earlier_run(extended, RunRecord) if extended else None

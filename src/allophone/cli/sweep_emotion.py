@@ -12,7 +12,7 @@ from allophone.cli.say import say
 from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS
 
 if TYPE_CHECKING:
-    from allophone.sweeps.emotion_plan import EmotionPlan
+    from allophone.sweeps.emotion.plan import EmotionPlan
 
 __all__ = ["ASR_OPTIONS", "EMOTION_OPTIONS", "refuse_options", "run_emotion"]
 
@@ -57,7 +57,7 @@ def run_emotion(
         axes: Values of other axes.
         space_file: A TOML file of axes, or None.
         dry_run: Whether nothing is trained.
-        options: As :func:`allophone.sweeps.emotion_run.sweep_emotion` takes them.
+        options: As :func:`allophone.sweeps.emotion.run.sweep_emotion` takes them.
 
     Raises:
         AllophoneError: As that.
@@ -65,9 +65,9 @@ def run_emotion(
     from allophone.cli.show import show_progress
     from allophone.cli.stopping import stoppable
     from allophone.corpora.splits import read_splits
-    from allophone.sweeps.emotion_plan import SPLIT_FILE, plan_emotion
-    from allophone.sweeps.emotion_run import check_emotion_options, sweep_emotion
-    from allophone.sweeps.emotion_space import read_emotion_space
+    from allophone.sweeps.emotion.plan import SPLIT_FILE, plan_emotion
+    from allophone.sweeps.emotion.run import check_emotion_options, sweep_emotion
+    from allophone.sweeps.emotion.space import read_emotion_space
 
     space = read_emotion_space(space_file, models, axes)
     if dry_run:

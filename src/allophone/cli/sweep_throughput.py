@@ -17,7 +17,7 @@ def run_throughput(corpus: str, out: Path, *, jobs: int, batch_size: int, minute
     Args:
         corpus: As the user names it.
         out: The run folder.
-        jobs: As :func:`allophone.sweeps.throughput.measure_throughput` takes it, as what follows.
+        jobs: As :func:`allophone.sweeps.recognition.throughput.measure_throughput` takes it, as what follows.
         batch_size: Most windows in a batch.
         minutes: Most audio.
         rounds: Measurements of each point.
@@ -28,7 +28,7 @@ def run_throughput(corpus: str, out: Path, *, jobs: int, batch_size: int, minute
     from statistics import median
 
     from allophone.cli.show import show_progress
-    from allophone.sweeps.throughput import measure_throughput
+    from allophone.sweeps.recognition.throughput import measure_throughput
 
     with show_progress() as progress:
         record = measure_throughput(

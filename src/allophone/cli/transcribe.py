@@ -211,7 +211,7 @@ def _refuse_one_name_for_two(written: dict[Path, list[Path]]) -> None:
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
     from allophone.cli.show import show_progress
-    from allophone.sweeps.run import Progress
+    from allophone.sweeps.recognition.run import Progress
 
     started = monotonic()
     with show_progress() as show:

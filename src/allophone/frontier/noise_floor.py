@@ -1,6 +1,6 @@
 """The noise floor of a cost: how far apart two equal points come out on one machine, from a run's A/A pair.
 
-A sweep measures one point twice (:mod:`allophone.sweeps.twin`). Between the two nothing differs but the moment, so
+A sweep measures one point twice (:mod:`allophone.sweeps.recognition.twin`). Between the two nothing differs but the moment, so
 which of them is called the first does not matter: an utterance's difference is as likely to have the other sign. The
 spread of the difference of their totals is that of all draws in which the two are exchanged, utterance by utterance, at
 random (the randomisation test of paired data; Edgington and Onghena, "Randomization tests", 2007). Speakers are no

@@ -1,0 +1,1 @@
+"""Sweeps of emotion recognition: every point trained and tested in every fold."""

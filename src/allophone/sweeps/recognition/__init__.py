@@ -1,0 +1,1 @@
+"""Sweeps of speech recognition: every point of a plan on every utterance, by worker processes."""
