@@ -1,11 +1,11 @@
 import pytest
 
+from allophone.decide import decide, save_decision
 from allophone.diagnosis.axes import AXES
 from allophone.diagnosis.point import examine
 from allophone.diagnosis.recognition import diagnose
 from allophone.errors import SpaceError, UsageError
 from allophone.frontier.summary import summarise_run
-from allophone.report.decision import decide, save_decision
 from builders import write_run
 from star_runs import BASE, rows, write_star
 

@@ -1,8 +1,8 @@
 import pytest
 
+from allophone.decide import decide
 from allophone.frontier.summary import summarise_run
 from allophone.records.point import OperatingPoint
-from allophone.report.decision import decide
 from builders import write_run
 
 A = OperatingPoint(model="tiny.en")

@@ -2,10 +2,10 @@ import html
 import json
 import re
 
+from allophone.decide import decide, save_decision
 from allophone.diagnosis.recognition import diagnose
 from allophone.frontier.pareto import Frontier
 from allophone.records.point import EmotionSetting, OperatingPoint
-from allophone.report.decision import decide, save_decision
 from allophone.report.diagnosis_answers import answer_pairs
 from allophone.report.diagnosis_text import anatomy_lines, diagnosis_lines, diagnosis_table
 from allophone.report.html import write_report

@@ -22,10 +22,10 @@ def demo(
 ) -> None:
     """Synthesise a corpus, sweep two models over it, and show frontier, recommendation and report."""
     from allophone.cli.show import print_table, show_progress
+    from allophone.decide import decide, save_decision
     from allophone.demo.corpus import build_demo_corpus
     from allophone.errors import InfeasibleError
     from allophone.frontier.pareto import Frontier
-    from allophone.report.decision import decide, save_decision
     from allophone.report.html import write_report
     from allophone.report.tables import frontier_table
     from allophone.sweeps.recognition.run import Progress, sweep

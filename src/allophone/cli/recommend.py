@@ -78,11 +78,11 @@ def recommend(
     as_json: Annotated[bool, typer.Option("--json", help="Print the saved form.")] = False,
 ) -> None:
     """Recommend an operating point under constraints, and say what binds; --out saves it, and the report shows it."""
+    from allophone.decide import decide, save_decision
     from allophone.errors import SpaceError
     from allophone.frontier.probability import check_confidence
     from allophone.guarantee.certify import read_limits
     from allophone.records.saved_point import EmotionPointFile
-    from allophone.report.decision import decide, save_decision
 
     check_confidence(confidence)
     if min_uar is not None and not 0 < min_uar < 100:

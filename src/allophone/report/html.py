@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from allophone.decide import decide
 from allophone.diagnosis.emotion import diagnose_emotion
 from allophone.diagnosis.recognition import Diagnosis, diagnose
 from allophone.errors import SpaceError
@@ -15,7 +16,6 @@ from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_
 from allophone.frontier.pareto import Frontier
 from allophone.ledger.run_record import AnyRunRecord, EmotionRunRecord, RunRecord, read_any_run
 from allophone.records.saved_point import DECISION_FILE, EmotionPointFile, PointFile, read_decision
-from allophone.report.decision import decide
 from allophone.report.diagnosis_answers import answer_pairs
 from allophone.report.diagnosis_text import anatomy_lines, diagnosis_table, verdict_lines
 from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_table, emotion_verdict_lines

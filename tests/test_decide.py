@@ -1,9 +1,9 @@
 import json
 
+from allophone.decide import decide, save_decision
 from allophone.emotion.recipe import default_recipe
 from allophone.records.point import EmotionSetting, OperatingPoint
 from allophone.records.saved_point import read_point
-from allophone.report.decision import decide, save_decision
 from builders import write_run
 from emotion_builders import write_emotion_run
 
