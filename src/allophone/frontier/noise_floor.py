@@ -1,10 +1,10 @@
 """The noise floor of a cost: how far apart two equal points come out on one machine, from a run's A/A pair.
 
-A sweep measures one point twice (:mod:`allophone.sweeps.recognition.twin`). Between the two nothing differs but the moment, so
-which of them is called the first does not matter: an utterance's difference is as likely to have the other sign. The
-spread of the difference of their totals is that of all draws in which the two are exchanged, utterance by utterance, at
-random (the randomisation test of paired data; Edgington and Onghena, "Randomization tests", 2007). Speakers are no
-blocks here: both have the same audio, and the order of points is drawn anew for every utterance.
+A sweep measures one point twice (:mod:`allophone.sweeps.recognition.twin`). Between the two nothing differs but the
+moment, so which of them is called the first does not matter: an utterance's difference is as likely to have the other
+sign. The spread of the difference of their totals is that of all draws in which the two are exchanged, utterance by
+utterance, at random (the randomisation test of paired data; Edgington and Onghena, "Randomization tests", 2007).
+Speakers are no blocks here: both have the same audio, and the order of points is drawn anew for every utterance.
 
 The floor is what the absolute relative difference of two equal points stays below with 95 % probability, and never less
 than what was seen. A spread that a few hiccups make is known badly, so the normal quantile gives way to Student's, with

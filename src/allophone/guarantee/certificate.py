@@ -14,9 +14,9 @@ many utterances.
 
 Errors of an utterance are bounded before they are counted. An alignment of ``w`` reference words with ``h`` recognised
 ones has at most ``max(w, h)`` errors (the edit distance pairs all words of the shorter text), and the decoder's cap on
-text tokens bounds ``h`` (:mod:`allophone.transcription.longest_transcript`). A token seldom has more than one word, but the
-normaliser can make several of it: ``gonna`` is two words in Whisper's English one, ``Imma`` four, and eight ellipses in
-one token are twelve lone full stops. ``WORDS_PER_TOKEN`` holds the most over Whisper's vocabularies.
+text tokens bounds ``h`` (:mod:`allophone.transcription.longest_transcript`). A token seldom has more than one word, but
+the normaliser can make several of it: ``gonna`` is two words in Whisper's English one, ``Imma`` four, and eight
+ellipses in one token are twelve lone full stops. ``WORDS_PER_TOKEN`` holds the most over Whisper's vocabularies.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ _STRETCHED_S = 0.1  # time compression returns whole steps, so the compressed le
 def most_text_tokens(point: OperatingPoint, duration_s: float) -> float:
     """Return the most text tokens that a recording's transcript can have.
 
-    A pass has the cap of :func:`allophone.models.engine.text_token_cap`. A guard goes on behind the last word of a
-    pass with little text for its length (:mod:`allophone.transcription.fallback`), each time on a window that is shorter by
+    A pass has the cap of :func:`allophone.models.engine.text_token_cap`. A guard goes on behind the last word of a pass
+    with little text for its length (:mod:`allophone.transcription.fallback`), each time on a window that is shorter by
     half a second at least. Where it may cut a window in parts, at any pause, nothing useful bounds their number.
 
     Args:

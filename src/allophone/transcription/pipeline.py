@@ -72,8 +72,8 @@ def transcribe_stream(
 
     Windows of one recording and of different ones share batches. A recording is read when there is room: at most
     ``4 * jobs * batch_size`` are between reading and giving back, and no more are read while as many windows wait.
-    Transcripts equal those of :func:`allophone.transcription.recording.transcribe_points`, but that a window may run on up
-    to a quarter more frames in a batch; its segment states the frames that ran, and its share of the batch's time.
+    Transcripts equal those of :func:`allophone.transcription.recording.transcribe_points`, but that a window may run on
+    up to a quarter more frames in a batch; its segment states the frames that ran, and its share of the batch's time.
 
     Args:
         engine: A loaded model.

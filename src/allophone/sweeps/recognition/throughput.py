@@ -1,9 +1,9 @@
 """Throughput: how long the points of a run take for many recordings at once, as ``allophone transcribe`` runs them.
 
 A sweep's latency is one recording after another. Here all recordings of a sample go through
-:meth:`allophone.transcription.transcriber.Transcriber.transcribe_many`: several at once, from files to texts. Every point
-takes its turn before the next round begins, so that a slow minute of the machine falls on few repeats of any of them,
-and the points of a model follow each other, so that one model is in memory at a time. In every turn the shortest
+:meth:`allophone.transcription.transcriber.Transcriber.transcribe_many`: several at once, from files to texts. Every
+point takes its turn before the next round begins, so that a slow minute of the machine falls on few repeats of any of
+them, and the points of a model follow each other, so that one model is in memory at a time. In every turn the shortest
 recordings run once unmeasured.
 """
 
