@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from allophone.adapt import context as module
+from allophone.adapt import short_context as module
 from allophone.adapt.card import read_card
 from allophone.adapt.short_context import adapt_context
 from allophone.audio.mel import log_mel
