@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from allophone.adapt.card import ContextCard
+from allophone.adapt.record import ContextCard
 from allophone.adapt.short_context import AdaptProgress, adapt_context
 from allophone.corpora.corpus import open_corpus
 from allophone.ledger.readers import connect

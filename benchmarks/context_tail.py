@@ -20,7 +20,7 @@ from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.records.transcript import Segment
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
-from allophone.transcription.guard import distrust
+from allophone.transcription.fallback import distrust
 from grid_search import write_manifest
 from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 

@@ -17,8 +17,7 @@ from typing import Any
 
 from allophone.cli.show import show_progress
 from allophone.frontier.emotion_summary import summarise_emotion
-from allophone.routing.emotion_cascade import read_candidates
-from allophone.routing.emotion_routing import CascadeResult, route_emotion
+from allophone.routing.emotion import CascadeResult, read_candidates, route_emotion
 from allophone.routing.thresholds import Wish
 from allophone.sweeps.emotion.run import sweep_emotion
 from allophone.sweeps.emotion.space import EmotionSpace

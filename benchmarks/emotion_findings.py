@@ -14,8 +14,7 @@ import numpy as np
 
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals
-from allophone.measure.emotion import recognise
-from allophone.measure.recall import resample_uar
+from allophone.measure.classification import recognise, resample_uar
 from recording import markdown_table, stamp_line, write_result
 
 Cells = dict[str, list[dict[str, Any]]]

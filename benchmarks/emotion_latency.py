@@ -16,8 +16,8 @@ import numpy as np
 
 from allophone.costs.emotion import inference_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
+from allophone.emotion.experiment import faster_precision
 from allophone.emotion.model import EmotionModel
-from allophone.emotion.precision import faster_precision
 from allophone.emotion.recipe import EmotionSetting
 from allophone.encoders.loading import load_speech_encoder
 from recording import markdown_table, spread, stamp_line, write_result

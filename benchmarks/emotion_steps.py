@@ -17,8 +17,8 @@ import numpy as np
 
 from allophone.costs.adaptation import frozen_flops, training_step_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
+from allophone.emotion.experiment import faster_precision
 from allophone.emotion.model import EmotionModel
-from allophone.emotion.precision import faster_precision
 from allophone.emotion.recipe import EmotionSetting, Recipe
 from allophone.emotion.state_cache import CachedStates
 from allophone.emotion.states import FreshStates

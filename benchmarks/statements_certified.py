@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from scipy.special import pdtr
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.guarantee.certificate import RATES, CertifiedLimit, SpeakerLosses, most_counted, pass_in_sequence
 from allophone.guarantee.limits import keep_limits
-from allophone.measure.blocks import FloatArray, IntArray, draw_blocks
+from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import resample_ratio
 from allophone.records.point import OperatingPoint
 from recording import markdown_table, stamp_line, write_result

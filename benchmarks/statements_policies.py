@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import policy_samples
-from allophone.routing.emotion_cascade import EmotionCandidates, PosteriorRouter
-from allophone.routing.emotion_routing import choose_cascade
+from allophone.routing.emotion import EmotionCandidates, PosteriorRouter, choose_cascade
 from allophone.routing.policy_file import POLICY_FILE
 from allophone.routing.replay import replay
 from allophone.routing.routers import Overhead
-from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 from allophone.routing.selection import PredictedRouter, predicted_router
 from allophone.routing.thresholds import Target, Wish, effective_speakers, find_threshold, met_as_measured
 from recording import ROOT, write_result

@@ -234,8 +234,7 @@ def save_recogniser(folder: Path, setting: Any, *, labels: tuple[str, ...] = ("h
 def judged_cascade(folder: Path) -> Any:
     """A run of a short and a longer point, its candidates, what judged their cascade, and a recogniser for each."""
     from allophone.records.point import EmotionSetting
-    from allophone.routing.emotion_cascade import read_candidates
-    from allophone.routing.emotion_routing import route_emotion
+    from allophone.routing.emotion import read_candidates, route_emotion
     from allophone.routing.thresholds import Wish
 
     base = save_encoder(folder / "base", "wav2vec2")

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from allophone.report.html import write_report
     from allophone.routing.calibration import calibrate_policy
     from allophone.routing.evaluation import evaluate_policy
-    from allophone.routing.routed_transcript import RoutedTranscript
     from allophone.routing.thresholds import Wish
     from allophone.routing.training import train_policy
-    from allophone.routing.transcriber import PolicyTranscriber, load_policy
+    from allophone.routing.transcriber import PolicyTranscriber, RoutedTranscript, load_policy
     from allophone.sweeps.emotion.run import sweep_emotion
     from allophone.sweeps.emotion.space import EmotionSpace
     from allophone.sweeps.recognition.run import SweepResult, sweep
@@ -77,7 +76,7 @@ _HOMES = {
     "OperatingPoint": "records.point",
     "PolicyTranscriber": "routing.transcriber",
     "Recommendation": "frontier.recommend",
-    "RoutedTranscript": "routing.routed_transcript",
+    "RoutedTranscript": "routing.transcriber",
     "SearchSpace": "sweeps.space",
     "Segment": "records.transcript",
     "SweepResult": "sweeps.recognition.run",

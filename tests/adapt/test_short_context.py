@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from allophone.adapt import short_context as module
-from allophone.adapt.card import read_card
+from allophone.adapt.record import read_card
 from allophone.adapt.short_context import adapt_context
 from allophone.audio.mel import log_mel
 from allophone.errors import AllophoneError, LedgerError, MissingExtraError, UsageError

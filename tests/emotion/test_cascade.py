@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import AudioError, LedgerError, UsageError
-from allophone.routing.emotion_cascade import doubt
+from allophone.routing.emotion import doubt
 from builders import write_wav
 from emotion_builders import judged_cascade
 

@@ -5,19 +5,34 @@ import json
 import numpy as np
 import pytest
 
+from allophone.audio.decode import load_audio
 from allophone.corpora.corpus import open_corpus
 from allophone.corpora.splits import make_folds
-from allophone.errors import CorpusError, UsageError
-from builders import write_wav
-from emotion_builders import save_encoder, write_emotions
-
-pytest.importorskip("torch")
-
-from allophone.audio.decode import load_audio
+from allophone.emotion import experiment as emotion_precision
 from allophone.emotion.experiment import run_setting
 from allophone.emotion.recipe import EmotionSetting, Recipe
 from allophone.emotion.store import load_emotion_model
+from allophone.errors import CorpusError, UsageError
 from allophone.measure.temperature import posteriors
+from builders import write_wav
+from emotion_builders import save_encoder, tiny_encoder, write_emotions
+
+pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize(
+    ("full_s", "half_s", "faster"), [(2.0, 1.0, "bfloat16"), (1.1, 1.0, "float32"), (1.0, 3.0, "float32")]
+)
+def test_bfloat16_must_be_worth_it(monkeypatch, full_s, half_s, faster):
+    monkeypatch.setattr(emotion_precision, "_median_s", lambda *works: [full_s, half_s])
+    assert emotion_precision.faster_precision(tiny_encoder("whisper")) == faster
+
+
+def test_a_real_layer_is_timed_in_both():
+    assert emotion_precision.faster_precision(tiny_encoder("whisper")) in ("float32", "bfloat16")
+
+
+pytest.importorskip("torch")
 
 RECIPE = Recipe(epochs=8, patience=8, batch_size=4, head_lr=1e-2, encoder_lr=1e-3, lora_lr=1e-2)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from allophone.errors import LedgerError, UsageError
-from allophone.routing.emotion_routing import choose_cascade
+from allophone.routing.emotion import choose_cascade
 from allophone.routing.thresholds import Wish
 from builders import small_files
 from emotion_builders import judged_cascade, save_recogniser

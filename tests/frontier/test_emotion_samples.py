@@ -8,7 +8,7 @@ from allophone.frontier.objectives import objectives_of
 from allophone.frontier.samples import resample_objective
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals
-from allophone.measure.recall import resample_uar
+from allophone.measure.classification import resample_uar
 from allophone.records.point import EmotionSetting
 from emotion_builders import write_emotion_run
 

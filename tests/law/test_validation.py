@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from allophone.law.form import LawForm
-from allophone.law.validation import CrossValidation, LeftOut, cross_validate
-from allophone.law.weights import first_fit
+from allophone.law.validation import CrossValidation, LeftOut, cross_validate, first_fit
 
 FORM = LawForm(2, ())
 GRID = np.array([(a, b) for a in (-1.0, 0.0, 1.0) for b in (-0.7, 0.7)])

@@ -1,6 +1,5 @@
 import ctranslate2
 import numpy as np
-
 from allophone.models.ctranslate2_arrays import every_nth, host_array, storage_view
 
 BATCH = np.arange(2 * 5 * 3, dtype=np.float32).reshape(2, 5, 3)

@@ -6,7 +6,7 @@ import pytest
 
 from allophone.measure.bootstrap import Interval
 from allophone.report.emotion_routing import cascade_json, cascade_table
-from allophone.routing.emotion_routing import CascadeResult
+from allophone.routing.emotion import CascadeResult
 from allophone.routing.recovery import Recovery
 from allophone.routing.thresholds import Wish
 

@@ -6,8 +6,7 @@ from allophone.decide import decide, save_decision
 from allophone.diagnosis.recognition import diagnose
 from allophone.frontier.pareto import Frontier
 from allophone.records.point import EmotionSetting, OperatingPoint
-from allophone.report.diagnosis_answers import answer_pairs
-from allophone.report.diagnosis_text import anatomy_lines, diagnosis_lines, diagnosis_table
+from allophone.report.diagnosis import anatomy_lines, answer_pairs, diagnosis_lines, diagnosis_table
 from allophone.report.html import write_report
 from allophone.report.tables import frontier_table
 from builders import write_run

@@ -4,9 +4,21 @@ import sys
 import numpy as np
 import pytest
 
-from allophone.errors import MissingExtraError
-from allophone.routing.network import CLIP, Network, Scaling, expand, export_network, fit_scaling
-from allophone.routing.scoring import OnnxModel
+from allophone.errors import LedgerError, MissingExtraError
+from allophone.routing.network import (
+    CLIP,
+    Network,
+    Scaling,
+    expand,
+    export_models,
+    export_network,
+    fit_scaling,
+    measured_fields,
+)
+from allophone.routing.policy_file import read_policy
+from allophone.routing.samples import read_route_samples
+from allophone.routing.scoring import OnnxModel, PolicyRouter, load_scorer
+from route_runs import BASE, TINY
 
 
 def random_network(knots, hidden):
@@ -58,3 +70,33 @@ def test_importing_the_room_loads_neither_torch_nor_onnx():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+NETWORK = Network(Scaling(np.zeros(3), np.ones(3)), (), ((np.ones((3, 1)), np.zeros(1)),))
+
+
+def test_models_lie_in_the_folder_and_their_flops_are_billed(tmp_path):
+    pytest.importorskip("onnx")
+    fields = export_models(tmp_path / "p", [NETWORK, NETWORK], [NETWORK])
+    assert fields == {
+        "steps": ["step-0.onnx", "step-1.onnx"],
+        "choices": ["choice-0.onnx"],
+        "overhead_flops": 2 * 3 + 2 * 3,
+    }
+    assert OnnxModel(tmp_path / "p/choice-0.onnx").predict(np.ones((1, 3))).tolist() == [[3]]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    pytest.importorskip("onnx")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LedgerError, match="cannot be written"):
+        export_models(tmp_path / "file" / "p", [NETWORK], [])
+
+
+def test_the_score_range_is_what_training_saw(trained, seen):
+    samples = read_route_samples([seen], [TINY.name, BASE.name])
+    scorer = load_scorer(trained, read_policy(trained))
+    fields = measured_fields(scorer, samples, ())
+    scores = PolicyRouter(scorer).scores(samples)[0]
+    assert fields["score_range"] == [tuple(np.quantile(scores, (0.005, 0.995)).tolist())]
+    assert 0 < fields["overhead_s"] < 0.1

@@ -13,10 +13,20 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from allophone.adapt.card import ContextCard, make_card, read_card, write_card
-from allophone.adapt.checkpoint import Checkpoint, Validation, load_checkpoint, save_checkpoint
 from allophone.adapt.distillation import Lesson, Prompt, distil, read_prompt, teach
-from allophone.adapt.settings import ContextSettings, claim_folder, parse_settings
+from allophone.adapt.record import (
+    Checkpoint,
+    ContextCard,
+    ContextSettings,
+    Validation,
+    claim_folder,
+    load_checkpoint,
+    make_card,
+    parse_settings,
+    read_card,
+    save_checkpoint,
+    write_card,
+)
 from allophone.adapt.windows import Speakers, draw_windows, hold_out, validation_windows
 from allophone.corpora.corpus import open_corpus
 from allophone.encoders.torch_whisper import load_torch_whisper, save_ct2_whisper

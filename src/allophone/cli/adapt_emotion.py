@@ -11,7 +11,7 @@ from allophone.cli.say import say
 
 if TYPE_CHECKING:
     from allophone.emotion.experiment import EmotionRun
-    from allophone.emotion.summary import EmotionSummary
+    from allophone.emotion.results import EmotionSummary
 
 __all__ = ["emotion"]
 
@@ -56,8 +56,8 @@ def emotion(
     from allophone.corpora.corpus import open_corpus
     from allophone.emotion.checkpoint import Epoch
     from allophone.emotion.experiment import run_setting
-    from allophone.emotion.merged import export_merged
-    from allophone.emotion.summary import summarise_rows
+    from allophone.emotion.results import summarise_rows
+    from allophone.emotion.store import export_merged
     from allophone.encoders.device import check_torch_device
     from allophone.errors import UsageError
     from allophone.files import write_whole

@@ -34,8 +34,7 @@ def diagnose(
     from allophone.diagnosis.recognition import diagnose as diagnose_speech
     from allophone.frontier.probability import check_confidence
     from allophone.ledger.run_record import EmotionRunRecord, read_any_run
-    from allophone.report.diagnosis_json import diagnosis_json
-    from allophone.report.diagnosis_text import AnyDiagnosis, diagnosis_lines, diagnosis_table
+    from allophone.report.diagnosis import AnyDiagnosis, diagnosis_json, diagnosis_lines, diagnosis_table
     from allophone.report.emotion_diagnosis_text import emotion_lines, emotion_table
 
     check_confidence(confidence)

@@ -34,8 +34,8 @@ def route_emotion(
     from allophone.cli.show import print_table
     from allophone.errors import UsageError
     from allophone.report.emotion_routing import cascade_json, cascade_table
-    from allophone.routing.emotion_cascade import read_candidates
-    from allophone.routing.emotion_routing import route_emotion as judge
+    from allophone.routing.emotion import read_candidates
+    from allophone.routing.emotion import route_emotion as judge
     from allophone.routing.thresholds import Wish
 
     if big_share is not None and budget_gflops is not None:

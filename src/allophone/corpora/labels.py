@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from allophone.corpora.corpus import Corpus
 from allophone.errors import CorpusError
 from allophone.records.utterance import Utterance
 
-__all__ = ["labelled_utterances", "labels_of"]
+__all__ = ["deal_speakers", "labelled_utterances", "labels_of", "speakers_of"]
 
 
 def labelled_utterances(corpus: Corpus, known: Collection[str] | None = None) -> list[Utterance]:
@@ -52,3 +52,48 @@ def labelled_utterances(corpus: Corpus, known: Collection[str] | None = None) ->
 def labels_of(utterances: Collection[Utterance]) -> tuple[str, ...]:
     """Return the different labels, sorted; their places are the class numbers of heads and posteriors."""
     return tuple(sorted({utterance.label for utterance in utterances if utterance.label}))
+
+
+def speakers_of(utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    """Return the different speakers, sorted."""
+    return tuple(sorted({utterance.speaker for utterance in utterances if utterance.speaker}))
+
+
+def deal_speakers(utterances: Sequence[Utterance], shares: Sequence[float], seed: int) -> list[tuple[str, ...]]:
+    """Deal speakers one at a time, those with most utterances first, each where all labels then fit best.
+
+    The fit is the squared distance of every label's count in every part from its share, in shares; greedy, as
+    ``StratifiedGroupKFold`` of scikit-learn, for unequal shares too. No part stays empty while there are speakers.
+
+    Args:
+        utterances: Each with label and speaker.
+        shares: What each part should get of every label, in any unit.
+        seed: Breaks ties between speakers of equal size.
+
+    Returns:
+        The speakers of every part, sorted.
+    """
+    import numpy as np
+
+    labels, speakers = labels_of(utterances), speakers_of(utterances)
+    counts = np.zeros((len(speakers), len(labels)))
+    row = {speaker: number for number, speaker in enumerate(speakers)}
+    column = {label: number for number, label in enumerate(labels)}
+    for utterance in utterances:
+        if utterance.speaker and utterance.label:
+            counts[row[utterance.speaker], column[utterance.label]] += 1
+    wanted = np.outer(np.asarray(shares) / sum(shares), counts.sum(axis=0)).clip(min=1e-9)
+    order = np.random.default_rng(seed).permutation(len(speakers))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    filled = np.zeros_like(wanted)
+    dealt: list[list[str]] = [[] for _ in shares]
+    for number, speaker in enumerate(order):
+        empty = [part for part, members in enumerate(dealt) if not members]
+        last_chance = len(empty) >= len(speakers) - number
+        # Only the receiving part changes, so parts are compared by how much nearer to its share each would come.
+        gain = ((filled + counts[speaker]) / wanted - 1) ** 2 - (filled / wanted - 1) ** 2
+        cost = gain.sum(axis=1)
+        best = min(empty if last_chance else range(len(shares)), key=lambda part: (cost[part], part))
+        filled[best] += counts[speaker]
+        dealt[best].append(speakers[speaker])
+    return [tuple(sorted(members)) for members in dealt]

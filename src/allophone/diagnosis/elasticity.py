@@ -28,8 +28,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.diagnosis.axes import AnySetting, Axis
-from allophone.frontier.samples import AnySamples, FloatArray, resample_objective
+from allophone.frontier.samples import AnySamples, resample_objective
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval
 

@@ -14,7 +14,7 @@ from allophone.diagnosis.elasticity import Move
 from allophone.diagnosis.point import MARGIN, Examination, examine
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
 from allophone.ledger.readers import connect
-from allophone.measure.anatomy import Anatomy, ErrorKind, UtteranceAnatomy, dissect, sum_anatomies
+from allophone.measure.error_breakdown import Anatomy, ErrorKind, UtteranceAnatomy, dissect, sum_anatomies
 from allophone.measure.wer import Normalizer
 
 __all__ = ["Contrast", "Diagnosis", "diagnose"]

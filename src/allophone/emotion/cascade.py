@@ -13,7 +13,7 @@ from allophone.emotion.classifier import Classification, EmotionClassifier
 from allophone.emotion.policy import EmotionPolicy, read_emotion_policy
 from allophone.encoders.device import check_torch_device
 from allophone.errors import UsageError
-from allophone.routing.emotion_cascade import doubt
+from allophone.routing.emotion import doubt
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from allophone.audio.decode import LONGEST_S, decode_audio
 from allophone.audio.faults import as_audio_error
 from allophone.costs.emotion import inference_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
-from allophone.emotion.clips import check_audible, is_silent
+from allophone.emotion.states import check_audible, is_silent
 from allophone.emotion.store import load_emotion_model
 from allophone.encoders.device import check_torch_device
 from allophone.measure.temperature import posteriors

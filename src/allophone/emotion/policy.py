@@ -21,8 +21,7 @@ from allophone.errors import LedgerError, UsageError
 from allophone.files import file_sha256, read_record, write_whole
 from allophone.ledger.run_record import read_emotion_run
 from allophone.measure.bootstrap import Interval
-from allophone.routing.emotion_cascade import EmotionCandidates, Signal
-from allophone.routing.emotion_routing import CascadeResult, choose_cascade
+from allophone.routing.emotion import CascadeResult, EmotionCandidates, Signal, choose_cascade
 from allophone.routing.thresholds import Target
 
 __all__ = [

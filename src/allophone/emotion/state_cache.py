@@ -21,10 +21,9 @@ from allophone.audio.faults import as_audio_error
 from allophone.cache import cache_folder
 from allophone.costs.adaptation import frozen_flops
 from allophone.emotion.cache_eviction import make_room, mark_used
-from allophone.emotion.clips import load_clip
 from allophone.emotion.head import state_moments
 from allophone.emotion.model import EmotionModel
-from allophone.emotion.states import pad_clips
+from allophone.emotion.states import load_clip, pad_clips
 from allophone.encoders.layers import n_layers, width
 from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.files import whole_file, write_whole

@@ -10,6 +10,7 @@ The base model's frozen weights are not copied: they are found by name again and
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +29,57 @@ from allophone.emotion.card import (
     reading,
     tensor_digests,
 )
+from allophone.emotion.folders import check_merged_folder
 from allophone.emotion.model import EmotionModel
+from allophone.encoders.configs import quiet_transformers
 from allophone.encoders.loading import load_speech_encoder
 from allophone.errors import LedgerError, WeightsError
 from allophone.files import write_whole
 
-_SAVING = ".saving"
+__all__ = ["SavedEmotion", "copy_emotion_model", "export_merged", "load_emotion_model", "save_emotion_model"]
 
-__all__ = ["SavedEmotion", "copy_emotion_model", "load_emotion_model", "save_emotion_model"]
+
+def export_merged(folder: Path, out: Path, *, base: str | None = None, checked: bool = False) -> None:
+    """Write the adapted encoder with its adapters merged, as a folder that ``transformers`` loads by itself.
+
+    The head goes beside it as ``head.safetensors``.
+
+    Args:
+        folder: What :func:`allophone.emotion.store.save_emotion_model` wrote.
+        out: Made where it is missing.
+        base: As in :func:`allophone.emotion.store.load_emotion_model`.
+        checked: Whether ``out`` passed :func:`allophone.emotion.folders.check_merged_folder` before the training.
+
+    Raises:
+        LedgerError: ``out`` cannot be written.
+        UsageError: ``out`` holds anything but this recogniser's encoder, merged before.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    if not checked:
+        check_merged_folder(out, folder)
+    saved = load_emotion_model(folder, base=base)
+    encoder, model = saved.model.encoder, saved.model
+    module = encoder.module if model.peft_model is None else model.peft_model.merge_and_unload()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        save_file(model.head.state(), out / HEAD)  # first: what was killed here is known as its own
+        with quiet_transformers():
+            module.save_pretrained(out)
+        if encoder.family != "whisper":
+            fields = {
+                "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+                "do_normalize": encoder.normalize,
+                "sampling_rate": 16_000,
+            }
+            write_whole(out / "preprocessor_config.json", json.dumps(fields, indent=1) + "\n")
+    except (OSError, SafetensorError) as error:  # the latter where a disk is full
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise LedgerError(f"{out}: cannot be written: {reason}. Free or choose another folder.") from None
+
+
+_SAVING = ".saving"
 
 
 @dataclass(frozen=True, slots=True)

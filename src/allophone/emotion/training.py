@@ -6,24 +6,47 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import cos, isfinite, pi
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allophone.emotion.checkpoint import Epoch, Progress, read_checkpoint, write_checkpoint
 from allophone.emotion.model import EmotionModel
-from allophone.emotion.optimizer import parameter_groups, rate_factor
 from allophone.emotion.recipe import Recipe
 from allophone.emotion.states import StateSource
 from allophone.errors import AllophoneError
-from allophone.measure.emotion import recognise
+from allophone.measure.classification import recognise
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Examples", "predict_logits", "train"]
+__all__ = ["Examples", "parameter_groups", "predict_logits", "rate_factor", "train"]
+
+_UNDECAYED = ("bias", "layer_weights", "norm.weight", "gru_rel_pos_const")
+
+
+def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return AdamW's groups: a learning rate for head, encoder and adapters, with and without weight decay each."""
+    rates = {"head": recipe.head_lr, "lora": recipe.lora_lr, "encoder": recipe.encoder_lr}
+    groups: dict[tuple[str, bool], list[Any]] = {}
+    for name, parameter in model.trained().items():
+        kind = "head" if name.startswith("head.") else "lora" if "lora_" in name else "encoder"
+        groups.setdefault((kind, not name.endswith(_UNDECAYED)), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rates[kind], "weight_decay": recipe.weight_decay if decayed else 0.0, "kind": kind}
+        for (kind, decayed), parameters in groups.items()
+    ]
+
+
+def rate_factor(step: int, steps: int, warmup_share: float) -> float:
+    """Return the share of the peak rate at a step from 0: a linear rise, then a half cosine to 0."""
+    warmup = warmup_share * steps
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + cos(pi * (step - warmup) / max(steps - warmup, 1)))
+
 
 _SORTED_BATCHES = 16  # batches are cut from this many batches' clips sorted by length, so that little is padding
 _STANDARDISE_ON = 512  # clips that fix centre and scale of the pooled statistics

@@ -12,10 +12,10 @@ et al., "Performance assessment of multiobjective optimizers", 2003, table I). W
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import BoolArray, FloatArray
+
 __all__ = ["dominance_matrix", "dominates", "dominators", "frontier_mask", "hypervolume"]
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 _BLOCK = 512  # points compared at once with those before them; bounds memory at _BLOCK bytes per point kept
 

@@ -7,22 +7,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.errors import SpaceError
 from allophone.frontier.noise_floor import TIMED, Noise, resample_time
 from allophone.frontier.objectives import Task
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates, resample_mean
-from allophone.measure.recall import resample_uar
+from allophone.measure.classification import resample_uar
 
 if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["EmotionSamples", "TrainingCosts", "read_emotion_samples", "resample_emotion", "share_rows"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

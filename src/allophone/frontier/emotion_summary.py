@@ -12,16 +12,15 @@ import numpy as np
 
 from allophone.errors import LedgerError
 from allophone.frontier.emotion_samples import EmotionSamples, TrainingCosts, read_emotion_samples, share_rows
-from allophone.frontier.idleness import busy_notice
 from allophone.frontier.noise_floor import read_noise
 from allophone.frontier.objectives import Task
-from allophone.frontier.run_state import ask_points, load_numbers, progress_notices
+from allophone.frontier.run_state import ask_points, busy_notice, load_numbers, progress_notices
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
 from allophone.ledger.race_record import Elimination, read_race
 from allophone.ledger.readers import connect, failed_utterances
 from allophone.ledger.run_record import EmotionRunRecord, read_any_run, read_emotion_run
 from allophone.ledger.trained_units import TrainedUnit, read_units
-from allophone.measure.emotion import Recognition
+from allophone.measure.classification import Recognition
 from allophone.records.point import EmotionSetting
 
 if TYPE_CHECKING:

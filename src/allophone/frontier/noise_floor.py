@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.frontier.objectives import Objective
 from allophone.ledger.twin_record import read_twins
 from allophone.measure.blocks import Resample
@@ -43,7 +43,6 @@ __all__ = [
     "with_noise",
 ]
 
-FloatArray = npt.NDArray[np.float64]
 
 TIMED = ("rtf", "latency_p50_s", "latency_p95_s")  # costs that hold the machine's noise
 MEMORY_RESOLUTION = 0.01  # allocators hand memory back in chunks: two peaks nearer than this are not told apart

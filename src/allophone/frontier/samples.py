@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.errors import SpaceError
 from allophone.frontier.emotion_samples import EmotionSamples, resample_emotion
 from allophone.frontier.noise_floor import TIMED, Noise, resample_time, with_noise
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["AnySamples", "RunSamples", "read_samples", "resample_objective", "share_utterances"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from allophone.errors import LedgerError
-from allophone.frontier.idleness import busy_notice
 from allophone.frontier.noise_floor import read_noise
 from allophone.frontier.objectives import Task
-from allophone.frontier.run_state import ask_points, load_numbers, progress_notices
+from allophone.frontier.run_state import ask_points, busy_notice, load_numbers, progress_notices
 from allophone.frontier.samples import RunSamples, read_samples, share_utterances
 from allophone.frontier.throughput import read_rounds, throughput_notice
 from allophone.ledger.race_record import Elimination, race_ended, read_race

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.errors import SpaceError
 from allophone.ledger.throughput_record import read_throughput
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates
 
 __all__ = ["read_rounds", "resample_throughput", "throughput_notice"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def read_rounds(folder: Path, points: Sequence[str]) -> FloatArray | None:

@@ -26,7 +26,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from allophone.frontier.dominance import BoolArray, FloatArray, frontier_mask
+from allophone.arrays import BoolArray, FloatArray, IntArray
+from allophone.frontier.dominance import frontier_mask
 from allophone.guarantee.multiplicity import AssuredDifferences, assured_differences
 from allophone.measure.blocks import Resample
 
@@ -35,7 +36,6 @@ __all__ = ["LEAST_SPEAKERS", "LEAST_UTTERANCES", "FrontierUncertainty", "Status"
 Status = Literal["on", "dominated", "tied", "unmeasured", "too few"]
 LEAST_SPEAKERS = 5  # of fewer, all agree by accident too often, and replicates drawn from them then never disagree
 LEAST_UTTERANCES = 20  # a bootstrap of fewer is not to be trusted
-IntArray = npt.NDArray[np.int64]
 
 _CHUNK = 255  # replicates ranked at once
 

@@ -34,9 +34,10 @@ from math import ceil, inf, isfinite, log
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FloatArray", "Stakes", "e_values", "needed_speakers", "set_stakes"]
+from allophone.arrays import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
+__all__ = ["Stakes", "e_values", "needed_speakers", "set_stakes"]
+
 
 # Shares of the stake that are bet, and of the capital that is put on each.
 _BETS = np.array([1.0, 1 / 2, 1 / 4, 1 / 8, 1 / 16])

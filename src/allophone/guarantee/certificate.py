@@ -28,8 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.errors import SpaceError
-from allophone.guarantee.betting import FloatArray, Stakes, e_values, set_stakes
+from allophone.guarantee.betting import Stakes, e_values, set_stakes
 from allophone.records.point import OperatingPoint
 from allophone.transcription.longest_transcript import most_text_tokens, pass_text_tokens
 

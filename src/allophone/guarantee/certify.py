@@ -12,8 +12,9 @@ from math import inf, isfinite
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.errors import LedgerError, SpaceError, UsageError
-from allophone.guarantee.betting import FloatArray, needed_speakers
+from allophone.guarantee.betting import needed_speakers
 from allophone.guarantee.certificate import (
     ASSUMPTION,
     RATES,
@@ -25,7 +26,7 @@ from allophone.guarantee.certificate import (
     read_limit,
     speaker_means,
 )
-from allophone.measure.blocks import IntArray, draw_blocks
+from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import Certificate

@@ -17,9 +17,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from allophone.arrays import BoolArray, FloatArray
 from allophone.guarantee.multiplicity import step_down_p, tail_ranks
-from allophone.measure.blocks import FloatArray
-from allophone.measure.bootstrap import BoolArray, Replicates, p_beyond
+from allophone.measure.bootstrap import Replicates, p_beyond
 
 __all__ = ["LEAST_SPEAKERS", "KeptLimits", "enough_speakers", "keep_limits"]
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from allophone.measure.blocks import FloatArray, Resample
+from allophone.arrays import FloatArray
+from allophone.measure.blocks import Resample
 
 __all__ = ["AssuredDifferences", "assured_differences", "step_down_p", "tail_ranks"]
 

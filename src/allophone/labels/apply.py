@@ -10,13 +10,14 @@ from typing import cast
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.errors import UsageError
 from allophone.frontier.summary import RunSummary, relative_notice
 from allophone.labels.draw import DRAW_FILE, Draw, read_draw, read_hypotheses, require_relative
 from allophone.labels.estimate import estimate_error_rates
 from allophone.labels.sampling import inclusion_probabilities
 from allophone.labels.transcripts import Transcripts, read_transcripts
-from allophone.measure.blocks import FloatArray, draw_blocks
+from allophone.measure.blocks import draw_blocks
 from allophone.measure.linearised import Linearised
 from allophone.measure.wer import Normalizer, count_word_errors
 

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from allophone.arrays import FloatArray
 from allophone.errors import LedgerError, UsageError
 from allophone.files import read_record, write_whole
 from allophone.frontier.summary import RunSummary
@@ -18,7 +19,6 @@ from allophone.labels.sampling import disagreement, priorities, sample_sizes
 from allophone.ledger.race_record import race_ended
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord
-from allophone.measure.blocks import FloatArray
 from allophone.measure.wer import Normalizer, load_normalizer
 
 __all__ = ["DRAW_FILE", "Draw", "Hypotheses", "draw_utterances", "read_draw", "read_hypotheses", "require_relative"]

@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.errors import UsageError
-from allophone.measure.blocks import FloatArray, IntArray
 from allophone.measure.linearised import Linearised
 
 __all__ = ["estimate_error_rates"]

@@ -20,8 +20,8 @@ from itertools import combinations
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.errors import UsageError
-from allophone.measure.blocks import FloatArray
 from allophone.measure.wer import count_word_errors
 
 __all__ = ["FLOOR", "disagreement", "inclusion_probabilities", "priorities", "sample_sizes"]

@@ -23,13 +23,11 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-import numpy.typing as npt
 
-from allophone.frontier.dominance import FloatArray
+from allophone.arrays import FloatArray, IntArray
 
 __all__ = ["LawForm", "fit_rows"]
 
-IntArray = npt.NDArray[np.intp]
 
 _EXPONENT = 0.5  # middle of the prior; 0.34 and 0.28 in Hoffmann et al., about 1 to 2 for a context that is too short
 _EXPONENT_SD = 1.0  # of its logarithm: 0.07 to 3.7 at two of them

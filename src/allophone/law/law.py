@@ -3,7 +3,7 @@
 The form and its fit stand in :mod:`allophone.law.form`, the axes' resources in
 :mod:`allophone.law.resources`. Three things decide how far a law is to be believed:
 
-- Every point weighs by what is known of its variance (:mod:`allophone.law.weights`).
+- Every point weighs by what is known of its variance (:mod:`allophone.law.validation`).
 - Every point is predicted from the others, and every value of an axis from the other values. A law whose error on left
   out points is not clearly below that of the median of the others is refused.
 - Intervals come from refits, with the misfit of single points added: they are meant to hold what a newly measured
@@ -18,14 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.errors import LawError
-from allophone.frontier.dominance import FloatArray
 from allophone.frontier.samples import resample_objective
 from allophone.frontier.summary import RunSummary
 from allophone.law.form import LawForm
 from allophone.law.resources import axis_values, resource_table, varied_axes
-from allophone.law.validation import CrossValidation, cross_validate
-from allophone.law.weights import refit, variances_of, weighted_fit
+from allophone.law.validation import CrossValidation, cross_validate, refit, variances_of, weighted_fit
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval
 from allophone.records.point import OperatingPoint

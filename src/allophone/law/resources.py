@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.audio.tail import tail_positions
 from allophone.dimensions.moonshine import MOONSHINE_MODELS
 from allophone.dimensions.whisper import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, TRAINED_CONTEXT_S, WHISPER_MODELS
 from allophone.errors import UnknownModelError
-from allophone.frontier.dominance import FloatArray
 from allophone.records.point import OperatingPoint
 
 __all__ = ["RESOURCES", "Resource", "axis_values", "layer_parameters", "resource_table", "varied_axes"]

@@ -9,8 +9,8 @@ from math import log
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.errors import InfeasibleError, LawError, UsageError
-from allophone.frontier.dominance import FloatArray
 from allophone.law.law import LEVEL, Law
 from allophone.measure.bootstrap import Interval
 from allophone.records.point import OperatingPoint

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.errors import UsageError
 
 __all__ = ["Pairing", "Resample", "draw_blocks", "pair_utterances"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
 _CHUNK_WEIGHTS = 2**18  # weights drawn at once: 2 MB as float64, so that they stay in the processor's cache
 _CHUNK_ROWS = 64  # replicates drawn at once at least: a matrix product of fewer rows is slow

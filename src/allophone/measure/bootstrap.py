@@ -36,7 +36,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from allophone.measure.blocks import FloatArray, IntArray, Resample
+from allophone.arrays import BoolArray, FloatArray, IntArray
+from allophone.measure.blocks import Resample
 
 __all__ = [
     "Interval",
@@ -48,7 +49,6 @@ __all__ = [
     "resample_ratio_difference",
 ]
 
-BoolArray = npt.NDArray[np.bool_]
 
 _BLOCKS_FOR_PIVOTS = 5  # a replicate of n blocks holds one alone with probability n^(1 - n): 1.6 % at 4, 0.2 % at 5
 _GREATEST_RISE = 3.0  # of a rate: times the widened reach on the plain scale

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from allophone.measure.blocks import FloatArray, Resample
+from allophone.arrays import FloatArray
+from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates
 
 __all__ = ["Linearised", "resample_linearised"]

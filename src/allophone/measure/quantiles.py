@@ -12,7 +12,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from allophone.measure.blocks import FloatArray, IntArray, Resample
+from allophone.arrays import FloatArray, IntArray
+from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates
 
 __all__ = ["resample_quantile"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.errors import UsageError
 
 __all__ = ["calibration_error", "fit_temperature", "negative_log_likelihood", "posteriors"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _RANGE = (0.05, 20.0)  # of temperatures
 _STEPS = 60  # golden sections: the range shrinks to 1e-12 of itself

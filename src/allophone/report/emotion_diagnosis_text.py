@@ -8,11 +8,18 @@ from math import isfinite
 from allophone.diagnosis.advice import Answer
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
 from allophone.diagnosis.elasticity import Elasticity, Move
-from allophone.diagnosis.emotion import EmotionDiagnosis
-from allophone.diagnosis.emotion_questions import DepthPair, DurationAnswer
+from allophone.diagnosis.emotion import DepthPair, DurationAnswer, EmotionDiagnosis
 from allophone.measure.bootstrap import Interval
-from allophone.report.diagnosis_answers import dominated_words, move_words, percent, probability, signed
-from allophone.report.diagnosis_text import SOURCES, axis_row, verdict_lines
+from allophone.report.diagnosis import (
+    SOURCES,
+    axis_row,
+    dominated_words,
+    move_words,
+    percent,
+    probability,
+    signed,
+    verdict_lines,
+)
 from allophone.report.tables import Table
 
 __all__ = ["emotion_answer_pairs", "emotion_lines", "emotion_table", "emotion_verdict_lines"]

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from math import isfinite
 
 from allophone.measure.bootstrap import Interval
-from allophone.report.diagnosis_json import finite
+from allophone.report.diagnosis import finite
 from allophone.report.tables import Table, probability_of
-from allophone.routing.emotion_routing import CascadeResult
+from allophone.routing.emotion import CascadeResult
 
 __all__ = ["cascade_json", "cascade_table"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.errors import UsageError
-from allophone.frontier.samples import FloatArray
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.ledger.readers import connect
 from allophone.measure.wer import word_error_rate

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.errors import InfeasibleError, UsageError
 from allophone.guarantee.certificate import CertifiedLimit
 from allophone.guarantee.certify import (
@@ -27,7 +28,7 @@ from allophone.ledger.run_record import read_run
 from allophone.routing.calibration import policy_samples
 from allophone.routing.policy_file import PolicyFile, read_policy, write_policy
 from allophone.routing.replay import replay, replay_at
-from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 __all__ = ["certify_policy", "check_policy", "fixed_thresholds"]
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from allophone.arrays import IntArray
 from allophone.routing.regression import speaker_folds
 from allophone.routing.replay import Outcome, replay
-from allophone.routing.samples import IntArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 from allophone.routing.selection import PredictedRouter
 from allophone.routing.thresholds import Wish, find_threshold, nearest_threshold
 

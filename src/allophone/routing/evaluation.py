@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.frontier.dominance import frontier_mask
 from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
@@ -21,7 +22,7 @@ from allophone.routing.recovery import MIDDLE_HALF, Recovery, judge_traces
 from allophone.routing.replay import break_even, trace_router
 from allophone.routing.router_metrics import SAVING_GAP, RouterMetrics, router_metrics
 from allophone.routing.routers import DurationRouter, OracleRouter, RandomRouter, Router, SnrRouter
-from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 from allophone.routing.scoring import ReplayedPolicy
 from allophone.routing.threshold_metrics import AtThreshold, at_threshold
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.audio.mel import log_mel
 from allophone.audio.utterance_audio import load_utterance
 from allophone.corpora.corpus import open_corpus
@@ -21,7 +22,7 @@ from allophone.models.engine import load_engine
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
 from allophone.routing.audio_features import AudioView, encode_audio, level_range_db
-from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,11 +15,12 @@ from typing import Literal
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 from allophone.routing.replay import Trace
 from allophone.routing.routers import RandomRouter
-from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 __all__ = [
     "CURVE_POSITIONS",

@@ -14,7 +14,7 @@ from allophone.routing.network import Network, expand, fit_scaling
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from allophone.routing.samples import FloatArray
+    from allophone.arrays import FloatArray
 
 __all__ = ["SAVED_LIMIT", "Candidate", "fit_candidate", "speaker_folds"]
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.costs.decider import RoutingCost, break_even_share
 from allophone.routing.routers import Order, Overhead, Router, reached_points
-from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 __all__ = ["Outcome", "Trace", "break_even", "replay", "replay_at", "thresholds_of", "trace_router"]
 

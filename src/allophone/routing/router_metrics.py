@@ -21,10 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 from allophone.routing.replay import Trace
-from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 __all__ = ["SAVING_GAP", "RouterMetrics", "average_quality", "first_crossing", "router_metrics"]
 

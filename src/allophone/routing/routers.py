@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.errors import UsageError
-from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 __all__ = [
     "DurationRouter",

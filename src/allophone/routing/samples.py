@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.costs.recognition import recognition_flops
 from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.errors import UsageError
@@ -20,9 +21,6 @@ from allophone.records.point import OperatingPoint
 from allophone.routing.transcript_features import Reading
 
 __all__ = ["RouteSamples", "find_points", "point_dimensions", "read_route_samples"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.models.onnx_session import OnnxSession
 from allophone.routing.audio_features import AudioView, audio_features
 from allophone.routing.policy_file import RETRAIN, PolicyFile
 from allophone.routing.routers import Order, Overhead, Router, envelope_slopes, last_kept
-from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 from allophone.routing.transcript_features import Reading, pair_features, reading_features
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.routing.recovery import Recovery, judge_traces
 from allophone.routing.regression import Candidate, fit_candidate
 from allophone.routing.replay import trace_router
 from allophone.routing.routers import OracleRouter, Order, Overhead, Router, last_kept
-from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

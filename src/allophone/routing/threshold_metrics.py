@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from allophone.arrays import FloatArray
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import (
     Interval,
@@ -18,7 +19,7 @@ from allophone.measure.bootstrap import (
 from allophone.routing.recovery import mean_curve
 from allophone.routing.replay import Outcome, replay, trace_router
 from allophone.routing.routers import OracleRouter, Router
-from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 __all__ = ["AtThreshold", "at_threshold", "decision_accuracy"]
 

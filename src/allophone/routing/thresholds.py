@@ -25,13 +25,14 @@ from typing import Literal
 
 import numpy as np
 
+from allophone.arrays import BoolArray, FloatArray
 from allophone.errors import InfeasibleError, UsageError
 from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import BoolArray, Replicates, intervals, resample_ratio
+from allophone.measure.bootstrap import Replicates, intervals, resample_ratio
 from allophone.routing.replay import Trace, trace_router
 from allophone.routing.routers import Router
-from allophone.routing.samples import FloatArray, RouteSamples
+from allophone.routing.samples import RouteSamples
 
 __all__ = [
     "Chosen",

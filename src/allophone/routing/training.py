@@ -17,11 +17,9 @@ from allophone.routing.audio_features import (
     AudioView,
     audio_features,
 )
-from allophone.routing.export import export_models, measured_fields
 from allophone.routing.feature_store import audio_views
-from allophone.routing.network import export_network
-from allophone.routing.policy_card import policy_card
-from allophone.routing.policy_file import PolicyFile, PolicyKind, Training, write_policy
+from allophone.routing.network import export_models, export_network, measured_fields
+from allophone.routing.policy_file import PolicyFile, PolicyKind, Training, policy_card, write_policy
 from allophone.routing.regression import Candidate, fit_candidate, speaker_folds
 from allophone.routing.routers import Order
 from allophone.routing.samples import RouteSamples, read_route_samples

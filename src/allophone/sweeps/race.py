@@ -28,8 +28,8 @@ from math import ceil, inf, sqrt
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
+from allophone.arrays import FloatArray
 from allophone.frontier.objectives import find_cost
 from allophone.frontier.samples import AnySamples, resample_objective
 from allophone.frontier.uncertainty import assess_frontier, too_few
@@ -39,7 +39,6 @@ from allophone.records.utterance import Utterance
 
 __all__ = ["judge", "look_sizes", "race_order"]
 
-FloatArray = npt.NDArray[np.float64]
 
 ALPHA = 0.05
 TIED_ALPHA = 0.2  # against one rival

@@ -10,8 +10,7 @@ from allophone.audio.windows import most_windows
 from allophone.dimensions.whisper import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.models.engine import text_token_cap
 from allophone.records.point import OperatingPoint
-from allophone.transcription.fallback import NEAR, NEARLY_WHOLE
-from allophone.transcription.guard import LONG_S, SLOW_TOKENS_PER_SECOND
+from allophone.transcription.fallback import LONG_S, NEAR, NEARLY_WHOLE, SLOW_TOKENS_PER_SECOND
 from allophone.transcription.recording import PACK_FIT_S
 
 __all__ = ["most_text_tokens", "pass_text_tokens"]

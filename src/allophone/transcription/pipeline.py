@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from math import log
 from threading import Event
 from typing import Any
 
@@ -16,12 +17,11 @@ from allophone.models.engine import Engine
 from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Transcript
-from allophone.transcription.batches import choose_batch
 from allophone.transcription.fallback import decode_windows
 from allophone.transcription.recording import AUTO_LANGUAGE, cut_windows, join_segments, with_detection
 from allophone.transcription.windows import Reading, Window, encode_windows
 
-__all__ = ["transcribe_stream"]
+__all__ = ["LARGEST_PADDING", "choose_batch", "transcribe_stream"]
 
 _AHEAD = 4  # batches' worth of windows and recordings, for each job, between what was read and what was given back
 
@@ -221,3 +221,33 @@ class _Stream:
             )
             self.finished[index] = replace(joined, notices=recording.notices)
             del self._open[index]
+
+
+LARGEST_PADDING = 1.25  # frames of a batch over the frames that its shortest window asks for
+
+
+def choose_batch(frames: Sequence[int], size: int) -> list[int]:
+    """Choose a batch that holds the window waiting longest, and those nearest to it in length.
+
+    All windows of a batch run on the frames of its longest. That is at most 1.25 times what its shortest asks for.
+
+    Args:
+        frames: Frames that each waiting window asks for, the one waiting longest first.
+        size: Most windows of a batch.
+
+    Returns:
+        Places in ``frames``, in order; the first is 0.
+
+    Raises:
+        ValueError: No window waits, or the size is less than 1.
+    """
+    if not frames or size < 1:
+        raise ValueError(f"{len(frames)} windows waiting, batches of {size}")
+    low = high = frames[0]
+    chosen: list[int] = []
+    for place in sorted(range(len(frames)), key=lambda place: (abs(log(frames[place] / frames[0])), place)):
+        lower, higher = min(low, frames[place]), max(high, frames[place])
+        if len(chosen) < size and higher <= LARGEST_PADDING * lower:
+            low, high = lower, higher
+            chosen.append(place)
+    return sorted(chosen)

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from allophone.emotion.record import EmotionRow
+from allophone.emotion.results import EmotionRow
 from allophone.records.point import EmotionSetting
 from allophone.sweeps.emotion.jobs import Unit, unit_rows
 

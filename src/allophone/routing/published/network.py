@@ -23,7 +23,8 @@ from allophone.routing.routers import Order, Overhead, last_kept
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from allophone.routing.samples import FloatArray, IntArray, RouteSamples
+    from allophone.arrays import FloatArray, IntArray
+    from allophone.routing.samples import RouteSamples
 
 __all__ = [
     "PUBLISHED_THRESHOLDS",

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.audio.mel import context_frames, log_mel
 from allophone.costs.decider import decider_flops_on
 from allophone.costs.formulas import audio_tokens
 from allophone.files import file_sha256
-from allophone.models.ctranslate2_arrays import storage_view
+from allophone.models.ctranslate2_engine import storage_view
 from allophone.models.onnx_session import OnnxSession
 from allophone.models.stopwatch import Stopwatch
 from allophone.records.point import OperatingPoint
@@ -21,7 +22,7 @@ from allophone.routing.audio_features import mel_channels
 from allophone.routing.feature_store import read_recordings
 from allophone.routing.policy_file import RETRAIN, PolicyFile
 from allophone.routing.routers import Order, Overhead, last_kept
-from allophone.routing.samples import FloatArray, IntArray, RouteSamples, point_dimensions
+from allophone.routing.samples import RouteSamples, point_dimensions
 from allophone.transcription.recording import EncodedRecording, cut_windows
 from allophone.transcription.windows import EncodedWindows
 

@@ -19,8 +19,7 @@ from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
 from allophone.routing.audio_features import measure_overhead, mel_channels
 from allophone.routing.feature_store import utterances_of
-from allophone.routing.policy_card import policy_card
-from allophone.routing.policy_file import PolicyFile, write_models, write_policy
+from allophone.routing.policy_file import PolicyFile, policy_card, write_models, write_policy
 from allophone.routing.published.network import PUBLISHED_THRESHOLDS, predict_decider, train_decider
 from allophone.routing.published.onnx_graph import decider_graph, states_graph
 from allophone.routing.published.policy import FaithfulDecider, faithful_flops, place_read
