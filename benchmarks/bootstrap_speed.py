@@ -54,7 +54,7 @@ def judge(speakers: list[str | None], words: Array, errors: Array, cost: Array) 
     for counts, denominators in ((errors, words), (cost, ones)):
         intervals(resample_ratio_difference(counts, denominators, resample, reference=0))
     marks.append(time.perf_counter())
-    objectives = np.stack([rates.widened(), costs.widened()], axis=-1)
+    objectives = np.stack([rates.inflated(), costs.inflated()], axis=-1)
     assess_frontier(objectives, np.stack([rates.estimates, costs.estimates], axis=-1))
     marks.append(time.perf_counter())
     steps = dict(zip(("intervals_s", "differences_s", "dominance_s"), np.diff(marks).tolist(), strict=True))

@@ -20,7 +20,7 @@ from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.records.transcript import Segment
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
-from allophone.transcription.fallback import distrust
+from allophone.transcription.fallback import failure_reason
 from grid_search import write_manifest
 from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 
@@ -111,7 +111,7 @@ def judge(folder: Path, guarded: Path) -> tuple[list[dict[str, Any]], list[str]]
         for tail in TAILS:
             rows = table[names[tail]]
             failed = [row.errors - whole.errors >= LOST_WORDS for row, whole in zip(rows, full, strict=True)]
-            turned = [distrust(row.segment) is not None for row in rows]
+            turned = [failure_reason(row.segment) is not None for row in rows]
             line = {
                 "model": model,
                 "context": f"fit, tail {tail}",

@@ -18,7 +18,7 @@ from typing import Any
 from allophone.cli.show import show_progress
 from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.routing.emotion import CascadeResult, read_candidates, route_emotion
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 from allophone.sweeps.emotion.run import sweep_emotion
 from allophone.sweeps.emotion.space import EmotionSpace
 from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
@@ -39,7 +39,7 @@ def main() -> None:
     summary = summarise_emotion(options.out)
     cheap_first = sorted(summary.points, key=lambda point: point.executed_gflops)
     found = [
-        route_emotion(read_candidates(options.out, [one.name, other.name]), Wish("big_share", SHARE))
+        route_emotion(read_candidates(options.out, [one.name, other.name]), CalibrationTarget("big_share", SHARE))
         for one, other in combinations(cheap_first, 2)
         if other.executed_gflops > 1.2 * one.executed_gflops
     ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, intervals
-from allophone.measure.classification import recognise, resample_uar
+from allophone.measure.classification import count_confusions, resample_uar
 from recording import markdown_table, stamp_line, write_result
 
 Cells = dict[str, list[dict[str, Any]]]
@@ -108,7 +108,7 @@ def setting_row(name: str, group: list[dict[str, Any]], by_setting: Cells) -> di
     record = group[0]["record"]
     interval, _ = compare(group, None)
     used = [row for cell in group for row in cell["rows"] if row[3] is not None]
-    found = recognise([row[2] for row in used], [row[3] for row in used], record["labels"])
+    found = count_confusions([row[2] for row in used], [row[3] for row in used], record["labels"])
     setting = group[0]["setting"]
     frozen = by_setting.get("-".join([*name.split("-")[:2], "frozen"]), [])
     over = None

@@ -111,7 +111,7 @@ def read_grid(out: Path) -> Grid:
     rows, record = read_rows(out), read_run(out)
     if len(rows) != len(record.points) * record.n_utterances:
         raise SystemExit(f"{out}: {len(rows)} rows; the grid is not whole. Let 'grid_search.py measure' finish.")
-    on = [point for point in frontier.points if point.measured_on]
+    on = [point for point in frontier.points if point.nondominated]
     values = {point.name: (point.summary.wer, point.summary.rtf) for point in frontier.points}
     worst = np.array([values[point.name] for point in on]).max(axis=0)
     return Grid(

@@ -104,13 +104,13 @@ def ends(replicates: Replicates) -> dict[str, tuple[Array, Array]]:
     assert replicates.standard_errors is not None
     found = intervals(replicates, LEVEL)
     low, high = np.quantile(replicates.values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    widened = np.quantile(np.abs(replicates.widened() - replicates.estimates), LEVEL, axis=0, method="higher")
+    inflated = np.quantile(np.abs(replicates.inflated() - replicates.estimates), LEVEL, axis=0, method="higher")
     pivots = np.quantile(np.abs(plain_pivots(replicates)), LEVEL, axis=0, method="higher")
     with np.errstate(invalid="ignore"):  # 0 · inf
         free = np.fmax(pivots * replicates.standard_errors, 0.0)
-    reaches = {"studentised": np.where(np.isfinite(free), free, widened)}
+    reaches = {"studentised": np.where(np.isfinite(free), free, inflated)}
     reaches |= {
-        f"at most {greatest:g} times": np.minimum(np.fmax(free, widened), greatest * widened) for greatest in GREATEST
+        f"at most {greatest:g} times": np.minimum(np.fmax(free, inflated), greatest * inflated) for greatest in GREATEST
     }
     return {
         "shipped": (np.array([one.low for one in found]), np.array([one.high for one in found])),

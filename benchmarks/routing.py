@@ -19,7 +19,7 @@ from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.evaluation import evaluate_policy
 from allophone.routing.policy_file import PolicyFile, PolicyKind, read_policy
 from allophone.routing.samples import read_route_samples
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 from allophone.routing.training import train_policy
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
@@ -121,7 +121,7 @@ def trained(folder: Path, wanted: Asked, runs: list[Path]) -> PolicyFile:
     runs = [run for run in runs if set(wanted.points) <= {point.name for point in read_run(run).points}]
     train_policy(runs, wanted.points, folder, kind=wanted.kind, reads=wanted.reads)
     _, held, _ = policy_samples(folder, runs)
-    return calibrate_policy(folder, runs, Wish("gflops", FLOPS_SHARE * held.flops[-1].mean() / 1e9))
+    return calibrate_policy(folder, runs, CalibrationTarget("gflops", FLOPS_SHARE * held.flops[-1].mean() / 1e9))
 
 
 def measure(runs: Path, name: str, count: int | None) -> Path:

@@ -21,12 +21,12 @@ from allophone.routing.published.network import (
     predict_decider,
     train_decider,
 )
-from allophone.routing.published.policy import faithful_flops
-from allophone.routing.recovery import judge_traces
-from allophone.routing.replay import break_even, trace_router
+from allophone.routing.published.policy import decider_flops
+from allophone.routing.recovery import recovered_gains
+from allophone.routing.replay import break_even, sweep_thresholds
 from allophone.routing.routers import OracleRouter, Overhead
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
-from allophone.routing.threshold_metrics import at_threshold
+from allophone.routing.threshold_metrics import threshold_metrics
 from recording import markdown_table, stamp_line, write_result
 from routing import POINTS
 
@@ -87,19 +87,19 @@ def judge(form: str, train: RouteSamples, report: RouteSamples, epochs: int) -> 
     place = {"big_first": 1, "small_first": 0, "direct": 0}[form]
     point = report.points[place]
     frames = [context_frames(round(seconds * SAMPLE_RATE), point) for seconds in report.duration_s.tolist()]
-    billed = [faithful_flops(point_dimensions(point), [count], reads_encoder=model is not None) for count in frames]
+    billed = [decider_flops(point_dimensions(point), [count], reads_encoder=model is not None) for count in frames]
     router = FaithfulRouter(probabilities, form, Overhead(flops=float(np.mean(billed))))  # type: ignore[arg-type]
-    recovery = judge_traces(report, [trace_router(report, router)], trace_router(report, OracleRouter()))[0]
+    recovery = recovered_gains(report, [sweep_thresholds(report, router)], sweep_thresholds(report, OracleRouter()))[0]
     always = float((report.errors[0] <= report.errors[1]).mean())
     thresholds = []
     for threshold in PUBLISHED_THRESHOLDS:
-        at = at_threshold(report, router, threshold)
+        at = threshold_metrics(report, router, threshold)
         thresholds.append(
             {
                 "threshold": threshold,
                 "wer": [at.wer.estimate, at.wer.low, at.wer.high],
                 "flops_of_big": at.flops_of_last,
-                "sent_to_big": at.climbed,
+                "sent_to_big": at.share_escalated,
                 "accuracy": at.accuracy,
                 "accuracy_all": at.accuracy_all,
             }

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from allophone.ledger.run_record import read_run
 from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.evaluation import DomainResult, evaluate_policy
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 from allophone.routing.training import train_policy
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
@@ -50,7 +50,7 @@ def main() -> None:
         folder = asked.runs / f"families-policy-{small}"
         policy = train_policy(train, (point, BIG), folder, hold_out=HOLD_OUT)
         _, held, _ = policy_samples(folder, train)
-        policy = calibrate_policy(folder, train, Wish("gflops", FLOPS_SHARE * held.flops[-1].mean() / 1e9))
+        policy = calibrate_policy(folder, train, CalibrationTarget("gflops", FLOPS_SHARE * held.flops[-1].mean() / 1e9))
         found = evaluate_policy(folder, report)
         figures.append(
             {
@@ -140,7 +140,7 @@ def figures_of(result: DomainResult) -> dict[str, Any]:
         "wer_over_big": [at.wer_over_last.estimate, at.wer_over_last.low, at.wer_over_last.high],
         "flops_of_big": at.flops_of_last,
         "seconds_of_big": at.seconds_of_last,
-        "sent_to_big": at.climbed,
+        "sent_to_big": at.share_escalated,
         "break_even_flops": result.break_even_flops,
         "warning": result.warning,
     }

@@ -17,7 +17,7 @@ from allophone.models.engine import load_engine
 from allophone.records.point import OperatingPoint
 from allophone.routing.policy_file import read_policy
 from allophone.routing.scoring import load_scorer
-from allophone.routing.transcript_features import Reading, transcript_reading
+from allophone.routing.transcript_features import TranscriptFeatures, transcript_reading
 from allophone.transcription.recording import transcribe_points
 from recording import SPEECH
 
@@ -43,7 +43,9 @@ def under_noise(policy: Path, runs: list[Path], kept: Path) -> list[dict[str, fl
     return rows
 
 
-def noisy_readings(point: OperatingPoint, runs: list[Path], kept: Path) -> Iterator[tuple[int | None, list[Reading]]]:
+def noisy_readings(
+    point: OperatingPoint, runs: list[Path], kept: Path
+) -> Iterator[tuple[int | None, list[TranscriptFeatures]]]:
     """Yield what a point's transcripts show at every ratio, None first: without noise."""
     asked: dict[str, Any] = {"point": point.name, "runs": [run.name for run in runs], "clips": NOISY, "snrs": SNRS_DB}
     asked = json.loads(json.dumps(asked))
@@ -52,7 +54,7 @@ def noisy_readings(point: OperatingPoint, runs: list[Path], kept: Path) -> Itera
         found = {"asked": asked, "readings": _transcribe(point, runs)}
         write_whole(kept, json.dumps(found))
     for snr_db, rows in zip((None, *SNRS_DB), found["readings"], strict=True):
-        yield snr_db, [Reading(**row) for row in rows]
+        yield snr_db, [TranscriptFeatures(**row) for row in rows]
 
 
 def _transcribe(point: OperatingPoint, runs: list[Path]) -> list[list[dict[str, Any]]]:

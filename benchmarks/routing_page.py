@@ -200,7 +200,7 @@ def _standing(name: str, result: DomainResult) -> tuple[str, ...]:
         f"{100 * over.estimate:+.2f} [{100 * over.low:+.2f}, {100 * over.high:+.2f}]",
         f"{100 * at.flops_of_last:.0f}",
         f"{100 * at.seconds_of_last:.0f}",
-        f"{100 * at.climbed:.0f}",
+        f"{100 * at.share_escalated:.0f}",
         f"{100 * at.accuracy:.0f} (all: {100 * at.accuracy_all:.0f})",
         f"{_even(result.break_even_flops)}, {_even(result.break_even_seconds)}",
     )

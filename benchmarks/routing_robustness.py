@@ -26,7 +26,7 @@ from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.policy_file import POLICY_FILE, PolicyFile, read_policy
 from allophone.routing.replay import Outcome, replay
 from allophone.routing.samples import RouteSamples
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 from allophone.routing.training import train_policy
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
@@ -48,7 +48,7 @@ SPACE = SearchSpace(
 DRAWN, HEARD = 210, 60
 LONGEST_S = 10.0
 HOLD_OUT = 0.35  # some nine of 28 speakers
-WISH = Wish("big_share", 0.4)
+WISH = CalibrationTarget("big_share", 0.4)
 GAINS_DB = (-20, 12)
 SNRS_DB = (20, 10, 0)
 OPUS_BITS_PER_S = 8000

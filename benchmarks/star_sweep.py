@@ -68,7 +68,7 @@ def draw(figure: FrontierFigure, path: Path) -> None:
     drawn, axes = plt.subplots(figsize=(9, 5))
     for model, colour in zip(dict.fromkeys(point.model for point in figure.points), ("C0", "C1", "C2"), strict=False):
         for on in (True, False):
-            members = [point for point in figure.points if point.model == model and point.measured_on == on]
+            members = [point for point in figure.points if point.model == model and point.nondominated == on]
             axes.scatter(
                 [point.x for point in members],
                 [point.y for point in members],
@@ -87,14 +87,14 @@ def draw(figure: FrontierFigure, path: Path) -> None:
                     fontsize=6.5,
                     color="0.1",
                 )
-    on_frontier = [point for point in figure.points if point.measured_on]
+    on_frontier = [point for point in figure.points if point.nondominated]
     axes.step([point.x for point in on_frontier], [point.y for point in on_frontier], where="post", color="0.3", lw=1)
     axes.set_xscale("log" if figure.log_x else "linear")
     if figure.log_x:
         axes.set_xticks(figure.ticks, [f"{tick:g}" for tick in figure.ticks])
         axes.minorticks_off()
     for point in figure.points:
-        if point.measured_on:
+        if point.nondominated:
             axes.plot([point.x, point.x], point.y_range, color="0.75", lw=0.8, zorder=1)
     axes.set_yscale("log")  # loops at short context reach several times the error rate of full context
     axes.set_yticks([10, 15, 20, 30, 50, 100], ["10", "15", "20", "30", "50", "100"])

@@ -148,7 +148,7 @@ def statuses(corpus: Simulated, cost: Array, resample: Resample) -> tuple[str, .
     """Every point's status against a certain cost."""
     rates = resample_ratio(corpus.errors, corpus.words, resample)
     costs = resample_mean(np.repeat(cost[:, None], len(corpus.words), axis=1), resample)
-    replicates = np.stack([rates.widened(), costs.widened()], axis=-1)
+    replicates = np.stack([rates.inflated(), costs.inflated()], axis=-1)
     estimates = np.stack([rates.estimates, costs.estimates], axis=-1)
     return assess_frontier(replicates, estimates, 0.95, 0.0, resample).status
 
@@ -168,7 +168,7 @@ def race_rows(n: int) -> list[dict[str, Any]]:
         resample = draw_blocks(corpus.speakers, n_replicates=REPLICATES, seed=seed)
         errors = resample_ratio(corpus.errors, corpus.words, resample)
         times = resample_ratio(seconds, corpus.words * 0.4, resample)
-        wer, rtf = errors.widened(), times.widened()
+        wer, rtf = errors.inflated(), times.inflated()
         alive = [k for k in range(len(rates)) if k not in gone]
 
         def shown_better(one: int, other: int, wer: Array = wer) -> bool:

@@ -21,13 +21,13 @@ import numpy as np
 from allophone.arrays import FloatArray, IntArray
 from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import policy_samples
-from allophone.routing.emotion import EmotionCandidates, PosteriorRouter, choose_cascade
+from allophone.routing.emotion import EmotionCandidates, ProbabilityRouter, choose_cascade
 from allophone.routing.policy_file import POLICY_FILE
 from allophone.routing.replay import replay
 from allophone.routing.routers import Overhead
 from allophone.routing.samples import RouteSamples
 from allophone.routing.selection import PredictedRouter, predicted_router
-from allophone.routing.thresholds import Target, Wish, effective_speakers, find_threshold, met_as_measured
+from allophone.routing.thresholds import CalibrationTarget, Target, effective_speakers, find_threshold, met_as_measured
 from recording import ROOT, write_result
 
 CONFIDENCE = 0.9
@@ -157,28 +157,28 @@ def simulate(cell: Cell, population: tuple[RouteSamples, PredictedRouter], n: in
     """Return one row per wish."""
     rng = np.random.default_rng((cell.n_speakers, cell.unequal, cell.loops))
     truths = {target: truth_of(population, target) for target in ("wer", "gflops", "big_share")}
-    wishes = []
+    goals = []
     for _, target, way in WISHES:
         cheap, dear = truths[target][1][-1], truths[target][1][0]
         value = way if target == "big_share" else cheap + way * (dear - cheap)
-        wishes.append(Wish(target, float(value), CONFIDENCE))
-    given, broken, lucky = (np.zeros(len(wishes), np.intp) for _ in range(3))
+        goals.append(CalibrationTarget(target, float(value), CONFIDENCE))
+    given, broken, lucky = (np.zeros(len(goals), np.intp) for _ in range(3))
     few = 0
     for corpus in range(n):
         samples, router = draw(cell, rng)
         few += effective_speakers(samples.speakers) < 8
-        for place, wish in enumerate(wishes):
-            scores, values = truths[wish.target]
+        for place, goal in enumerate(goals):
+            scores, values = truths[goal.target]
             measured = None
             if corpus % COMPARED == 0:
-                measured = met_as_measured(samples, router, wish, most=THRESHOLDS)
+                measured = met_as_measured(samples, router, goal, most=THRESHOLDS)
             if measured is not None:
-                lucky[place] += values[np.searchsorted(scores, measured.threshold, side="right")] > wish.value
-            chosen = find_threshold(samples, router, wish, n_replicates=REPLICATES, most=THRESHOLDS)
+                lucky[place] += values[np.searchsorted(scores, measured.threshold, side="right")] > goal.value
+            chosen = find_threshold(samples, router, goal, n_replicates=REPLICATES, most=THRESHOLDS)
             if chosen is None:
                 continue
             given[place] += 1
-            broken[place] += values[np.searchsorted(scores, chosen.threshold, side="right")] > wish.value
+            broken[place] += values[np.searchsorted(scores, chosen.threshold, side="right")] > goal.value
     rows = []
     for place, (name, _, _) in enumerate(WISHES):
         row = row_of(f"route calibrate keeps its wish: {name}", str(cell), int(broken[place]), n)
@@ -209,13 +209,13 @@ def row_of(statement: str, cell: str, broken: int, n: int) -> dict[str, Any]:
 
 def simulate_cascades(n_speakers: int, n: int) -> dict[str, Any]:
     """Return a row for cascades over emotion points, the sign of doubt chosen on the same speakers as the threshold."""
-    rng, wish = np.random.default_rng(n_speakers), Wish("big_share", 0.3, CONFIDENCE)
+    rng, goal = np.random.default_rng(n_speakers), CalibrationTarget("big_share", 0.3, CONFIDENCE)
     population = draw_emotions(4000, 10, rng)
     broken = 0
     for _ in range(n):
-        choice = choose_cascade(draw_emotions(n_speakers, 15, rng), wish)
-        router = PosteriorRouter(choice.signal, population.posteriors)
-        broken += replay(population.samples, router, choice.threshold).reached.mean() > wish.value
+        choice = choose_cascade(draw_emotions(n_speakers, 15, rng), goal)
+        router = ProbabilityRouter(choice.signal, population.probabilities)
+        broken += replay(population.samples, router, choice.threshold).reached.mean() > goal.value
     row = row_of("route emotion keeps its wish: share of 30 %", f"{n_speakers} speakers, equal", int(broken), n)
     print(row, flush=True)
     return row
@@ -227,13 +227,13 @@ def draw_emotions(n_speakers: int, per_speaker: int, rng: np.random.Generator) -
     n = len(of)
     label = rng.integers(0, 4, n)
     clear = np.exp(0.5 * rng.standard_normal(n_speakers))[of]
-    posteriors = []
+    probabilities = []
     for strength in (1.5, 2.5):
         logits = rng.standard_normal((n, 4))
         logits[np.arange(n), label] += strength * clear
         powers = np.exp(logits)
-        posteriors.append(powers / powers.sum(axis=1, keepdims=True))
-    stacked = np.stack(posteriors)
+        probabilities.append(powers / powers.sum(axis=1, keepdims=True))
+    stacked = np.stack(probabilities)
     hits = (stacked.argmax(axis=2) == label).astype(np.float64)
     weights = n / (4 * np.bincount(label, minlength=4)[label])
     flops = np.stack([np.full(n, 2e9), np.full(n, 2e10)])
@@ -258,8 +258,10 @@ def on_real_speakers(policy: Path, runs: Sequence[Path], n_splits: int = SPLITS)
     rows = []
     for name, target, way in WISHES:
         ends = [_value(samples, router, threshold, target) for threshold in (np.inf, -np.inf)]
-        wish = Wish(target, way if target == "big_share" else ends[0] + way * (ends[1] - ends[0]), CONFIDENCE)
-        if wish.value <= 0:
+        goal = CalibrationTarget(
+            target, way if target == "big_share" else ends[0] + way * (ends[1] - ends[0]), CONFIDENCE
+        )
+        if goal.value <= 0:
             continue
         counts = dict.fromkeys(("given", "broken", "measured_given", "measured_broken"), 0)
         for _ in range(n_splits):
@@ -268,21 +270,21 @@ def on_real_speakers(policy: Path, runs: Sequence[Path], n_splits: int = SPLITS)
             here, there = np.flatnonzero(mine), np.flatnonzero(~mine)
             known, scored = samples.take(here), router.take(here)
             others, judged = samples.take(there), router.take(there)
-            measured = met_as_measured(known, scored, wish, most=THRESHOLDS)
+            measured = met_as_measured(known, scored, goal, most=THRESHOLDS)
             if measured is not None:
                 counts["measured_given"] += 1
-                counts["measured_broken"] += _value(others, judged, measured.threshold, target) > wish.value
-            found = find_threshold(known, scored, wish, n_replicates=REPLICATES, most=THRESHOLDS)
+                counts["measured_broken"] += _value(others, judged, measured.threshold, target) > goal.value
+            found = find_threshold(known, scored, goal, n_replicates=REPLICATES, most=THRESHOLDS)
             if found is None:
                 continue
             counts["given"] += 1
-            counts["broken"] += _value(others, judged, found.threshold, target) > wish.value
+            counts["broken"] += _value(others, judged, found.threshold, target) > goal.value
         rows.append(
             {
                 "policy": policy.name,
                 "runs": [run.name for run in runs],
                 "wish": name,
-                "value": wish.value,
+                "value": goal.value,
                 "speakers": len(names),
                 "splits": n_splits,
                 "held_on_the_other_half": 1 - counts["broken"] / n_splits,

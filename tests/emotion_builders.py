@@ -235,11 +235,11 @@ def judged_cascade(folder: Path) -> Any:
     """A run of a short and a longer point, its candidates, what judged their cascade, and a recogniser for each."""
     from allophone.records.point import EmotionSetting
     from allophone.routing.emotion import read_candidates, route_emotion
-    from allophone.routing.thresholds import Wish
+    from allophone.routing.thresholds import CalibrationTarget
 
     base = save_encoder(folder / "base", "wav2vec2")
     settings = [EmotionSetting(model=base, duration_s=seconds) for seconds in (0.2, 0.4)]
     run = write_cascade_run(folder / "run", *settings)
     candidates = read_candidates(run, [setting.name for setting in settings])
-    found = route_emotion(candidates, Wish("big_share", 0.3), n_replicates=200)
+    found = route_emotion(candidates, CalibrationTarget("big_share", 0.3), n_replicates=200)
     return run, candidates, found, [save_recogniser(folder / str(place), one) for place, one in enumerate(settings)]

@@ -35,7 +35,7 @@ def write_routed(
         rows[point] = []
         for index in range(n):
             errors = int(np.clip(round(7 * hardness[index] / 3**place + noise * rng.normal()), 0, 10))
-            doubt = np.clip(0.02 + hardness[index] / 3**place + 0.05 * rng.normal(size=10), 0.001, 0.95)
+            uncertainty = np.clip(0.02 + hardness[index] / 3**place + 0.05 * rng.normal(size=10), 0.001, 0.95)
             duration = 2.0 + index % 5
             rows[point].append(
                 {
@@ -45,9 +45,9 @@ def write_routed(
                     "substitutions": errors,
                     "text_tokens": 10,
                     "window_frames": [ENCODER_FRAMES],
-                    "token_logprobs": np.log(1 - doubt).tolist(),
-                    "token_entropies": doubt.tolist(),
-                    "avg_logprob": float(np.log(1 - doubt).mean()),
+                    "token_logprobs": np.log(1 - uncertainty).tolist(),
+                    "token_entropies": uncertainty.tolist(),
+                    "avg_logprob": float(np.log(1 - uncertainty).mean()),
                     "executed_flops": round(GFLOPS[point] * 1e9 * duration / 4),
                     "latency_s": GFLOPS[point] / 100,
                     "prepare_s": 0.01,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from allophone.report.html import write_report
     from allophone.routing.calibration import calibrate_policy
     from allophone.routing.evaluation import evaluate_policy
-    from allophone.routing.thresholds import Wish
+    from allophone.routing.thresholds import CalibrationTarget
     from allophone.routing.training import train_policy
     from allophone.routing.transcriber import PolicyTranscriber, RoutedTranscript, load_policy
     from allophone.sweeps.emotion.run import sweep_emotion
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AllophoneError",
+    "CalibrationTarget",
     "EmotionClassifier",
     "EmotionPolicyClassifier",
     "EmotionSpace",
@@ -49,7 +50,6 @@ __all__ = [
     "Transcriber",
     "Transcript",
     "Utterance",
-    "Wish",
     "Word",
     "__version__",
     "adapt_context",
@@ -83,7 +83,7 @@ _HOMES = {
     "Transcriber": "transcription.transcriber",
     "Transcript": "records.transcript",
     "Utterance": "records.utterance",
-    "Wish": "routing.thresholds",
+    "CalibrationTarget": "routing.thresholds",
     "Word": "records.transcript",
     "adapt_context": "adapt.short_context",
     "calibrate_policy": "routing.calibration",

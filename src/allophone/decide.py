@@ -85,7 +85,7 @@ def decide(
         transcripts_sha256=summary.transcripts_sha256,
         language=summary.run.language,
         **_weights_of(summary, point),
-        **_told(summary, answer),
+        **_common_fields(summary, answer),
     )
 
 
@@ -118,7 +118,7 @@ def _decide_certified(
     lines.append(f"{len(certificates)} of {len(summary.points)} measured points are certified.")
     if constraints:
         lines.append("The other limits are met as measured.")
-    told = _told(certified, answer)
+    told = _common_fields(certified, answer)
     told["question"] = f"{answer.question.removesuffix('?')}, certified to keep {asked} with confidence {confidence:g}?"
     told["explanation"] = [*lines, *told["explanation"]]
     told["confidence"] = confidence
@@ -134,10 +134,12 @@ def _decide_certified(
 def _decide_emotion(summary: EmotionRunSummary, folder: Path | None, answer: Recommendation) -> EmotionPointFile:
     point = answer.chosen.point
     assert isinstance(point, EmotionSetting)
-    return EmotionPointFile(point=point, command=_training(point, summary.run, folder), **_told(summary, answer))
+    return EmotionPointFile(
+        point=point, command=_training(point, summary.run, folder), **_common_fields(summary, answer)
+    )
 
 
-def _told(summary: AnySummary, answer: Recommendation) -> dict[str, Any]:
+def _common_fields(summary: AnySummary, answer: Recommendation) -> dict[str, Any]:
     record = summary.run
     measured = {name: float(getattr(answer.chosen, name)) for name in objectives_of(summary.task)}
     return {

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from allophone.adapt.distillation import decode_states, distil, read_prompt, teach
+from allophone.adapt.distillation import decode_states, distil, read_prompt, teacher_targets
 from allophone.adapt.windows import Window
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.encoders.torch_whisper import encode_windows, load_torch_whisper
@@ -28,11 +28,11 @@ def prompt(little_whisper):
 
 
 @pytest.fixture(scope="module")
-def lessons(little_whisper, prompt):
+def examples(little_whisper, prompt):
     engine = load_engine(str(little_whisper), "float32", threads=1)
     windows = [Window(f"u{n}", tone(seconds, n), frames) for n, (seconds, frames) in enumerate([(1, 120), (2, 220)])]
     windows.append(Window("silence", np.zeros(0, np.float32), TRAINED_FRAMES))
-    taught = [teach(engine, window, prompt, "en") for window in windows]
+    taught = [teacher_targets(engine, window, prompt, "en") for window in windows]
     # The random teacher may or may not come to an end; here its texts are made up, of unlike lengths.
     return [
         replace(taught[0], tokens=(*prompt.start, 3, 4, 5)),
@@ -69,22 +69,24 @@ def test_a_real_teacher_writes_what_it_hears(speech):
         pytest.skip("the weight package is not installed")
     engine = load_engine("tiny.en", "float32", threads=1)
     prompt = read_prompt(weights.folder, weights.dimensions, "en")
-    lesson = teach(engine, Window("u", speech[1].samples, 400), prompt, "en")
-    assert lesson.states.shape == (1500, 384)
-    assert lesson.tokens[: len(prompt.start)] == prompt.start
-    assert prompt.end not in lesson.tokens
+    targets = teacher_targets(engine, Window("u", speech[1].samples, 400), prompt, "en")
+    assert targets.states.shape == (1500, 384)
+    assert targets.tokens[: len(prompt.start)] == prompt.start
+    assert prompt.end not in targets.tokens
     from tokenizers import Tokenizer
 
-    text = Tokenizer.from_file(str(weights.folder / "tokenizer.json")).decode(list(lesson.tokens))
+    text = Tokenizer.from_file(str(weights.folder / "tokenizer.json")).decode(list(targets.tokens))
     assert "letter" in text
 
 
 def test_silence_and_loops_have_no_text(little_whisper, prompt, monkeypatch):
     engine = load_engine(str(little_whisper), "float32", threads=1)
-    assert teach(engine, Window("silence", np.zeros(0, np.float32), TRAINED_FRAMES), prompt, "en").tokens == ()
+    assert (
+        teacher_targets(engine, Window("silence", np.zeros(0, np.float32), TRAINED_FRAMES), prompt, "en").tokens == ()
+    )
     decode = engine.decode
     monkeypatch.setattr(engine, "decode", lambda *a, **k: replace(decode(*a, **k), truncated=True))
-    looped = teach(engine, Window("u", tone(1, 0), 100), prompt, "en")
+    looped = teacher_targets(engine, Window("u", tone(1, 0), 100), prompt, "en")
     assert looped.tokens == ()
     assert looped.states.shape == (1500, 64)
 
@@ -99,39 +101,39 @@ def test_the_decoder_is_that_of_transformers_window_by_window(student):
             assert torch.allclose(together[row], alone.last_hidden_state[0], atol=1e-5)
 
 
-def test_a_student_at_full_context_has_nothing_to_learn(student, lessons, prompt):
-    full = [replace(lesson, window=replace(lesson.window, frames=TRAINED_FRAMES)) for lesson in lessons]
+def test_a_student_at_full_context_has_nothing_to_learn(student, examples, prompt):
+    full = [replace(targets, window=replace(targets.window, frames=TRAINED_FRAMES)) for targets in examples]
     for tail in ("none", "all"):
         losses = distil(student, full, prompt, tail=tail)
         assert losses.kl == pytest.approx(0, abs=1e-5)
         assert losses.hidden == pytest.approx(0, abs=1e-6)
-    short = distil(student, lessons, prompt, tail="none")
+    short = distil(student, examples, prompt, tail="none")
     assert short.kl > 1e-4
     assert short.hidden > 1e-4
 
 
 @pytest.mark.parametrize("tail", ["none", "all"])
-def test_the_losses_are_what_a_loop_over_windows_computes(student, lessons, prompt, tail):
+def test_the_losses_are_what_a_loop_over_windows_computes(student, examples, prompt, tail):
     model, total_kl, total_hidden = student.model, 0.0, 0.0
     with torch.no_grad():
         silence = encode_windows(model.encoder, torch.from_numpy(log_mel(np.zeros(0, np.float32), 3000, 80))[None])
-        for lesson in lessons:
-            window = lesson.window
+        for targets in examples:
+            window = targets.window
             mel = torch.from_numpy(log_mel(window.samples, window.frames, 80))[None]
-            encoded, teacher = encode_windows(model.encoder, mel), torch.from_numpy(lesson.states)[None]
+            encoded, teacher = encode_windows(model.encoder, mel), torch.from_numpy(targets.states)[None]
             n = window.samples.size // 320 or 1500  # whole audio tokens here; all of them for silence
             total_hidden += float((encoded[:, :n] - teacher[:, :n]).square().sum() / teacher[:, :n].square().sum())
-            if not lesson.tokens:
+            if not targets.tokens:
                 continue
             if tail == "all":
                 encoded = torch.cat([encoded, silence[:, encoded.shape[1] :]], 1)
-            ids = torch.tensor([lesson.tokens])
+            ids = torch.tensor([targets.tokens])
             p, q = (
                 student.proj_out(model.decoder(ids, encoder_hidden_states=states).last_hidden_state)[0, 1:].softmax(-1)
                 for states in (teacher, encoded)
             )
             total_kl += float((p * (p / q).log()).sum())
-    losses = distil(student, lessons, prompt, tail=tail)
+    losses = distil(student, examples, prompt, tail=tail)
     # One distribution after the prompt and one after every text token: 3 + 1 and 1 + 1.
     assert (losses.n_tokens, losses.n_windows) == (6, 3)
     assert losses.kl == pytest.approx(total_kl, rel=1e-3)
@@ -139,7 +141,7 @@ def test_the_losses_are_what_a_loop_over_windows_computes(student, lessons, prom
     assert losses.total == pytest.approx(total_kl / 6 + total_hidden / 3, rel=1e-3)
 
 
-def test_gradients_are_those_of_all_windows_at_once(little_whisper, lessons, prompt):
+def test_gradients_are_those_of_all_windows_at_once(little_whisper, examples, prompt):
     """Batches of like lengths add up: the gradient is that of the mean, however windows are grouped."""
 
     def gradient(parts, divide):
@@ -150,9 +152,9 @@ def test_gradients_are_those_of_all_windows_at_once(little_whisper, lessons, pro
             key: value.grad / divide for key, value in model.model.encoder.named_parameters() if value.requires_grad
         }
 
-    once = gradient([lessons], 1)
+    once = gradient([examples], 1)
     # The same lessons twice over are the same mean, in other groups.
-    twice = gradient([[*lessons, *lessons]], 1)
+    twice = gradient([[*examples, *examples]], 1)
     assert any(value.abs().sum() > 0 for value in once.values())
     for key, value in once.items():
         assert torch.allclose(value, twice[key], atol=1e-6), key

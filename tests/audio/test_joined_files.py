@@ -14,10 +14,10 @@ def parts(tmp_path, content):
         return joined_parts(file, len(content))
 
 
-def box(kind, content=b"", *, long=False, to_the_end=False):
+def box(kind, content=b"", *, long=False, decode_rest=False):
     if long:
         return struct.pack(">I4sQ", 1, kind, 16 + len(content)) + content
-    return struct.pack(">I4s", 0 if to_the_end else 8 + len(content), kind) + content
+    return struct.pack(">I4s", 0 if decode_rest else 8 + len(content), kind) + content
 
 
 AIFF = b"FORM" + struct.pack(">I", 104) + b"AIFF" + bytes(100)
@@ -39,7 +39,7 @@ def test_files_joined_end_to_end(tmp_path, one, n):
         AIFF + b"junk behind it",
         MP4 + b"junk behind it, as long as a box",
         box(b"ftyp") + box(b"mdat", MP4),  # one within
-        box(b"ftyp") + box(b"mdat", MP4, to_the_end=True),
+        box(b"ftyp") + box(b"mdat", MP4, decode_rest=True),
         box(b"moov") + MP4,
         MP4[:-10],
         b"",

@@ -57,9 +57,9 @@ DS64 = chunk(b"ds64", struct.pack("<QQQI", 0, len(SOUND) + 1000, 16_000, 0))
         (wav(name=b"BW64", before=DS64, stated=0xFFFF_FFFF) + bytes(1000), 0, False),
     ],
 )
-def test_headers_are_judged_by_bytes(tmp_path, content, missing, to_the_end):
+def test_headers_are_judged_by_bytes(tmp_path, content, missing, decode_rest):
     found = laid_out(tmp_path, content)
-    assert (found.missing, found.to_the_end, found.n_stated, found.contradiction) == (missing, to_the_end, 0, "")
+    assert (found.missing, found.decode_rest, found.n_stated, found.contradiction) == (missing, decode_rest, 0, "")
     assert len(found.parts) == 1
 
 
@@ -77,13 +77,13 @@ def sound(kind: tuple[int, int], n: int = 16_000) -> bytes:
 def test_sound_behind_the_stated_end_is_sound(tmp_path, kind):
     stated = len(sound(kind)) // 4
     found = laid_out(tmp_path, wav(sound(kind), stated=stated, kind=kind))
-    assert (found.to_the_end, found.n_stated) == (True, stated)
+    assert (found.decode_rest, found.n_stated) == (True, stated)
     found = laid_out(tmp_path, wav(sound(kind), kind=kind) + JUNK)
-    assert (found.to_the_end, found.n_stated) == (False, 0)
+    assert (found.decode_rest, found.n_stated) == (False, 0)
 
 
 def test_a_sliver_behind_the_stated_end_is_none(tmp_path):
-    assert not laid_out(tmp_path, wav(stated=len(SOUND) - 3000)).to_the_end  # under 0.1 s, 3,200 bytes
+    assert not laid_out(tmp_path, wav(stated=len(SOUND) - 3000)).decode_rest  # under 0.1 s, 3,200 bytes
 
 
 @pytest.mark.parametrize("n", [2, 3, 10])

@@ -3,7 +3,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from allophone.cli.stopping import stoppable
+from allophone.cli.stopping import interruptible
 
 
 def run(failure):
@@ -11,7 +11,7 @@ def run(failure):
 
     @app.command()
     def verb():
-        with stoppable(Path("runs/r"), "finished epochs are kept"):
+        with interruptible(Path("runs/r"), "finished epochs are kept"):
             typer.echo("at work")
             if failure:
                 raise failure

@@ -12,7 +12,7 @@ from allophone.diagnosis.advice import (
     find_binding,
 )
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
-from allophone.diagnosis.elasticity import Elasticity, Move
+from allophone.diagnosis.elasticity import AxisChange, Elasticity
 from allophone.measure.bootstrap import Interval
 
 
@@ -20,7 +20,7 @@ def move(axis="model", target="big", change=-0.01, ratio=4.0, slope=None, **chan
     """A move whose change is in fractions of the words; ``slope`` is per doubling of cost."""
     order = "dearer" if ratio > 1 else "cheaper" if ratio < 1 else "equal"
     elastic = None if slope is None else Elasticity(Interval(slope - 0.01, slope + 0.01, 0.95, slope), nan, 1)
-    return Move(
+    return AxisChange(
         **{
             "axis": axis,
             "target": target,
@@ -81,7 +81,11 @@ def test_the_steepest_sure_purchase_binds_and_its_lead_is_counted_in_replicates(
     model = move(slope=-0.02)
     beams = move("beam_size", "wide", slope=-0.05)
     tail = move("context", "long", slope=-0.06)  # steeper, though not surely
-    axes = [axis(paid_gain=model), axis("beam_size", "search", paid_gain=beams), axis("context", open_gain=tail)]
+    axes = [
+        axis(costlier_improvement=model),
+        axis("beam_size", "search", costlier_improvement=beams),
+        axis("context", unproven_improvement=tail),
+    ]
     replicates = Slopes(
         big=[-0.02, -0.02, -0.02, -0.02], wide=[-0.05, -0.05, -0.05, -0.01], long=[-0.06, -0.04, -0.01, -0.01]
     )
@@ -91,8 +95,10 @@ def test_the_steepest_sure_purchase_binds_and_its_lead_is_counted_in_replicates(
 
 
 def test_no_sure_purchase_binds_nothing_and_a_lone_one_has_no_rival():
-    assert find_binding([axis(open_gain=move(slope=-0.1))], ["base"], 0, Slopes()) is None
-    lone = find_binding([axis(paid_gain=move(slope=-0.1)), axis("speed", "resolution")], ["base"], 0, Slopes())
+    assert find_binding([axis(unproven_improvement=move(slope=-0.1))], ["base"], 0, Slopes()) is None
+    lone = find_binding(
+        [axis(costlier_improvement=move(slope=-0.1)), axis("speed", "resolution")], ["base"], 0, Slopes()
+    )
     assert (lone.axis, lone.p_largest, lone.rival) == ("model", None, None)
 
 
@@ -104,11 +110,11 @@ HOPE = move("beam_size", "wide", slope=-0.01)
 def test_the_next_step_is_the_first_that_applies():
     replicates = Slopes(big=[-0.03], wide=[-0.01])
     found = [
-        axis(paid_gain=PAID),
-        axis("speed", "resolution", free_gain=FREE),
-        axis("token_stride", "resolution", saving=SAVING),
+        axis(costlier_improvement=PAID),
+        axis("speed", "resolution", free_improvement=FREE),
+        axis("token_stride", "resolution", safe_saving=SAVING),
         axis("window_s", "context", still_improving=END),
-        axis("beam_size", "search", open_gain=HOPE),
+        axis("beam_size", "search", unproven_improvement=HOPE),
     ]
     binding = find_binding(found, replicates.names, 0, replicates)
     steps = []
@@ -129,9 +135,9 @@ def test_the_next_step_is_the_first_that_applies():
 
 def test_of_several_of_a_kind_the_best_is_taken():
     better = move("speed", "slower", -0.03, 1.0)
-    assert choose_step([axis(free_gain=FREE), axis(free_gain=better)], None).move is better
+    assert choose_step([axis(free_improvement=FREE), axis(free_improvement=better)], None).move is better
     cheaper = move("token_stride", "coarser", 0.0, 0.25)
-    assert choose_step([axis(saving=SAVING), axis(saving=cheaper)], None).move is cheaper
+    assert choose_step([axis(safe_saving=SAVING), axis(safe_saving=cheaper)], None).move is cheaper
     steeper = move("window_s", "shorter", slope=-0.2, ratio=0.5)
     assert choose_step([axis(still_improving=END), axis(still_improving=steeper)], None).move is steeper
 

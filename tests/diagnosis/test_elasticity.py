@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from allophone.diagnosis.axes import AXES, arm_pairs
-from allophone.diagnosis.elasticity import Changes
+from allophone.diagnosis.elasticity import PairedChanges
 from allophone.frontier.summary import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.records.point import OperatingPoint
@@ -22,7 +22,7 @@ UNEVEN = [3, 1, 0, 2, 4, 2, 1, 3, 1, 1] * 4
 def changes(folder, points, cost="executed_gflops", confidence=0.95, margin=0.005, replicates=400, **options):
     summary = summarise_run(write_star(folder, points, **options))
     resample = draw_blocks(summary.samples.speakers, n_replicates=replicates)
-    return Changes(summary.samples, cost, resample, confidence, margin), [item.point for item in summary.points]
+    return PairedChanges(summary.samples, cost, resample, confidence, margin), [item.point for item in summary.points]
 
 
 def test_a_pair_gives_the_change_over_the_doublings(tmp_path):
@@ -59,9 +59,9 @@ def test_replicates_are_those_of_speakers_drawn_and_widened(tmp_path):
     change, doublings = (errors[1] - errors[0]).sum() / 400, log2(costs[1].sum() / costs[0].sum())
     changes_drawn = weights @ (errors[1] - errors[0]) / (10 * weights.sum(axis=1))
     doublings_drawn = np.log2(weights @ costs[1] / (weights @ costs[0]))
-    widen = resample.stretch()
+    widen = resample.small_sample_factor()
     expected = (change + widen * (changes_drawn - change)) / (doublings + widen * (doublings_drawn - doublings))
-    found = Changes(summary.samples, "executed_gflops", resample, 0.95, 0.005)
+    found = PairedChanges(summary.samples, "executed_gflops", resample, 0.95, 0.005)
     assert found.slopes([(0, 1)]) == pytest.approx(expected)
 
 
@@ -79,13 +79,13 @@ def test_costs_whose_order_is_open_count_as_equal(tmp_path):
     second = [{"speaker": f"s{index % 10}", "latency_s": slower[index % 10]} for index in range(40)]
     summary = summarise_run(write_run(tmp_path / "r", {BEAMS[0]: first, BEAMS[1]: second}))
     resample = draw_blocks(summary.samples.speakers, n_replicates=400)
-    assert Changes(summary.samples, "rtf", resample, 0.95, 0.005).order(0, 1) == "equal"
-    assert Changes(summary.samples, "rtf", resample, 0.51, 0.005).order(0, 1) == "dearer"
+    assert PairedChanges(summary.samples, "rtf", resample, 0.95, 0.005).order(0, 1) == "equal"
+    assert PairedChanges(summary.samples, "rtf", resample, 0.51, 0.005).order(0, 1) == "dearer"
 
 
 def test_a_replicate_that_turns_the_costs_round_is_unbounded(tmp_path):
     rates, logs = np.array([[0.3, 0.2], [0.3, 0.4], [0.3, 0.3]]), np.array([[1.0, 0.9]] * 3)
-    assert Changes._slope(rates, logs, [(0, 1)]).tolist() == [-inf, inf, 0.0]
+    assert PairedChanges._slope(rates, logs, [(0, 1)]).tolist() == [-inf, inf, 0.0]
 
 
 def test_an_unmeasured_cost_is_unknown(tmp_path):
@@ -93,7 +93,7 @@ def test_an_unmeasured_cost_is_unknown(tmp_path):
     folder = write_run(tmp_path / "r", {BEAMS[0]: [unknown] * 4, BEAMS[1]: [unknown] * 4})
     summary = summarise_run(folder)
     resample = draw_blocks(summary.samples.speakers, n_replicates=50)
-    found = Changes(summary.samples, "peak_memory_bytes", resample, 0.95, 0.005)
+    found = PairedChanges(summary.samples, "peak_memory_bytes", resample, 0.95, 0.005)
     move = found.move(BEAM, 0, 1, [item.point for item in summary.points])
     assert (move.order, move.elasticity, isnan(move.cost_ratio)) == ("unknown", None, True)
 

@@ -2,7 +2,7 @@ import pytest
 
 from allophone.decide import decide, save_decision
 from allophone.diagnosis.axes import AXES
-from allophone.diagnosis.point import examine
+from allophone.diagnosis.point import diagnose_point
 from allophone.diagnosis.recognition import diagnose
 from allophone.errors import SpaceError, UsageError
 from allophone.frontier.summary import summarise_run
@@ -43,7 +43,7 @@ def test_too_few_utterances_leave_every_point_undecided(tmp_path, n, status):
     better = BASE.model_copy(update={"token_stride": 2})
     folder = write_run(tmp_path / "r", {BASE: rows(4, 10.0)[:n], better: rows(1, 5.0)[:n]})
     run = summarise_run(folder)
-    found = examine(folder, run, BASE.name, "executed_gflops", 0.95, 0.005, AXES)
+    found = diagnose_point(folder, run, BASE.name, "executed_gflops", 0.95, 0.005, AXES)
     assert found.status == status
     assert len(found.axes) == len(AXES)
     assert found.standing.name == BASE.name

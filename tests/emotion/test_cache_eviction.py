@@ -7,7 +7,7 @@ from time import time
 
 import pytest
 
-from allophone.emotion.cache_eviction import LIMIT_VARIABLE, make_room, mark_used
+from allophone.emotion.cache_eviction import LIMIT_VARIABLE, evict, mark_used
 from allophone.errors import UsageError
 
 MEGABYTE = 1_000_000
@@ -34,20 +34,20 @@ def caches(tmp_path, monkeypatch):
 
 def test_the_least_recently_used_makes_way(caches, tmp_path):
     new = states(tmp_path, "new", age_s=0, megabytes=0)
-    make_room(new, MEGABYTE)
+    evict(new, MEGABYTE)
     assert names(tmp_path) == ["100", "8000", "9000", "new"]
-    make_room(new, 2 * MEGABYTE)
+    evict(new, 2 * MEGABYTE)
     assert names(tmp_path) == ["100", "8000", "new"]
 
 
 def test_what_was_used_just_now_stays_whatever_the_limit(caches, tmp_path):
     mark_used(caches[9000])
-    make_room(states(tmp_path, "new", age_s=0), 50 * MEGABYTE)
+    evict(states(tmp_path, "new", age_s=0), 50 * MEGABYTE)
     assert names(tmp_path) == ["100", "9000", "new"]
 
 
 def test_the_own_folder_stays(caches, tmp_path):
-    make_room(caches[9000], 50 * MEGABYTE)
+    evict(caches[9000], 50 * MEGABYTE)
     assert names(tmp_path) == ["100", "9000"]
 
 
@@ -56,11 +56,11 @@ def test_a_full_disk_makes_others_go_and_is_said_if_that_is_not_enough(caches, t
     usage = namedtuple("usage", "total used free")
     room = iter([1, 5, 5])
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(9, 9, next(room) * MEGABYTE))
-    make_room(caches[100], 4 * MEGABYTE)
+    evict(caches[100], 4 * MEGABYTE)
     assert names(tmp_path) == ["100", "8000"]
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(9, 9, 10))
     with pytest.raises(UsageError, match=r"need 0\.0 GB and 0\.0 GB are free\. Set ALLOPHONE_CACHE"):
-        make_room(caches[100], MEGABYTE)
+        evict(caches[100], MEGABYTE)
 
 
 def test_what_a_killed_process_left_is_removed(caches):
@@ -68,7 +68,7 @@ def test_what_a_killed_process_left_is_removed(caches):
     for path, age_s in ((left, 4000), (written, 10)):
         path.write_bytes(b"1")
         os.utime(path, (time() - age_s,) * 2)
-    make_room(caches[100], 10)
+    evict(caches[100], 10)
     assert not left.exists()
     assert written.exists()
     assert (caches[100] / "state-00.f16").exists()
@@ -78,7 +78,7 @@ def test_what_a_killed_process_left_is_removed(caches):
 def test_a_limit_that_means_nothing(text, tmp_path, monkeypatch):
     monkeypatch.setenv(LIMIT_VARIABLE, text)
     with pytest.raises(UsageError, match=f"ALLOPHONE_STATES_GB={text}: give"):
-        make_room(states(tmp_path, "new", age_s=0), 1)
+        evict(states(tmp_path, "new", age_s=0), 1)
 
 
 def test_a_cache_that_may_only_be_read_is_not_marked(tmp_path):

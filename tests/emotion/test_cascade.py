@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import AudioError, LedgerError, UsageError
-from allophone.routing.emotion import doubt
+from allophone.routing.emotion import uncertainty
 from builders import write_wav
 from emotion_builders import judged_cascade
 
@@ -37,7 +37,7 @@ def test_what_is_sure_stays_at_the_first_point(place):
     assert found.ran == (policy.points[0].name,)
     assert found.classification.posterior == alone.posterior
     assert found.executed_flops == alone.executed_flops
-    assert found.doubts == (float(doubt(np.array(list(alone.posterior.values())), policy.signal)),)
+    assert found.doubts == (float(uncertainty(np.array(list(alone.posterior.values())), policy.signal)),)
 
 
 def test_what_is_in_doubt_climbs_and_is_charged_for_both(place):

@@ -14,7 +14,7 @@ from allophone.emotion.model import EmotionModel
 from allophone.emotion.recipe import EmotionSetting
 from allophone.emotion.store import save_emotion_model
 from allophone.encoders.loading import load_speech_encoder
-from allophone.measure.temperature import posteriors
+from allophone.measure.temperature import softmax
 
 LABELS = ("a", "b", "c")
 
@@ -41,7 +41,7 @@ def test_a_short_recording_is_one_window(saved):
     folder, model = saved
     samples = noise(0.4, 1)
     found = EmotionClassifier(folder).classify_samples(samples)
-    expected = posteriors(model.clip_logits(samples).numpy(), 2.0)
+    expected = softmax(model.clip_logits(samples).numpy(), 2.0)
     np.testing.assert_allclose(list(found.posterior.values()), expected, atol=1e-5)
     assert found.label == LABELS[expected.argmax()]
     assert found.confidence == max(found.posterior.values())
@@ -55,7 +55,7 @@ def test_long_audio_is_cut_into_equal_windows(saved):
     samples = noise(1.2, 2)
     found = EmotionClassifier(folder).classify_samples(samples)
     assert [(w.start_s, w.end_s) for w in found.windows] == [(0.0, 0.4), (0.4, 0.8), (0.8, 1.2)]
-    each = [posteriors(model.clip_logits(samples[start : start + 6400]).numpy(), 2.0) for start in (0, 6400, 12800)]
+    each = [softmax(model.clip_logits(samples[start : start + 6400]).numpy(), 2.0) for start in (0, 6400, 12800)]
     np.testing.assert_allclose(list(found.posterior.values()), np.mean(each, axis=0), atol=1e-5)
 
 

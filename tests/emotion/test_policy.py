@@ -8,7 +8,7 @@ import pytest
 
 from allophone.errors import LedgerError, UsageError
 from allophone.routing.emotion import choose_cascade
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 from builders import small_files
 from emotion_builders import judged_cascade, save_recogniser
 
@@ -31,7 +31,7 @@ def test_a_policy_comes_back_whole(judged, tmp_path):
     policy = write(tmp_path / "p", judged)
     assert read_emotion_policy(tmp_path / "p") == policy
     assert policy.points == judged[1].samples.points
-    choice = choose_cascade(judged[1], Wish("big_share", 0.3))
+    choice = choose_cascade(judged[1], CalibrationTarget("big_share", 0.3))
     assert (policy.signal, policy.threshold) == (choice.signal, choice.threshold)
     assert policy.judged.uar[0] == judged[2].uar.estimate
     assert policy.judged.climbed == judged[2].climbed

@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 
 from allophone.costs.adaptation import frozen_flops, training_step_flops
 from allophone.emotion.checkpoint import Epoch, Progress
-from allophone.emotion.results import EmotionRow, median_step_s, recognition_of, training_flops_of
+from allophone.emotion.results import EmotionRow, confusion_of, median_step_s, training_flops_of
 
 PROGRESS = Progress([Epoch(1, 0.7, 0.5, 2, 1.0, ((10, 4),)), Epoch(2, 0.6, 0.8, 2, 3.0, ((10, 2), (12, 2)))], 2, {})
 
@@ -29,5 +29,5 @@ def test_step_seconds_are_the_median_epochs():
 
 
 def test_rows_with_an_error_enter_no_rate():
-    found = recognition_of([row("a", (0.9, 0.1)), row("b", (0.6, 0.4)), row("b", (), "silent")], ("a", "b"))
+    found = confusion_of([row("a", (0.9, 0.1)), row("b", (0.6, 0.4)), row("b", (), "silent")], ("a", "b"))
     assert found.confusion.tolist() == [[1, 0], [1, 0]]

@@ -9,7 +9,7 @@ from emotion_builders import tiny_model, write_emotions
 pytest.importorskip("torch")
 
 from allophone.costs.emotion import inference_flops
-from allophone.emotion.results import mean_inference_flops, report_rows, split_examples, time_rows
+from allophone.emotion.results import mean_inference_flops, measure_latency, report_rows, split_examples
 from allophone.emotion.states import FreshStates
 
 LABELS = ("high", "low")
@@ -48,7 +48,7 @@ def test_rows_keep_the_corpus_order_and_errors(utterances):
 @pytest.mark.parametrize(("count", "timed"), [(None, 2), (1, 1), (9, 2), (0, 0)])
 def test_rows_are_timed_alone(utterances, count, timed):
     rows = report_rows(utterances, SPLIT, LABELS, {}, np.array([[0.9, 0.1], [0.3, 0.7]]))
-    found = time_rows(tiny_model(rank=2), rows, utterances, count)
+    found = measure_latency(tiny_model(rank=2), rows, utterances, count)
     assert sum(row.latency_s is not None and row.latency_s > 0 for row in found) == timed
     assert [row.posterior for row in found] == [row.posterior for row in rows]
 
@@ -59,7 +59,7 @@ def test_rows_timed_twice_have_two_times_of_their_own(utterances, count):
     model, ran = tiny_model(rank=2), []
     once = model.clip_logits
     model.clip_logits = lambda clip: ran.append(len(clip)) or once(clip)
-    found = time_rows(model, rows, utterances, count, twice=True)
+    found = measure_latency(model, rows, utterances, count, twice=True)
     timed = [row for row in found if row.latency_s is not None]
     assert ran == [
         ran[0],
@@ -72,7 +72,7 @@ def test_rows_timed_twice_have_two_times_of_their_own(utterances, count):
         assert row.again[0] != row.latency_s
         assert row.cpu_s > 0
     assert all(row.again is None for row in found if row.latency_s is None)
-    assert all(row.again is None for row in time_rows(tiny_model(rank=2), rows, utterances, count))
+    assert all(row.again is None for row in measure_latency(tiny_model(rank=2), rows, utterances, count))
 
 
 def test_inference_flops_are_the_mean_over_clips(utterances):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from allophone.emotion.model import EmotionModel
 from allophone.emotion.recipe import EmotionSetting
 from allophone.emotion.store import copy_emotion_model, load_emotion_model, save_emotion_model
-from allophone.encoders.layers import run_front, run_layers
+from allophone.encoders.layers import embed_inputs, run_layers
 from allophone.encoders.loading import load_speech_encoder
 
 LABELS = ("a", "b", "c")
@@ -64,7 +64,7 @@ def test_adapters_load_with_peft_alone(name, bases, tmp_path):
     save_emotion_model(tmp_path, model, LABELS, 1.0)
     plain = load_speech_encoder(bases[name])
     with torch.no_grad():
-        hidden = run_front(plain, CLIP)[None]
+        hidden = embed_inputs(plain, CLIP)[None]
         before = run_layers(plain, hidden, None)[-1]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 import torch
 
 from allophone.emotion.store import export_merged, load_emotion_model
-from allophone.encoders.layers import run_front, run_layers
+from allophone.encoders.layers import embed_inputs, run_layers
 from allophone.encoders.loading import load_speech_encoder
 
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(6400)).astype(np.float32)
@@ -33,7 +33,7 @@ def test_merged_models_load_with_transformers_alone(name, tmp_path):
     assert again.normalize == model.encoder.normalize
     with torch.no_grad():
         ours = run_layers(model.encoder, model.front(CLIP)[None], None)[-1]
-        theirs = run_layers(again, run_front(again, CLIP)[None], None)[-1]
+        theirs = run_layers(again, embed_inputs(again, CLIP)[None], None)[-1]
         torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-4)
         if name != "whisper":
             normal = torch.from_numpy((CLIP - CLIP.mean()) / np.sqrt(CLIP.var() + 1e-7))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from allophone.encoders.layers import encoder_layers, n_layers, run_front, run_layers, width
+from allophone.encoders.layers import embed_inputs, encoder_layers, n_layers, run_layers, width
 from allophone.errors import AudioError
 from emotion_builders import FAMILIES, tiny_encoder
 
@@ -20,7 +20,7 @@ def test_states_are_those_of_transformers(name):
     normal = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
     with torch.no_grad():
         theirs = encoder.module(torch.from_numpy(normal)[None], output_hidden_states=True)
-        hidden = run_front(encoder, samples)[None]
+        hidden = embed_inputs(encoder, samples)[None]
         ours = [hidden, *run_layers(encoder, hidden, None)]
     assert len(ours) == n_layers(encoder) + 1 == len(theirs.hidden_states)
     for our, their in zip(ours[:-1], theirs.hidden_states[:-1], strict=True):
@@ -34,7 +34,7 @@ def test_whisper_runs_the_clips_own_frames():
 
     encoder, samples = tiny_encoder("whisper"), clip(5000)  # 15.6 audio tokens of 320 samples
     with torch.no_grad():
-        hidden = run_front(encoder, samples)
+        hidden = embed_inputs(encoder, samples)
         assert hidden.shape == (16, width(encoder))
         ours = run_layers(encoder, hidden[None], None)[-1]
         theirs = encode_windows(encoder.module, torch.from_numpy(log_mel(samples, 32, 80))[None])
@@ -46,7 +46,7 @@ def test_whisper_at_full_length_is_transformers_own_pass():
 
     encoder, samples = tiny_encoder("whisper"), clip(30 * 16_000)
     with torch.no_grad():
-        ours = run_layers(encoder, run_front(encoder, samples)[None], None)[-1]
+        ours = run_layers(encoder, embed_inputs(encoder, samples)[None], None)[-1]
         theirs = encoder.module(torch.from_numpy(log_mel(samples, 3000, 80))[None]).last_hidden_state
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
@@ -55,7 +55,7 @@ def test_whisper_at_full_length_is_transformers_own_pass():
 def test_a_clip_in_a_padded_batch_comes_out_as_alone(name):
     encoder = tiny_encoder(name)
     with torch.no_grad():
-        fronts = [run_front(encoder, clip(n, seed=n)) for n in (3200, 6400)]
+        fronts = [embed_inputs(encoder, clip(n, seed=n)) for n in (3200, 6400)]
         tokens = [len(front) for front in fronts]
         hidden = torch.nn.utils.rnn.pad_sequence(fronts, batch_first=True)
         inside = torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]
@@ -70,7 +70,7 @@ def test_a_clip_in_a_padded_batch_comes_out_as_alone(name):
 def test_layers_can_be_run_in_stretches(name):
     encoder = tiny_encoder(name)
     with torch.no_grad():
-        hidden = run_front(encoder, clip(6400))[None]
+        hidden = embed_inputs(encoder, clip(6400))[None]
         whole = run_layers(encoder, hidden, None)
         below = run_layers(encoder, hidden, None, 0, 2)
         above = run_layers(encoder, below[-1], None, 2)
@@ -81,7 +81,7 @@ def test_layers_can_be_run_in_stretches(name):
 
 def test_a_clip_without_an_audio_token_is_refused():
     with pytest.raises(AudioError, match="100 samples is too short"):
-        run_front(tiny_encoder("wav2vec2"), clip(100))
+        embed_inputs(tiny_encoder("wav2vec2"), clip(100))
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if "wavlm" not in name])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import InfeasibleError, SpaceError
-from allophone.frontier.confidence import draw_replicates, find_ties, judge_limits, more_speakers, needed_factor
+from allophone.frontier.confidence import draw_replicates, find_ties, judge_limits, more_speakers, sample_size_factor
 from allophone.frontier.summary import summarise_run
 from allophone.records.point import OperatingPoint
 from builders import write_run
@@ -30,17 +30,17 @@ def run_of(folder, errors, *, n_speakers=30, latency=None):
 
 def test_the_needed_number_is_the_textbook_one():
     # (1.959964 + 0.841621)^2 = 7.8489: Lachin's n for a paired mean with d = sigma; at n = 1, se = sigma
-    assert needed_factor(1.0, 1.0, 0.95) == pytest.approx(7.8489, abs=1e-4)
+    assert sample_size_factor(1.0, 1.0, 0.95) == pytest.approx(7.8489, abs=1e-4)
     # at the needed number the standard error is d / 2.8016, and then the factor is 1
-    assert needed_factor(1.0, 1 / sqrt(7.8489), 0.95) == pytest.approx(1, abs=1e-4)
-    assert needed_factor(-0.5, 1.0, 0.95) == pytest.approx(4 * 7.8489, abs=1e-3)
-    assert needed_factor(0.0, 1.0, 0.95) == inf
-    assert needed_factor(1.0, nan, 0.95) == inf
+    assert sample_size_factor(1.0, 1 / sqrt(7.8489), 0.95) == pytest.approx(1, abs=1e-4)
+    assert sample_size_factor(-0.5, 1.0, 0.95) == pytest.approx(4 * 7.8489, abs=1e-3)
+    assert sample_size_factor(0.0, 1.0, 0.95) == inf
+    assert sample_size_factor(1.0, nan, 0.95) == inf
 
 
 def test_the_needed_number_has_the_stated_power():
     rng = np.random.default_rng(5)
-    n = round(50 * needed_factor(0.3, 2 / sqrt(50), 0.9))
+    n = round(50 * sample_size_factor(0.3, 2 / sqrt(50), 0.9))
     means = rng.normal(0.3, 2, size=(4000, n)).mean(axis=1)
     found = np.abs(means) * sqrt(n) / 2 > 1.644854
     assert found.mean() == pytest.approx(0.8, abs=0.02)

@@ -65,5 +65,5 @@ def test_the_interval_of_a_uar_stays_between_nothing_and_all(tmp_path):
     rows = {A: [{**row, "speaker": f"s{index % 4}"} for index, row in enumerate(right)]}
     samples = summarise_emotion(write_emotion_run(tmp_path / "few", rows)).samples
     found = resample_emotion(samples, "uar_loss", draw_blocks(samples.speakers, n_replicates=200))
-    assert found.widened().min() < 0 or found.widened().max() > 1
+    assert found.inflated().min() < 0 or found.inflated().max() > 1
     assert all(0 <= end.low <= end.high <= 1 for end in intervals(found))

@@ -42,7 +42,7 @@ def run(tmp_path):
 
 def test_clear_differences_give_verdicts_with_names_and_probabilities(run):
     frontier = Frontier.from_run(run)
-    found = {point.name: (point.status, point.beaten_by) for point in frontier.points}
+    found = {point.name: (point.status, point.dominated_by_estimates) for point in frontier.points}
     assert found == {
         TINY.name: ("on", ()),
         STRIDED.name: ("dominated", (TINY.name,)),
@@ -61,7 +61,7 @@ def test_a_difference_within_the_noise_is_a_tie(tmp_path):
     slower[0] = {**slower[0], "hits": slower[0]["hits"] + 2, "substitutions": slower[0]["substitutions"] - 2}
     frontier = Frontier.from_run(write_run(tmp_path / "r", {TINY: rows(3, 1.0), BASE: slower}))
     found = {point.name: point for point in frontier.points}
-    assert found[BASE.name].measured_on
+    assert found[BASE.name].nondominated
     assert found[BASE.name].status == "tied"
     assert found[BASE.name].tied_with == (TINY.name,)
     assert 0.3 < found[BASE.name].p_on_frontier < 0.95
@@ -90,7 +90,7 @@ def test_two_costs_leave_more_points_on_the_frontier(run):
 
 def test_equal_points_are_tied_and_both_on_as_measured(tmp_path):
     frontier = Frontier.from_run(write_run(tmp_path / "r", {TINY: rows(1, 1.0), BASE: rows(1, 1.0)}))
-    assert all(point.measured_on for point in frontier.points)
+    assert all(point.nondominated for point in frontier.points)
     assert frontier.tie_groups == ((TINY.name, BASE.name),)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from allophone.decide import decide
 from allophone.errors import LedgerError
-from allophone.frontier.run_state import ask_points, load_numbers, progress_notices
+from allophone.frontier.run_state import materialise_numbers, progress_notices, select_points
 from allophone.frontier.summary import summarise_run
 from allophone.records.point import OperatingPoint
 from builders import write_run
@@ -64,24 +64,24 @@ def measured():
 
 
 def test_texts_and_lists_are_left_out(measured):
-    load_numbers(measured)
+    materialise_numbers(measured)
     assert [name for name, *_ in measured.execute("DESCRIBE measurements").fetchall()] == ["point", "utterance_id"]
     assert measured.execute("SELECT count(*) FROM measurements").fetchone() == (3,)
 
 
 def test_points_without_rows_are_not_asked(measured, tmp_path):
-    assert ask_points(measured, tmp_path, ["a", "b", "c"]) == {"a": 2, "b": 1}
+    assert select_points(measured, tmp_path, ["a", "b", "c"]) == {"a": 2, "b": 1}
     assert sorted(measured.execute("SELECT name FROM asked").fetchall()) == [("a",), ("b",)]
 
 
 def test_only_the_points_among_count(measured, tmp_path):
-    assert ask_points(measured, tmp_path, ["a", "b"], among={"b"}) == {"b": 1}
+    assert select_points(measured, tmp_path, ["a", "b"], among={"b"}) == {"b": 1}
     assert measured.execute("SELECT name FROM asked").fetchall() == [("b",)]
 
 
 def test_a_run_without_rows_is_refused(measured, tmp_path):
     with pytest.raises(LedgerError, match="no point of this run is measured yet"):
-        ask_points(measured, tmp_path, ["c"])
+        select_points(measured, tmp_path, ["c"])
 
 
 def test_a_finished_run_needs_no_notice():

@@ -176,7 +176,7 @@ def false_verdicts(*, blocked, n_speakers, n_simulations=400):
     errors = rng.poisson(0.12 * words * ease)
     resample = draw_blocks([str(s) for s in speakers], n_replicates=500, blocked=blocked)
     rates = resample_ratio(errors, words, resample)
-    values = rates.widened().reshape(500, n_simulations, 2)
+    values = rates.inflated().reshape(500, n_simulations, 2)
     said = []
     for i in range(n_simulations):
         pair = np.stack([values[:, i], np.broadcast_to([1.0, 2.0], (500, 2))], axis=-1)

@@ -50,12 +50,10 @@ def test_every_limit_must_hold():
 def test_hopeless_points_do_not_dilute_the_rest():
     rng = np.random.default_rng(6)
     speakers, words, errors = corpus(rng, [0.08], 28)
-    hopeless = rng.poisson(words * 1.5, (40, len(words)))
+    futile = rng.poisson(words * 1.5, (40, len(words)))
     resample = draw_blocks(speakers, n_replicates=2000)
     alone = keep_limits({"wer": resample_ratio(errors, words, resample)}, {"wer": 0.14}, 0.9)
-    among = keep_limits(
-        {"wer": resample_ratio(np.concatenate([errors, hopeless]), words, resample)}, {"wer": 0.14}, 0.9
-    )
+    among = keep_limits({"wer": resample_ratio(np.concatenate([errors, futile]), words, resample)}, {"wer": 0.14}, 0.9)
     assert not among.kept[1:].any()
     assert among.probability[0] == pytest.approx(alone.probability[0], abs=0.02)
 

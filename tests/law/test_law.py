@@ -73,7 +73,7 @@ def test_an_exact_law_is_recovered():
     np.testing.assert_allclose([interval.estimate for interval in law.predict(POINTS)], losses, rtol=0.01)
     assert law.misfit == pytest.approx(0.01, abs=1e-3)
     assert law.validation.point_error < 0.1 * law.validation.point_trivial
-    assert all(law.validation.carries_beyond(axis) for axis in AXES)
+    assert all(law.validation.extrapolates(axis) for axis in AXES)
 
 
 def test_misfit_of_the_points_is_found():

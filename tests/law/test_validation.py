@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from allophone.law.form import LawForm
-from allophone.law.validation import CrossValidation, LeftOut, cross_validate, first_fit
+from allophone.law.validation import CrossValidation, LeftOut, cross_validate, multi_start_fit
 
 FORM = LawForm(2, ())
 GRID = np.array([(a, b) for a in (-1.0, 0.0, 1.0) for b in (-0.7, 0.7)])
@@ -16,7 +16,7 @@ def test_a_left_out_point_is_predicted_as_if_it_had_never_been():
     law, trivial = [], []
     for out in range(6):
         rest = np.arange(6) != out
-        fitted = first_fit(FORM, GRID[rest], LOSSES[None, rest], WEIGHTS[None, rest])
+        fitted = multi_start_fit(FORM, GRID[rest], LOSSES[None, rest], WEIGHTS[None, rest])
         law.append(abs(FORM.losses(fitted, GRID[[out]])[0, 0] - LOSSES[out]))
         trivial.append(abs(np.median(LOSSES[rest]) - LOSSES[out]))
     assert validation.point_error == pytest.approx(np.mean(law), rel=1e-3)
@@ -30,7 +30,7 @@ def test_left_out_values_are_those_of_axes_with_three():
     error, trivial = [], []
     for value in (-1.0, 0.0, 1.0):
         out = GRID[:, 0] == value
-        fitted = first_fit(FORM, GRID[~out], LOSSES[None, ~out], WEIGHTS[None, ~out])
+        fitted = multi_start_fit(FORM, GRID[~out], LOSSES[None, ~out], WEIGHTS[None, ~out])
         error += np.abs(FORM.losses(fitted, GRID[out])[0] - LOSSES[out]).tolist()
         trivial += np.abs(np.median(LOSSES[~out]) - LOSSES[out]).tolist()
     assert validation.values["model"].error == pytest.approx(np.mean(error), rel=1e-3)
@@ -40,4 +40,4 @@ def test_left_out_values_are_those_of_axes_with_three():
 def test_what_carries_beyond_was_seen_to():
     values = {"model": LeftOut(0.01, 0.02), "speed": LeftOut(0.03, 0.02)}
     validation = CrossValidation(0.01, 0.02, np.zeros(3), values)
-    assert [validation.carries_beyond(axis) for axis in ("model", "speed", "beam_size")] == [True, False, False]
+    assert [validation.extrapolates(axis) for axis in ("model", "speed", "beam_size")] == [True, False, False]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from allophone.law.form import LawForm
-from allophone.law.validation import first_fit, refit, variances_of, weighted_fit
+from allophone.law.validation import multi_start_fit, refit, variances_of, weighted_fit
 
 FORM = LawForm(1, ())
 LOGS = np.linspace(-1.5, 1.5, 25)[:, None]
@@ -31,7 +31,9 @@ def test_surely_measured_points_pull_harder():
     weights = np.full(25, 1e5)
     weights_sure = weights.copy()
     weights[0], weights_sure[0] = 1e2, 1e6
-    pulled = [FORM.losses(first_fit(FORM, LOGS, rough[None], w[None]), LOGS)[0, 0] for w in (weights, weights_sure)]
+    pulled = [
+        FORM.losses(multi_start_fit(FORM, LOGS, rough[None], w[None]), LOGS)[0, 0] for w in (weights, weights_sure)
+    ]
     assert pulled[0] == pytest.approx(LOSSES[0], rel=0.05)
     assert pulled[1] == pytest.approx(2 * LOSSES[0], rel=0.05)
 

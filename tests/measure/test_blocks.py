@@ -54,9 +54,9 @@ def test_stretch_widens_a_normal_deviation_to_students_t():
     # 97.5 % point is 2.776.
     resample = draw_blocks(speakers(5, 10), n_replicates=400_000)
     normal = np.sqrt(4 / 5) * np.random.default_rng(3).standard_normal(400_000)
-    assert np.quantile(normal * resample.stretch(), 0.975) == pytest.approx(2.776, abs=0.03)
+    assert np.quantile(normal * resample.small_sample_factor(), 0.975) == pytest.approx(2.776, abs=0.03)
     # It tends to 1: its standard deviation is about 1 / sqrt(2 · 5000) = 0.01.
-    many = draw_blocks([None] * 5000).stretch()
+    many = draw_blocks([None] * 5000).small_sample_factor()
     assert many.mean() == pytest.approx(1, abs=0.001)
     assert many.std() == pytest.approx(0.01, abs=0.001)
 

@@ -80,8 +80,8 @@ def test_six_speakers_break_the_percentile_interval_and_hardly_this_one():
     assert 0.92 <= coverage(rates, WER) <= 0.98
     assert 0.92 <= coverage(differences, MORE) <= 0.98
     # Without standard errors the widened percentiles serve: better than the percentiles, short of the studentised.
-    widened = Replicates(resample, rates.estimates, rates.values)
-    assert percentile_coverage(rates, WER) + 0.05 < coverage(widened, WER) < coverage(rates, WER)
+    inflated = Replicates(resample, rates.estimates, rates.values)
+    assert percentile_coverage(rates, WER) + 0.05 < coverage(inflated, WER) < coverage(rates, WER)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def test_equal_points_are_equal_in_every_replicate_though_products_round(monkeyp
     costs[4] = 1
     replicates = resample_mean(costs, resample)
     equal = [0, 1, 2, 3, 5, 6, 7, 8]
-    for values in (replicates.values, replicates.widened()):
+    for values in (replicates.values, replicates.inflated()):
         np.testing.assert_array_equal(values[:, equal], np.broadcast_to(values[:, [0]], (500, 8)))
 
 
@@ -203,8 +203,8 @@ def test_one_differing_utterance_proves_nothing():
     errors[:, ::7], errors[1, 3] = 1, 1
     replicates = resample_ratio(errors, np.full(1000, 10), draw_blocks([None] * 1000, blocked=False))
     assert (replicates.values[:, 0] <= replicates.values[:, 1]).all()
-    widened = replicates.widened()
-    assert np.mean(widened[:, 0] > widened[:, 1]) == pytest.approx(0.5 / np.e, abs=0.02)
+    inflated = replicates.inflated()
+    assert np.mean(inflated[:, 0] > inflated[:, 1]) == pytest.approx(0.5 / np.e, abs=0.02)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99])
@@ -317,7 +317,7 @@ def test_one_utterance_has_an_estimate_and_no_interval():
     interval = intervals(replicates)[0]
     assert interval.estimate == 0.3
     assert np.isnan([interval.low, interval.high]).all()
-    assert np.isnan(replicates.widened()).all()
+    assert np.isnan(replicates.inflated()).all()
 
 
 def test_counts_must_fit_the_utterances():

@@ -7,7 +7,7 @@ import scipy.stats
 from allophone.errors import UsageError
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals
-from allophone.measure.classification import recognise, resample_uar, uar_interval
+from allophone.measure.classification import count_confusions, resample_uar, uar_interval
 
 LABELS = ("a", "b", "c")
 
@@ -16,7 +16,7 @@ def test_uar_wa_and_macro_f1_differ():
     # a: 8 of 10 right, b: 1 of 2, c: 0 of 1 (taken for a). Decisions for a: 8 + 1 + 1 = 10, for b 2 + 1 = 3, for c 0.
     references = [0] * 10 + [1] * 2 + [2]
     decisions = [0] * 8 + [1] * 2 + [1, 0] + [0]
-    found = recognise(references, decisions, LABELS)
+    found = count_confusions(references, decisions, LABELS)
     assert found.confusion.tolist() == [[8, 2, 0], [1, 1, 0], [1, 0, 0]]
     assert found.recalls.tolist() == [0.8, 0.5, 0.0]
     assert found.uar == pytest.approx(1.3 / 3)
@@ -27,7 +27,7 @@ def test_uar_wa_and_macro_f1_differ():
 
 
 def test_an_absent_class_has_no_recall_and_is_left_out():
-    found = recognise([0, 0, 1], [0, 1, 1], LABELS)
+    found = count_confusions([0, 0, 1], [0, 1, 1], LABELS)
     assert np.isnan(found.recalls[2])
     assert found.absent == ("c",)
     assert found.uar == 0.75
@@ -35,7 +35,7 @@ def test_an_absent_class_has_no_recall_and_is_left_out():
 
 
 def test_a_class_that_is_only_decided_for_counts_in_f1():
-    found = recognise([0, 0], [0, 2], LABELS)
+    found = count_confusions([0, 0], [0, 2], LABELS)
     assert found.uar == 0.5
     assert np.isnan(found.f1[1])
     assert found.f1[2] == 0
@@ -43,14 +43,14 @@ def test_a_class_that_is_only_decided_for_counts_in_f1():
 
 
 def test_nothing_at_all_is_nan():
-    found = recognise([], [], LABELS)
+    found = count_confusions([], [], LABELS)
     assert np.isnan([found.uar, found.wa, found.macro_f1]).all()
 
 
 @pytest.mark.parametrize(("references", "decisions"), [([0], [0, 1]), ([3], [0]), ([0], [-1]), ([[0]], [[0]])])
 def test_counts_that_do_not_fit(references, decisions):
     with pytest.raises(UsageError):
-        recognise(references, decisions, LABELS)
+        count_confusions(references, decisions, LABELS)
 
 
 def test_the_interval_draws_speakers():
@@ -135,9 +135,9 @@ def test_no_interval_leaves_what_a_recall_can_be():
     hits = np.array([[1] * 8 + [0] * 4, [0] * 8 + [1] * 4])
     resample = draw_blocks(speakers, n_replicates=500)
     found = resample_uar(hits, labels, resample)
-    widened = found.widened()
-    assert widened[:, 0].max() > 1
-    assert widened[:, 1].min() < 0
+    inflated = found.inflated()
+    assert inflated[:, 0].max() > 1
+    assert inflated[:, 1].min() < 0
     high, low = intervals(found)
     assert high.high == 1.0
     assert low.low == 0.0

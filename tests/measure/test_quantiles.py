@@ -71,13 +71,13 @@ def test_replicates_are_widened_in_places_and_not_in_values():
     values = np.arange(40.0) ** 4
     resample = draw_blocks([str(i // 4) for i in range(40)], n_replicates=300)
     found = resample_quantile([values], 0.95, resample)
-    assert set(found.widened()[:, 0]) <= set(values)
-    places = np.searchsorted(values, [found.values[:, 0], found.widened()[:, 0]]) - 37
-    wanted = resample.stretch() * places[0]
+    assert set(found.inflated()[:, 0]) <= set(values)
+    places = np.searchsorted(values, [found.values[:, 0], found.inflated()[:, 0]]) - 37
+    wanted = resample.small_sample_factor() * places[0]
     outwards = np.where(wanted < 0, np.floor(wanted), np.ceil(wanted))
     np.testing.assert_array_equal(places[1], np.minimum(outwards, 2))
     one = draw_blocks([None], n_replicates=3)
-    assert np.isnan(resample_quantile([[1.0]], 0.95, one).widened()).all()
+    assert np.isnan(resample_quantile([[1.0]], 0.95, one).inflated()).all()
 
 
 def test_a_difference_of_widened_quantiles_is_the_widened_difference():
@@ -85,7 +85,7 @@ def test_a_difference_of_widened_quantiles_is_the_widened_difference():
     resample = draw_blocks([str(i % 9) for i in range(45)], n_replicates=50)
     found = resample_quantile(rng.gamma(2, 1, (3, 45)), 0.95, resample)
     between = found.difference(1)
-    np.testing.assert_allclose(between.widened(), found.widened() - found.widened()[:, [1]])
+    np.testing.assert_allclose(between.inflated(), found.inflated() - found.inflated()[:, [1]])
     assert between.estimates[1] == 0
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from allophone.models.token_confidence import read_step, read_steps
+from allophone.models.token_confidence import read_step, token_confidence
 
 
 def test_a_step_is_read_as_log_probability_and_entropy():
@@ -14,11 +14,11 @@ def test_a_step_is_read_as_log_probability_and_entropy():
 
 def test_steps_of_a_text_that_was_cut_have_no_row_for_its_end():
     rows = [np.log([0.5, 0.5]), np.log([0.25, 0.75])]
-    log_probabilities, entropies = read_steps(rows, [1, 0, 1])
+    log_probabilities, entropies = token_confidence(rows, [1, 0, 1])
     assert log_probabilities == pytest.approx(np.log([0.5, 0.25]), abs=1e-6)
     # ln 2, and 0.25 ln 4 + 0.75 ln (4 / 3)
     assert entropies == pytest.approx([np.log(2), 2 * np.log(2) - 0.75 * np.log(3)], abs=1e-6)
 
 
 def test_no_rows_are_no_steps():
-    assert read_steps((), [5]) == ((), ())
+    assert token_confidence((), [5]) == ((), ())

@@ -8,7 +8,7 @@ from allophone.measure.bootstrap import Interval
 from allophone.report.emotion_routing import cascade_json, cascade_table
 from allophone.routing.emotion import CascadeResult
 from allophone.routing.recovery import Recovery
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 
 
 def result(share):
@@ -31,7 +31,7 @@ def result(share):
         saved_over_chance=5.0,
         recoveries=(recovery,),
         warning=None,
-        wish=Wish("big_share", 0.3),
+        goal=CalibrationTarget("big_share", 0.3),
     )
 
 

@@ -21,7 +21,7 @@ def frontier(tmp_path):
 
 def test_the_figure_is_in_the_units_people_read(frontier):
     figure = frontier_figure(frontier, chosen=BASE.name)
-    assert [(point.name, round(point.x, 9), point.y, point.measured_on) for point in figure.points] == [
+    assert [(point.name, round(point.x, 9), point.y, point.nondominated) for point in figure.points] == [
         (TINY.name, 0.02, 30.0, True),
         (BASE.name, 0.2, 10.0, True),
         (WORSE.name, 0.2, 20.0, False),

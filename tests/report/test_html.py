@@ -6,7 +6,7 @@ from allophone.decide import decide, save_decision
 from allophone.diagnosis.recognition import diagnose
 from allophone.frontier.pareto import Frontier
 from allophone.records.point import EmotionSetting, OperatingPoint
-from allophone.report.diagnosis import anatomy_lines, answer_pairs, diagnosis_lines, diagnosis_table
+from allophone.report.diagnosis import answer_pairs, breakdown_lines, diagnosis_lines, diagnosis_table
 from allophone.report.html import write_report
 from allophone.report.tables import frontier_table
 from builders import write_run
@@ -61,7 +61,7 @@ def test_the_recommended_point_is_diagnosed_as_the_command_does(tmp_path):
         assert f"<dt>{question}</dt><dd>{answer}</dd>" in section
     for row in diagnosis_table(found).rows:
         assert "".join(f"<td>{cell}</td>" for cell in (row[0], row[-1], *row[1:-1])) in section
-    for line in anatomy_lines(found):
+    for line in breakdown_lines(found):
         assert f">{line}</p>" in section
     assert "base (4.00)" in section  # the dearer setting with its cost
 

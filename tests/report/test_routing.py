@@ -7,7 +7,7 @@ from allophone.report.routing import evaluation_html, evaluation_tables
 from allophone.routing.evaluation import DomainResult, Evaluation
 from allophone.routing.recovery import CURVE_POSITIONS, Recovery
 from allophone.routing.router_metrics import RouterMetrics
-from allophone.routing.threshold_metrics import AtThreshold
+from allophone.routing.threshold_metrics import ThresholdMetrics
 
 AT = Interval(0.1, 0.3, 0.95, 0.2)
 LEVEL = np.full(CURVE_POSITIONS.size, 0.2)
@@ -16,7 +16,7 @@ LEVEL = np.full(CURVE_POSITIONS.size, 0.2)
 def result(name="all", share=0.31):
     recovery = Recovery("cascade", 1e9 * (1 + CURVE_POSITIONS), LEVEL, LEVEL, LEVEL, share, AT, 0.96, 0.9)
     points = (("tiny", 0.25, 1.0, 0.1), ("base", 0.2, 2.0, 0.2))
-    policy = AtThreshold(0.5, *[AT] * 7, 0.6, 0.7, 0.3, 0.682, 0.8)
+    policy = ThresholdMetrics(0.5, *[AT] * 7, 0.6, 0.7, 0.3, 0.682, 0.8)
     unknown = Interval(np.nan, np.nan, 0.95, np.nan)
     metrics = (RouterMetrics("cascade", AT, unknown, *[AT] * 5),)
     told = (points, points, (recovery,), (recovery,), policy, metrics, 0.58, None, "Only 5 speakers.")

@@ -12,7 +12,7 @@ from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord,
 from allophone.routing.as_points import add_policies
 from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.replay import replay
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 from allophone.transcription.transcriber import load_point
 
 
@@ -33,7 +33,7 @@ def test_a_policy_is_a_point_with_the_counts_of_its_replay(trained, unseen):
 
 def test_the_frontier_and_the_recommendation_weigh_it(policy, unseen, tmp_path):
     trained = policy
-    calibrate_policy(policy, [unseen], Wish("gflops", 15.0))
+    calibrate_policy(policy, [unseen], CalibrationTarget("gflops", 15.0))
     summary = add_policies(summarise_run(unseen), unseen, [trained])
     found = Frontier.from_summary(summary, "executed_gflops")
     assert {point.name for point in found.points} == {point.name for point in summary.points}

@@ -11,7 +11,7 @@ from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.certified_threshold import certify_policy, check_policy, fixed_thresholds
 from allophone.routing.policy_file import read_policy
 from allophone.routing.replay import replay
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 from allophone.routing.training import train_policy
 from route_runs import BASE, TINY, write_routed
 
@@ -61,7 +61,7 @@ def test_what_is_out_of_reach_says_how_many_speakers_it_takes(made):
 def test_another_wish_takes_the_certificate_back(made):
     folder, unseen = made
     certify_policy(folder, [unseen], read_limits(["wer_clipped<=20"]), 0.9)
-    assert calibrate_policy(folder, [unseen], Wish("big_share", 0.3, 0.9)).certificates == []
+    assert calibrate_policy(folder, [unseen], CalibrationTarget("big_share", 0.3, 0.9)).certificates == []
     assert check_policy(folder, [unseen]) == []
 
 

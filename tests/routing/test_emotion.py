@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 from allophone.cli import app
 from allophone.errors import InfeasibleError, UsageError
 from allophone.records.point import EmotionSetting
-from allophone.routing.emotion import SIGNALS, PosteriorRouter, doubt, read_candidates, route_emotion
-from allophone.routing.thresholds import Wish
+from allophone.routing.emotion import SIGNALS, ProbabilityRouter, read_candidates, route_emotion, uncertainty
+from allophone.routing.thresholds import CalibrationTarget
 from emotion_builders import write_cascade_run, write_emotion_run
 
 SHORT = EmotionSetting(model="tiny.en", duration_s=1.0)
@@ -20,12 +20,12 @@ DEAR = {"executed_flops": 4_000_000_000, "latency_s": 0.3}
 def test_doubt_is_nothing_where_one_class_is_certain_and_greatest_where_all_are_alike():
     sure, alike, torn = [1.0, 0.0, 0.0], [1 / 3] * 3, [0.5, 0.5, 0.0]
     for signal in SIGNALS:
-        least, most, between = doubt(np.array([sure, alike, torn]), signal)
+        least, most, between = uncertainty(np.array([sure, alike, torn]), signal)
         assert least == pytest.approx(0, abs=1e-12)
         assert least < between <= most <= 1 + 1e-12
-    assert doubt(np.array(alike), "entropy") == pytest.approx(1)
-    assert doubt(np.array(torn), "margin") == pytest.approx(1)
-    assert doubt(np.array(torn), "max_probability") == 0.5
+    assert uncertainty(np.array(alike), "entropy") == pytest.approx(1)
+    assert uncertainty(np.array(torn), "margin") == pytest.approx(1)
+    assert uncertainty(np.array(torn), "max_probability") == 0.5
 
 
 def test_errors_weigh_so_that_their_rate_is_one_minus_the_uar(tmp_path):
@@ -43,10 +43,10 @@ def test_rows_that_a_point_lacks_are_left_out(tmp_path):
     run = write_emotion_run(tmp_path / "r", {SHORT: [{}] * 8, LONG: [DEAR] * 4 + [{"error": "silent"}] + [DEAR] * 3})
     found = read_candidates(run, [SHORT.name, LONG.name])
     assert len(found.samples) == 7
-    assert found.posteriors.shape == (2, 7, 2)
+    assert found.probabilities.shape == (2, 7, 2)
     part = found.take(np.array([0, 3], np.intp))
     assert part.samples.utterances == ("u0", "u3")
-    assert PosteriorRouter("margin", part.posteriors).scores(part.samples).shape == (1, 2)
+    assert ProbabilityRouter("margin", part.probabilities).scores(part.samples).shape == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def write(folder, telling, n=N):
     return write_cascade_run(folder / "r", SMALL, BIG, telling=telling, n=n)
 
 
-def routed(folder, telling, wish):
-    return route_emotion(read_candidates(write(folder, telling), [SMALL.name, BIG.name]), wish, n_replicates=500)
+def routed(folder, telling, goal):
+    return route_emotion(read_candidates(write(folder, telling), [SMALL.name, BIG.name]), goal, n_replicates=500)
 
 
 def test_a_posterior_that_tells_saves_the_errors_it_pays_for(tmp_path):
-    found = routed(tmp_path, True, Wish("big_share", 0.3))
+    found = routed(tmp_path, True, CalibrationTarget("big_share", 0.3))
     assert found.uar.estimate == 1
     assert found.climbed == 0.25
     assert found.gflops == pytest.approx(2 + 0.25 * 20)  # the small point always ran
@@ -97,30 +97,32 @@ def test_a_posterior_that_tells_saves_the_errors_it_pays_for(tmp_path):
 
 
 def test_a_posterior_that_tells_nothing_is_worse_than_chance(tmp_path):
-    found = routed(tmp_path, False, Wish("big_share", 0.3))
+    found = routed(tmp_path, False, CalibrationTarget("big_share", 0.3))
     assert found.climbed == pytest.approx(0.3, abs=0.06)
     assert found.over_chance.estimate < 0.02  # what it ran to decide is charged
     assert found.uar.low < found.uar.estimate < found.uar.high
 
 
 def test_a_budget_is_kept(tmp_path):
-    found = routed(tmp_path, True, Wish("gflops", 5.0))
+    found = routed(tmp_path, True, CalibrationTarget("gflops", 5.0))
     assert 2 <= found.gflops <= 5.5
     with pytest.raises(InfeasibleError, match="out of reach"):
-        routed(tmp_path, True, Wish("gflops", 1.0))
+        routed(tmp_path, True, CalibrationTarget("gflops", 1.0))
 
 
 def test_few_speakers_are_judged_and_promised_nothing(tmp_path):
     run = write(tmp_path, True, n=24)  # four rows per speaker
-    found = route_emotion(read_candidates(run, [SMALL.name, BIG.name]), Wish("big_share", 0.5), n_replicates=200)
+    found = route_emotion(
+        read_candidates(run, [SMALL.name, BIG.name]), CalibrationTarget("big_share", 0.5), n_replicates=200
+    )
     assert (found.n_speakers, found.promised) == (6, False)
-    many = routed(tmp_path / "many", True, Wish("big_share", 0.3))
+    many = routed(tmp_path / "many", True, CalibrationTarget("big_share", 0.3))
     assert (many.promised, many.folds_unmet) == (True, 0)
 
 
 def test_a_fold_out_of_whose_reach_the_wish_is_takes_the_nearest(tmp_path):
     # None of 400 climbed says a share below -ln(0.1) / 400 = 0.0058, none of 320 only 0.0072.
-    found = routed(tmp_path, False, Wish("big_share", 0.0065))
+    found = routed(tmp_path, False, CalibrationTarget("big_share", 0.0065))
     assert found.folds_unmet == 5
     assert found.climbed < 0.01
 
@@ -128,7 +130,7 @@ def test_a_fold_out_of_whose_reach_the_wish_is_takes_the_nearest(tmp_path):
 def test_one_speaker_is_not_enough(tmp_path):
     run = write(tmp_path, True, n=4)
     with pytest.raises(UsageError, match="this run has one"):
-        route_emotion(read_candidates(run, [SMALL.name, BIG.name]), Wish("big_share", 0.3))
+        route_emotion(read_candidates(run, [SMALL.name, BIG.name]), CalibrationTarget("big_share", 0.3))
 
 
 def test_the_verb(tmp_path):

@@ -32,7 +32,7 @@ def test_the_threshold_is_where_the_policy_stands(found):
     at = found.results[1].policy
     assert at.threshold == 0
     assert at.wer.low <= at.wer.estimate <= at.wer.high
-    assert 0 < at.climbed <= 1
+    assert 0 < at.share_escalated <= 1
     assert at.gflops.estimate / found.results[1].fixed[1][2] == pytest.approx(at.flops_of_last)
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from allophone.routing.recovery import CURVE_POSITIONS, MIDDLE_HALF, judge_traces, mean_curve, recovered_share
-from allophone.routing.replay import Trace, trace_router
+from allophone.routing.recovery import CURVE_POSITIONS, MIDDLE_HALF, mean_curve, recovered_gains, recovered_share
+from allophone.routing.replay import ThresholdSweep, sweep_thresholds
 from allophone.routing.routers import FixedRouter, OracleRouter, Overhead, RandomRouter
 from allophone.routing.samples import read_route_samples
 from allophone.routing.selection import PredictedRouter
@@ -15,8 +15,8 @@ def samples(seen):
 
 
 def judged(samples, *routers, kind="flops"):
-    traces = [trace_router(samples, router) for router in routers]
-    return judge_traces(samples, traces, trace_router(samples, OracleRouter()), kind, n_replicates=300)
+    traces = [sweep_thresholds(samples, router) for router in routers]
+    return recovered_gains(samples, traces, sweep_thresholds(samples, OracleRouter()), kind, n_replicates=300)
 
 
 def test_the_oracle_recovers_all_of_its_own_gain(samples):
@@ -95,9 +95,9 @@ def test_where_a_router_cannot_spend_so_little_the_first_point_stands_for_it():
 
 
 def test_fixed_points_lie_on_the_line_of_chance(samples):
-    oracle = trace_router(samples, OracleRouter())
-    first = trace_router(samples, FixedRouter(0))
-    assert isinstance(first, Trace)
-    found = judge_traces(samples, [first], oracle, n_replicates=50)[0]
+    oracle = sweep_thresholds(samples, OracleRouter())
+    first = sweep_thresholds(samples, FixedRouter(0))
+    assert isinstance(first, ThresholdSweep)
+    found = recovered_gains(samples, [first], oracle, n_replicates=50)[0]
     assert found.wer[0] == pytest.approx(found.chance[0])
     assert found.share < 0  # it spends nothing on better transcripts

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from allophone.routing.replay import break_even, replay, thresholds_of, trace_router
+from allophone.routing.replay import break_even, replay, sweep_thresholds, thresholds_of
 from allophone.routing.routers import DurationRouter, FixedRouter, Overhead, RandomRouter
 from allophone.routing.samples import read_route_samples
 from allophone.routing.selection import PredictedRouter
@@ -68,7 +68,7 @@ def test_a_kept_transcript_may_be_an_earlier_one(samples):
 
 
 def test_a_trace_goes_from_the_first_point_for_all_to_the_last_for_all(samples):
-    trace = trace_router(samples, RandomRouter())
+    trace = sweep_thresholds(samples, RandomRouter())
     assert trace.reached[0].max() == 0
     assert trace.reached[-1].min() == 2
     assert (np.diff(trace.flops.sum(axis=1)) >= 0).all()
@@ -84,10 +84,10 @@ def test_thresholds_fall_and_fixed_has_two():
 
 
 def test_a_fixed_point_costs_what_it_costs(samples):
-    trace = trace_router(samples, FixedRouter(1))
+    trace = sweep_thresholds(samples, FixedRouter(1))
     assert set(trace.reached[1:-1].ravel().tolist()) <= {1}
     assert replay(samples, FixedRouter(1), 0.0).flops.tolist() == samples.flops[1].tolist()
-    assert trace_router(samples, DurationRouter()).name == "duration"
+    assert sweep_thresholds(samples, DurationRouter()).name == "duration"
 
 
 def test_break_even_follows_from_the_means(tmp_path):
@@ -114,7 +114,7 @@ def test_a_trace_is_the_replay_at_each_of_its_thresholds(tmp_path, order):
     overhead = Overhead(1e6, 1e5, 0.01, 0.001, reads_last=True)
     keeps = np.minimum(np.arange(3)[:, None], rng.integers(0, 3, 30))
     router = PredictedRouter("r", order, overhead, rng.standard_normal((2, 30)), keeps)
-    trace = trace_router(samples, router)
+    trace = sweep_thresholds(samples, router)
     for place, threshold in enumerate(trace.thresholds):
         outcome = replay(samples, router, threshold)
         for name in ("reached", "errors", "flops", "seconds"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from allophone.routing.replay import trace_router
+from allophone.routing.replay import sweep_thresholds
 from allophone.routing.router_metrics import SAVING_GAP, average_quality, first_crossing, router_metrics
 from allophone.routing.routers import OracleRouter, Overhead, RandomRouter
 from allophone.routing.samples import read_route_samples
@@ -15,7 +15,7 @@ def samples(unseen):
 
 
 def measured(samples, *routers):
-    return router_metrics(samples, [trace_router(samples, router) for router in routers], n_replicates=200)
+    return router_metrics(samples, [sweep_thresholds(samples, router) for router in routers], n_replicates=200)
 
 
 def quality(cost, values):
@@ -67,7 +67,7 @@ def test_the_oracle_is_above_chance_by_every_metric(samples):
 
 def test_what_is_saved_is_read_off_the_curve(samples):
     right = PredictedRouter("right", "direct", Overhead(), samples.errors[:-1] - samples.errors[1:])
-    trace = trace_router(samples, right)
+    trace = sweep_thresholds(samples, right)
     words, last = samples.words.sum(), samples.errors[-1].sum()
     wers = trace.errors.sum(axis=1) / words
     enough = np.flatnonzero(wers <= last / words + SAVING_GAP)[0]

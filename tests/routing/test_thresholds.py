@@ -14,7 +14,7 @@ from allophone.routing.routers import Overhead
 from allophone.routing.samples import RouteSamples
 from allophone.routing.selection import PredictedRouter
 from allophone.routing.thresholds import (
-    Wish,
+    CalibrationTarget,
     choose_threshold,
     costs_kept,
     effective_speakers,
@@ -56,20 +56,20 @@ def drawn(seed, n_speakers=12, per=15):
     return samples, PredictedRouter("r", "cascade", Overhead(), score[None])
 
 
-@pytest.mark.parametrize("wish", [Wish("gflops", 40.0), Wish("big_share", 0.4)])
-def test_a_cost_is_spent_up_to_the_last_threshold_before_one_fails(wish):
+@pytest.mark.parametrize("wish", [CalibrationTarget("gflops", 40.0), CalibrationTarget("big_share", 0.4)])
+def test_a_cost_is_spent_up_to_the_last_threshold_before_one_fails(goal):
     samples, router = drawn(0)
     scores = router.values[0]
-    chosen = find_threshold(samples, router, wish, most=1000)
+    chosen = find_threshold(samples, router, goal, most=1000)
     for threshold in [*np.sort(scores[scores >= 0])[::-1], 0.0]:
         outcome = replay(samples, router, threshold)
-        cost = outcome.flops / 1e9 if wish.target == "gflops" else (outcome.reached == 1).astype(float)
+        cost = outcome.flops / 1e9 if goal.target == "gflops" else (outcome.reached == 1).astype(float)
         resample = draw_blocks(samples.speakers, n_replicates=2000)
-        if intervals(resample_ratio(cost[None], np.ones(len(cost)), resample), 0.8)[0].high > wish.value:
+        if intervals(resample_ratio(cost[None], np.ones(len(cost)), resample), 0.8)[0].high > goal.value:
             break
         expected = threshold
     assert chosen.threshold == expected
-    assert chosen.trace.thresholds[chosen.place] == chosen.threshold
+    assert chosen.trace.thresholds[chosen.index] == chosen.threshold
 
 
 def test_a_failure_ends_the_walk():
@@ -80,11 +80,11 @@ def test_a_failure_ends_the_walk():
 
 def test_the_cheapest_of_all_thresholds_that_are_let_through_together_keeps_an_error_rate():
     samples, router = drawn(1, n_speakers=40)
-    chosen = choose_threshold(samples, router, Wish("wer", 0.17))
+    chosen = choose_threshold(samples, router, CalibrationTarget("wer", 0.17))
     rates = resample_ratio(chosen.trace.errors, samples.words, draw_blocks(samples.speakers, n_replicates=2000))
     kept = keep_limits({"wer": rates}, {"wer": 0.17}, 0.9).kept
     costs = chosen.trace.flops.mean(axis=1)
-    assert costs[chosen.place] == costs[kept].min()
+    assert costs[chosen.index] == costs[kept].min()
     alone = p_beyond(rates, 0.17) <= 0.1
     assert costs[alone].min() < costs[kept].min()  # what the choice among many costs
 
@@ -105,10 +105,10 @@ def test_new_speakers_keep_the_wish(target, value):
     broken, lucky = 0, 0
     for seed in range(60):
         samples, router = drawn(seed)
-        wish = Wish(target, value)
-        measured = met_as_measured(samples, router, wish)
+        goal = CalibrationTarget(target, value)
+        measured = met_as_measured(samples, router, goal)
         lucky += measured is not None and truth(measured.threshold) > value
-        chosen = find_threshold(samples, router, wish, n_replicates=300, most=40)
+        chosen = find_threshold(samples, router, goal, n_replicates=300, most=40)
         broken += chosen is not None and truth(chosen.threshold) > value
     assert broken <= 9  # of 60 at one in ten, more in 5 % of repetitions; the seeds are fixed
     assert lucky >= 15
@@ -119,47 +119,47 @@ def test_what_is_named_as_nearest_can_be_asked_for(target):
     samples, router = drawn(3)
     low = {"wer": 0.101, "gflops": 17.0, "big_share": 0.001}[target]
     with pytest.raises(InfeasibleError, match=r"out of reach with a probability of 0\.9") as caught:
-        choose_threshold(samples, router, Wish(target, low))
+        choose_threshold(samples, router, CalibrationTarget(target, low))
     named = float(re.search(r"for new ones is (\d+\.\d+)", str(caught.value))[1])
     nearest = named if target == "gflops" else named / 100
     assert nearest > low
-    assert np.isfinite(choose_threshold(samples, router, Wish(target, nearest)).threshold)
+    assert np.isfinite(choose_threshold(samples, router, CalibrationTarget(target, nearest)).threshold)
     with pytest.raises(InfeasibleError):
-        choose_threshold(samples, router, Wish(target, 0.98 * nearest))
-    assert nearest_threshold(samples, router, Wish(target, low)) in threshold_grid(router.values)
+        choose_threshold(samples, router, CalibrationTarget(target, 0.98 * nearest))
+    assert nearest_threshold(samples, router, CalibrationTarget(target, low)) in threshold_grid(router.values)
 
 
 def test_more_speakers_would_do_and_do():
     samples, router = drawn(4, n_speakers=12)
     with pytest.raises(InfeasibleError, match=r"about \d+ more speakers would do") as caught:
-        choose_threshold(samples, router, Wish("wer", 0.12))
+        choose_threshold(samples, router, CalibrationTarget("wer", 0.12))
     more = int(re.search(r"about (\d+) more", str(caught.value))[1])
     copies = (12 + more) // 12 + 2  # whole copies of what was measured, and the few-speaker allowances fall faster
     places = np.tile(np.arange(len(samples)), copies)
     grown = samples.take(places)
     object.__setattr__(grown, "speakers", tuple(f"{copy}-{s}" for copy in range(copies) for s in samples.speakers))
-    assert choose_threshold(grown, router.take(places), Wish("wer", 0.12)).place > 0
+    assert choose_threshold(grown, router.take(places), CalibrationTarget("wer", 0.12)).index > 0
 
 
 def test_where_even_the_measured_value_exceeds_it_no_number_of_speakers_helps():
     samples, router = drawn(5)
     with pytest.raises(InfeasibleError, match="More speakers like these would not help: as measured it comes to"):
-        choose_threshold(samples, router, Wish("wer", 0.01))
-    assert met_as_measured(samples, router, Wish("wer", 0.01)) is None
+        choose_threshold(samples, router, CalibrationTarget("wer", 0.01))
+    assert met_as_measured(samples, router, CalibrationTarget("wer", 0.01)) is None
 
 
 def test_no_share_is_promised_because_none_happened_to_climb():
     samples, router = drawn(6)
     with pytest.raises(InfeasibleError):
-        choose_threshold(samples, router, Wish("big_share", 0.005))
+        choose_threshold(samples, router, CalibrationTarget("big_share", 0.005))
 
 
 def test_no_step_is_climbed_that_is_predicted_to_cost_errors():
     samples, router = drawn(7)
-    chosen = choose_threshold(samples, router, Wish("big_share", 1.0))
+    chosen = choose_threshold(samples, router, CalibrationTarget("big_share", 1.0))
     assert chosen.threshold == 0
     negative = PredictedRouter("r", "cascade", Overhead(), router.values - 100)
-    assert choose_threshold(samples, negative, Wish("big_share", 1.0)).threshold == 0
+    assert choose_threshold(samples, negative, CalibrationTarget("big_share", 1.0)).threshold == 0
 
 
 def test_the_grid_spreads_the_decisions_and_is_finite():
@@ -187,4 +187,4 @@ def test_speakers_of_unequal_sizes_tell_as_much_as_fewer():
 )
 def test_a_confidence_is_a_fraction(confidence, message):
     with pytest.raises(UsageError, match=message):
-        Wish("wer", 0.1, confidence).check()
+        CalibrationTarget("wer", 0.1, confidence).check()

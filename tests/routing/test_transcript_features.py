@@ -5,7 +5,7 @@ from allophone.models.fake import FakeEngine
 from allophone.records.point import OperatingPoint
 from allophone.routing.transcript_features import (
     READING_FEATURES,
-    Reading,
+    TranscriptFeatures,
     pair_features,
     reading_features,
     transcript_reading,
@@ -13,7 +13,7 @@ from allophone.routing.transcript_features import (
 from allophone.transcription.recording import transcribe_points
 from builders import tone
 
-SURE = Reading("one two three", 3.0, 4, 0, -0.1, 0.01, 1.1, [-0.1] * 4, [0.2] * 4)
+SURE = TranscriptFeatures("one two three", 3.0, 4, 0, -0.1, 0.01, 1.1, [-0.1] * 4, [0.2] * 4)
 
 
 def named(reading):
@@ -21,7 +21,9 @@ def named(reading):
 
 
 def test_features_have_a_name_each_and_count_what_they_say():
-    doubtful = Reading("a b a b a", 2.0, 4, 1, -1.0, 0.5, 2.5, [-3.0, -0.8, -0.1, -0.1], [2.0, 1.0, 0.1, 0.1])
+    doubtful = TranscriptFeatures(
+        "a b a b a", 2.0, 4, 1, -1.0, 0.5, 2.5, [-3.0, -0.8, -0.1, -0.1], [2.0, 1.0, 0.1, 0.1]
+    )
     found = named(doubtful)
     # 1 - e^-3, 1 - e^-0.8 and twice 1 - e^-0.1
     assert found["doubt_sum"] == pytest.approx(0.9502 + 0.5507 + 2 * 0.0952, abs=1e-3)
@@ -34,14 +36,16 @@ def test_features_have_a_name_each_and_count_what_they_say():
 
 
 def test_silence_and_beams_have_features_too():
-    silence = Reading("", 0.0, 0, 0, None, None, None, [], [])
+    silence = TranscriptFeatures("", 0.0, 0, 0, None, None, None, [], [])
     assert np.isfinite(reading_features(silence)).all()
-    beams = named(Reading("one two", 2.0, 3, 0, -0.5, 0.0, 1.0, [], []))
+    beams = named(TranscriptFeatures("one two", 2.0, 3, 0, -0.5, 0.0, 1.0, [], []))
     assert beams["min_logprob"] == beams["avg_logprob"] == -0.5
 
 
 def test_infinite_log_probabilities_stay_finite():
-    assert np.isfinite(reading_features(Reading("a", 1.0, 1, 0, -np.inf, 0.0, 1.0, [-np.inf], [np.inf]))).all()
+    assert np.isfinite(
+        reading_features(TranscriptFeatures("a", 1.0, 1, 0, -np.inf, 0.0, 1.0, [-np.inf], [np.inf]))
+    ).all()
 
 
 @pytest.mark.parametrize(

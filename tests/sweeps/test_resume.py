@@ -4,7 +4,7 @@ from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.run_record import EmotionRunRecord, RunRecord, machine_stamp
 from allophone.records.point import OperatingPoint
-from allophone.sweeps.resume import continue_run, earlier_run
+from allophone.sweeps.resume import existing_run, resume_run
 from builders import run_record, write_run
 
 A = OperatingPoint(model="tiny.en")
@@ -13,13 +13,13 @@ B = OperatingPoint(model="base")
 
 def test_a_new_folder_takes_what_is_wanted(tmp_path):
     wanted = run_record([A], 1)
-    assert continue_run(tmp_path / "r", wanted) == wanted
+    assert resume_run(tmp_path / "r", wanted) == wanted
 
 
 def test_the_same_request_keeps_the_day_it_began(tmp_path):
     write_run(tmp_path / "r", {A: [{}]})
     wanted = run_record([A], 1, created="2027-05-05T00:00:00+00:00")
-    assert continue_run(tmp_path / "r", wanted).created == "2026-01-01T00:00:00+00:00"
+    assert resume_run(tmp_path / "r", wanted).created == "2026-01-01T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_same_request_keeps_the_day_it_began(tmp_path):
 def test_what_changed_is_named(tmp_path, changes, message):
     write_run(tmp_path / "r", {A: [{}]})
     with pytest.raises(LedgerError, match=message):
-        continue_run(tmp_path / "r", run_record([A], 1).model_copy(update=changes))
+        resume_run(tmp_path / "r", run_record([A], 1).model_copy(update=changes))
 
 
 @pytest.mark.parametrize(
@@ -55,18 +55,18 @@ def test_times_of_another_machine_or_engine_are_not_mixed(tmp_path, changes, mes
     write_run(tmp_path / "r", {A: [{}]})
     machine = machine_stamp().model_copy(update=changes)
     with pytest.raises(LedgerError, match=message):
-        continue_run(tmp_path / "r", run_record([A], 1, machine=machine))
+        resume_run(tmp_path / "r", run_record([A], 1, machine=machine))
 
 
 def test_points_may_be_added_when_asked(tmp_path):
     write_run(tmp_path / "r", {A: [{}]})
-    assert continue_run(tmp_path / "r", run_record([A, B], 1), extend=True).points == [A, B]
+    assert resume_run(tmp_path / "r", run_record([A, B], 1), extend=True).points == [A, B]
 
 
 def test_axes_are_joined_by_an_extension(tmp_path):
     write_run(tmp_path / "r", {A: [{}]}, space={"model": ["tiny.en"], "beam_size": [1, 5]})
     wanted = run_record([A, B], 1, space={"model": ["base"], "beam_size": [5, 2]})
-    assert continue_run(tmp_path / "r", wanted, extend=True).space == {
+    assert resume_run(tmp_path / "r", wanted, extend=True).space == {
         "model": ["tiny.en", "base"],
         "beam_size": [1, 5, 2],
     }
@@ -74,32 +74,32 @@ def test_axes_are_joined_by_an_extension(tmp_path):
 
 def test_the_same_points_in_another_order_are_the_same_space(tmp_path):
     write_run(tmp_path / "r", {A: [{}], B: [{}]})
-    assert continue_run(tmp_path / "r", run_record([B, A], 1)).points == [B, A]
+    assert resume_run(tmp_path / "r", run_record([B, A], 1)).points == [B, A]
 
 
 def test_the_earlier_run_is_of_the_task_asked_for_and_has_begun(tmp_path):
-    assert earlier_run(tmp_path / "none", RunRecord) is None
+    assert existing_run(tmp_path / "none", RunRecord) is None
     Ledger(tmp_path / "empty", run_record([A], 1)).close()
-    assert earlier_run(tmp_path / "empty", RunRecord) is None
+    assert existing_run(tmp_path / "empty", RunRecord) is None
     run = write_run(tmp_path / "r", {A: [{}]})
-    assert earlier_run(run, EmotionRunRecord) is None
-    assert earlier_run(run, RunRecord).points == [A]
+    assert existing_run(run, EmotionRunRecord) is None
+    assert existing_run(run, RunRecord).points == [A]
 
 
 def test_a_run_that_stopped_before_its_first_row_binds_to_nothing(tmp_path):
     Ledger(tmp_path / "r", run_record([A], 1)).close()  # as a sweep leaves it that asked for what no model has
     wanted = run_record([B], 2, created="2027-05-05T00:00:00+00:00")
-    assert continue_run(tmp_path / "r", wanted) == wanted
+    assert resume_run(tmp_path / "r", wanted) == wanted
     (tmp_path / "r/measurements/x.jsonl").touch()
     with pytest.raises(LedgerError, match="the corpus changed"):
-        continue_run(tmp_path / "r", wanted.model_copy(update={"fingerprint": "0" * 64}))
+        resume_run(tmp_path / "r", wanted.model_copy(update={"fingerprint": "0" * 64}))
 
 
 def test_a_run_goes_on_with_the_weights_it_began_with(tmp_path):
     write_run(tmp_path / "r", {A: [{}]}, weights={"tiny.en": "1" * 64})
     same, other = (run_record([A], 1, weights={"tiny.en": digit * 64}) for digit in "12")
-    assert continue_run(tmp_path / "r", same).weights == same.weights
+    assert resume_run(tmp_path / "r", same).weights == same.weights
     with pytest.raises(LedgerError, match=r"field 'weights': tiny\.en has changed since this run began"):
-        continue_run(tmp_path / "r", other)
+        resume_run(tmp_path / "r", other)
     write_run(tmp_path / "old", {A: [{}]})  # a run of before notes none
-    assert continue_run(tmp_path / "old", other).weights == other.weights
+    assert resume_run(tmp_path / "old", other).weights == other.weights

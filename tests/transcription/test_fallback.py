@@ -9,8 +9,8 @@ from allophone.audio.mel import context_frames
 from allophone.models.fake import FakeEngine
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
-from allophone.transcription.fallback import decode_windows
-from allophone.transcription.windows import Reading, Window, encode_windows
+from allophone.transcription.fallback import decode_with_fallback
+from allophone.transcription.windows import DecodeExtras, Window, encode_windows
 from builders import tone
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0, tail="last-1", guard=True)
@@ -40,10 +40,10 @@ def window(samples, start_s=0.0):
     return Window(samples, start_s, start_s + samples.size / 16_000)
 
 
-def run(engine, windows, point, frames=None, **reading):
+def run(engine, windows, point, frames=None, **extras):
     frames = frames or max(context_frames(one.audio.size, point) for one in windows)
     encoded = encode_windows(engine, windows, frames)
-    return decode_windows(engine, windows, encoded, point, ["en"] * len(windows), Reading(**reading))
+    return decode_with_fallback(engine, windows, encoded, point, ["en"] * len(windows), DecodeExtras(**extras))
 
 
 def test_only_the_rejected_windows_of_a_batch_run_again_and_together(speech):
@@ -74,7 +74,7 @@ def test_points_share_the_full_context(speech):
     encoded = encode_windows(engine, windows, 600)
     for stride in (1, 2):
         point = FIT.model_copy(update={"token_stride": stride})
-        ((segment,),) = decode_windows(engine, windows, encoded, point, ["en"], Reading(), whole)
+        ((segment,),) = decode_with_fallback(engine, windows, encoded, point, ["en"], DecodeExtras(), whole)
         assert segment.frames == 3000
         assert segment.encode_s == whole[(0,)].encode_s  # each is charged for it
     assert len(engine.encoded) == 2

@@ -7,7 +7,7 @@ import pytest
 from allophone.models.fake import FakeEngine
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment
-from allophone.transcription.fallback import better_pass, distrust, largest_compression_ratio, may_end_early
+from allophone.transcription.fallback import failure_reason, largest_compression_ratio, may_end_early, pick_pass
 from allophone.transcription.recording import transcribe_points
 from allophone.transcription.windows import compression_ratio
 from builders import tone
@@ -21,7 +21,7 @@ def saying(text, **changes):
 
 
 def test_an_ordinary_sentence_is_believed():
-    assert distrust(GOOD) is None
+    assert failure_reason(GOOD) is None
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_an_ordinary_sentence_is_believed():
     ],
 )
 def test_a_failure_has_its_reason(segment, reason):
-    assert reason in distrust(segment)
+    assert reason in failure_reason(segment)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_failure_has_its_reason(segment, reason):
     ],
 )
 def test_the_edge_is_believed(segment):
-    assert distrust(segment) is None
+    assert failure_reason(segment) is None
 
 
 def test_short_loops_are_caught_below_the_bound_for_long_text():
@@ -75,13 +75,13 @@ def test_little_text_for_much_speech_is_suspicious(changes, speech_s, suspicious
 
 def test_the_whole_context_wins_unless_it_failed_as_well():
     short = replace(GOOD, avg_logprob=-1.2)
-    assert better_pass(short, GOOD) is GOOD
+    assert pick_pass(short, GOOD) is GOOD
     looping = replace(GOOD, truncated=True, avg_logprob=-0.1)
-    assert better_pass(short, looping) is short
-    assert better_pass(replace(short, truncated=True), looping) is looping  # both at the cap: the likelier
+    assert pick_pass(short, looping) is short
+    assert pick_pass(replace(short, truncated=True), looping) is looping  # both at the cap: the likelier
     unlikely = replace(GOOD, avg_logprob=-1.5)
-    assert better_pass(short, unlikely) is short
-    assert better_pass(replace(short, avg_logprob=-1.6), unlikely) is unlikely
+    assert pick_pass(short, unlikely) is short
+    assert pick_pass(replace(short, avg_logprob=-1.6), unlikely) is unlikely
 
 
 class Looping(FakeEngine):

@@ -5,7 +5,7 @@ import pytest
 from allophone.audio.mel import context_frames
 from allophone.models.fake import FakeEngine
 from allophone.records.point import OperatingPoint
-from allophone.transcription.windows import Reading, Window, compression_ratio, decode_pass, encode_windows
+from allophone.transcription.windows import DecodeExtras, Window, compression_ratio, decode_once, encode_windows
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0, tail="last-1")
 
@@ -14,9 +14,9 @@ def window(samples):
     return Window(samples, 0.0, samples.size / 16_000)
 
 
-def run(engine, windows, point, **reading):
+def run(engine, windows, point, **extras):
     encoded = encode_windows(engine, windows, max(context_frames(one.audio.size, point) for one in windows))
-    return decode_pass(engine, windows, encoded, point, ["en"] * len(windows), Reading(**reading))
+    return decode_once(engine, windows, encoded, point, ["en"] * len(windows), DecodeExtras(**extras))
 
 
 def test_a_batch_runs_on_the_frames_of_its_longest_and_shares_its_time(speech):
@@ -24,7 +24,7 @@ def test_a_batch_runs_on_the_frames_of_its_longest_and_shares_its_time(speech):
     frames = max(context_frames(one.audio.size, FIT) for one in windows)
     encoded = encode_windows(FakeEngine("tiny"), windows, frames)
     assert encoded.output.shape == (3, frames // 2)
-    segments = decode_pass(FakeEngine("tiny"), windows, encoded, FIT, ["en"] * 3, Reading())
+    segments = decode_once(FakeEngine("tiny"), windows, encoded, FIT, ["en"] * 3, DecodeExtras())
     assert [segment.frames for segment in segments] == [frames] * 3
     assert [segment.tail_tokens for segment in segments] == [1] * 3
     assert [segment.encode_s for segment in segments] == [encoded.encode_s] * 3

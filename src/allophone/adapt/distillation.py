@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Lesson", "Losses", "Prompt", "decode_states", "distil", "read_prompt", "teach"]
+__all__ = ["Losses", "Prompt", "TeacherTargets", "decode_states", "distil", "read_prompt", "teacher_targets"]
 
 _HIDDEN_WEIGHT = 1.0
 _PADDING = 1.25  # a batch may be padded to this share of its shortest window
@@ -46,7 +46,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TeacherTargets:
     """A window with what the teacher makes of it at full context.
 
     Args:
@@ -102,7 +102,7 @@ def read_prompt(folder: Path, dims: WhisperDimensions, language: str) -> Prompt:
     return Prompt(tuple(ids[:-1]), ids[-1])
 
 
-def teach(engine: Engine, window: Window, prompt: Prompt, language: str) -> Lesson:
+def teacher_targets(engine: Engine, window: Window, prompt: Prompt, language: str) -> TeacherTargets:
     """Run the teacher on one window at full context, and let it write its transcript.
 
     A transcript that the token cap ended is a loop and no example to follow: the lesson then has encoder outputs only.
@@ -115,32 +115,34 @@ def teach(engine: Engine, window: Window, prompt: Prompt, language: str) -> Less
         decoded = engine.decode(encoded, token_stride=1, beam_size=1, max_tokens=cap, language=language)
         if not decoded.truncated:
             tokens = (*prompt.start, *decoded.tokens)
-    return Lesson(window, engine.features(encoded), tokens)
+    return TeacherTargets(window, engine.features(encoded), tokens)
 
 
-def distil(model: Any, lessons: Sequence[Lesson], prompt: Prompt, *, tail: str, backward: bool = False) -> Losses:
+def distil(
+    model: Any, examples: Sequence[TeacherTargets], prompt: Prompt, *, tail: str, backward: bool = False
+) -> Losses:
     """Compute the student's losses on some lessons, windows of like lengths together.
 
     Args:
         model: The student; the decoder's weights are the teacher's.
-        lessons: What the teacher made of the windows.
+        examples: What the teacher made of the windows.
         prompt: Of all lessons.
         tail: ``all`` lets the decoder see the student's outputs of silence behind short windows, ``none`` nothing.
         backward: Also add the gradients of ``total`` to the encoder's, batch by batch so that memory stays small.
     """
     import torch
 
-    n_tokens = sum(len(lesson.tokens) - len(prompt.start) + 1 for lesson in lessons if lesson.tokens)
+    n_tokens = sum(len(targets.tokens) - len(prompt.start) + 1 for targets in examples if targets.tokens)
     silence = _silence(model) if tail == "all" else None
     total, kl, hidden = 0.0, 0.0, 0.0
     with torch.set_grad_enabled(backward):
-        for group in _alike(lessons):
+        for group in _alike(examples):
             group_hidden, group_kl = _losses(model, group, prompt, silence)
-            loss = _HIDDEN_WEIGHT * group_hidden / len(lessons) + group_kl / max(n_tokens, 1)
+            loss = _HIDDEN_WEIGHT * group_hidden / len(examples) + group_kl / max(n_tokens, 1)
             if backward:
                 loss.backward()
             total, kl, hidden = total + loss.item(), kl + group_kl.item(), hidden + group_hidden.item()
-    return Losses(total, kl, n_tokens, hidden, len(lessons))
+    return Losses(total, kl, n_tokens, hidden, len(examples))
 
 
 def decode_states(model: Any, states: Any, n_states: Any, ids: Any) -> Any:
@@ -169,33 +171,33 @@ def decode_states(model: Any, states: Any, n_states: Any, ids: Any) -> Any:
     return decoder.layer_norm(hidden)
 
 
-def _losses(model: Any, lessons: Sequence[Lesson], prompt: Prompt, silence: Any) -> tuple[Any, Any]:
+def _losses(model: Any, examples: Sequence[TeacherTargets], prompt: Prompt, silence: Any) -> tuple[Any, Any]:
     """Return the sums over windows of the hidden loss and over tokens of the KL divergence."""
     import torch
     from torch.nn.functional import kl_div, log_softmax
 
     device = model.proj_out.weight.device
-    longest = max(lesson.window.frames for lesson in lessons)
+    longest = max(targets.window.frames for targets in examples)
     n_mels = model.model.encoder.conv1.in_channels
-    mels = torch.stack([torch.from_numpy(log_mel(x.window.samples, longest, n_mels)) for x in lessons]).to(device)
-    frames = torch.tensor([lesson.window.frames for lesson in lessons], device=device)
+    mels = torch.stack([torch.from_numpy(log_mel(x.window.samples, longest, n_mels)) for x in examples]).to(device)
+    frames = torch.tensor([targets.window.frames for targets in examples], device=device)
     encoded = encode_windows(model.model.encoder, mels, frames)
-    teacher = torch.stack([torch.from_numpy(lesson.states) for lesson in lessons]).to(device)
-    ends = torch.tensor([_audio_tokens(lesson.window) for lesson in lessons], device=device)
+    teacher = torch.stack([torch.from_numpy(targets.states) for targets in examples]).to(device)
+    ends = torch.tensor([_audio_tokens(targets.window) for targets in examples], device=device)
     heard = (torch.arange(encoded.shape[1], device=device) < ends[:, None])[..., None]
     target = teacher[:, : encoded.shape[1]]
     hidden = (heard * (encoded - target).square()).sum((1, 2)) / (heard * target.square()).sum((1, 2))
-    rows = [row for row, lesson in enumerate(lessons) if lesson.tokens]
+    rows = [row for row, targets in enumerate(examples) if targets.tokens]
     if not rows:
         return hidden.sum(), hidden.new_zeros(())
-    longest_text = max(len(lessons[row].tokens) for row in rows)
+    longest_text = max(len(examples[row].tokens) for row in rows)
     ids = torch.full((len(rows), longest_text), prompt.end, device=device)
-    for place, row in enumerate(rows):
-        ids[place, : len(lessons[row].tokens)] = torch.tensor(lessons[row].tokens)
-    lengths = torch.tensor([len(lessons[row].tokens) for row in rows], device=device)
+    for index, row in enumerate(rows):
+        ids[index, : len(examples[row].tokens)] = torch.tensor(examples[row].tokens)
+    lengths = torch.tensor([len(examples[row].tokens) for row in rows], device=device)
     # The last prompt token predicts the first of the text, the last of the text predicts the end.
-    place = torch.arange(longest_text, device=device)
-    scored = (place >= len(prompt.start) - 1) & (place < lengths[:, None])
+    index = torch.arange(longest_text, device=device)
+    scored = (index >= len(prompt.start) - 1) & (index < lengths[:, None])
     n_states = frames[rows] // FRAMES_PER_AUDIO_TOKEN
     states = encoded[rows]
     if silence is not None:
@@ -235,11 +237,11 @@ def _audio_tokens(window: Window) -> int:
     return ceil(window.samples.size / (HOP_SAMPLES * FRAMES_PER_AUDIO_TOKEN))
 
 
-def _alike(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
-    groups: list[list[Lesson]] = []
-    for lesson in sorted(lessons, key=lambda lesson: lesson.window.frames):
-        if groups and lesson.window.frames <= _PADDING * groups[-1][0].window.frames:
-            groups[-1].append(lesson)
+def _alike(examples: Sequence[TeacherTargets]) -> list[list[TeacherTargets]]:
+    groups: list[list[TeacherTargets]] = []
+    for targets in sorted(examples, key=lambda targets: targets.window.frames):
+        if groups and targets.window.frames <= _PADDING * groups[-1][0].window.frames:
+            groups[-1].append(targets)
         else:
-            groups.append([lesson])
+            groups.append([targets])
     return groups

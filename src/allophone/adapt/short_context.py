@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from allophone.adapt.distillation import Lesson, Prompt, distil, read_prompt, teach
+from allophone.adapt.distillation import Prompt, TeacherTargets, distil, read_prompt, teacher_targets
 from allophone.adapt.record import (
     Checkpoint,
     ContextCard,
@@ -170,20 +170,20 @@ def _train(
     saved = started = monotonic()
     spent, first = state.seconds, state.step
     held_out = validation_windows(speakers.held_out, margin_s=settings.margin_s, seed=settings.seed)
-    exam = [teach(teacher, window, prompt, settings.language) for window in held_out]
+    validation_targets = [teacher_targets(teacher, window, prompt, settings.language) for window in held_out]
     if not state.validations:
-        state.validations.append(_validate(student, exam, prompt, settings, 0))
+        state.validations.append(_validate(student, validation_targets, prompt, settings, 0))
         save_checkpoint(checkpoint, state, student.model.encoder, optimizer)
     saved_step, stepping = state.step, monotonic()
     while state.step < settings.steps:
         windows = draw_windows(
             speakers.train, state.step, n=settings.batch_size, margin_s=settings.margin_s, seed=settings.seed
         )
-        lessons = [teach(teacher, window, prompt, settings.language) for window in windows]
+        examples = [teacher_targets(teacher, window, prompt, settings.language) for window in windows]
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _rate(state.step, settings.steps)
         optimizer.zero_grad(set_to_none=True)
-        losses = distil(student, lessons, prompt, tail=settings.tail, backward=True)
+        losses = distil(student, examples, prompt, tail=settings.tail, backward=True)
         norm = torch.nn.utils.clip_grad_norm_(parameters, _GRADIENT_NORM)
         if not isfinite(losses.total) or not isfinite(norm.item()):
             raise AllophoneError(
@@ -195,7 +195,7 @@ def _train(
         state.step += 1
         state.train_kl.append(losses.kl / max(losses.n_tokens, 1))
         if state.step % _VALIDATE_EVERY == 0 or state.step == settings.steps:
-            state.validations.append(_validate(student, exam, prompt, settings, state.step))
+            state.validations.append(_validate(student, validation_targets, prompt, settings, state.step))
         now = monotonic()
         state.seconds = spent + now - started
         if now - saved > _SAVE_EVERY_S or state.step == settings.steps:
@@ -207,8 +207,10 @@ def _train(
     return state
 
 
-def _validate(student: Any, exam: Sequence[Lesson], prompt: Prompt, settings: ContextSettings, step: int) -> Validation:
-    losses = distil(student, exam, prompt, tail=settings.tail)
+def _validate(
+    student: Any, validation_targets: Sequence[TeacherTargets], prompt: Prompt, settings: ContextSettings, step: int
+) -> Validation:
+    losses = distil(student, validation_targets, prompt, tail=settings.tail)
     return Validation(step, losses.kl / max(losses.n_tokens, 1), losses.hidden / losses.n_windows)
 
 

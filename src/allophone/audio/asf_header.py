@@ -23,9 +23,9 @@ def asf_missing_bytes(file: BinaryIO, size: int) -> int:
     """
     file.seek(0)
     head = file.read(_LOOKED_AT)
-    place = head.find(_FILE_PROPERTIES) if head.startswith(_HEADER_OBJECT) else -1
-    properties = head[place : place + 92]
-    if place < 0 or len(properties) < 92:
+    index = head.find(_FILE_PROPERTIES) if head.startswith(_HEADER_OBJECT) else -1
+    properties = head[index : index + 92]
+    if index < 0 or len(properties) < 92:
         return 0
     (stated,) = struct.unpack_from("<Q", properties, 40)  # behind the GUIDs of object and file, and the object's size
     (flags,) = struct.unpack_from("<I", properties, 88)

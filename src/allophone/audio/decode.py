@@ -211,7 +211,7 @@ def _decode(source: Source, target: Any, clip: _Clip, channel: int | None) -> _D
         raise AudioError(f"{name}: not readable as audio ({reason_of(error)}). Convert it to wav or flac.") from None
     if not timeline.samples and clip.whole:
         raise AudioError(f"{name}: decodes to no audio at all{damage.why}. Record or copy it again.")
-    notices = _told(source, timeline, damage, stated_s, exact=exact)
+    notices = _common_fields(source, timeline, damage, stated_s, exact=exact)
     samples = timeline.samples if clip.whole else _cut(name, timeline.samples, timeline.begin_s, clip)
     return _Decoded(samples, notices, timeline.channels)
 
@@ -314,7 +314,9 @@ def _check_bytes(source: Source, sound_s: float) -> None:
         )
 
 
-def _told(source: Source, timeline: Timeline, damage: _Damage, stated_s: float | None, *, exact: bool) -> list[str]:
+def _common_fields(
+    source: Source, timeline: Timeline, damage: _Damage, stated_s: float | None, *, exact: bool
+) -> list[str]:
     """Refuse a recording that is cut or too damaged, and return what there is to tell of one that is not.
 
     Args:

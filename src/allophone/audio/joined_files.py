@@ -28,39 +28,39 @@ def joined_parts(file: BinaryIO, size: int) -> tuple[tuple[int, int], ...]:
     return tuple(zip(begins, (*begins[1:], size), strict=True))
 
 
-def _is_aiff(file: BinaryIO, place: int) -> bool:
-    file.seek(place)
+def _is_aiff(file: BinaryIO, index: int) -> bool:
+    file.seek(index)
     head = file.read(12)
     return head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC")
 
 
 def _aiff_begins(file: BinaryIO, size: int) -> list[int]:
     begins: list[int] = []
-    place = 0
-    while place < size and len(begins) < _MOST_FILES and _is_aiff(file, place):
-        begins.append(place)
-        file.seek(place + 4)
+    index = 0
+    while index < size and len(begins) < _MOST_FILES and _is_aiff(file, index):
+        begins.append(index)
+        file.seek(index + 4)
         (length,) = struct.unpack(">I", file.read(4))
-        place += 8 + length + length % 2
+        index += 8 + length + length % 2
     return begins
 
 
 def _mp4_begins(file: BinaryIO, size: int) -> list[int]:
     begins: list[int] = []
-    place = 0
+    index = 0
     for _ in range(_MOST_BOXES):
-        file.seek(place)
+        file.seek(index)
         head = file.read(16)
         if len(head) < 8:
             break
         length, kind = struct.unpack(">I4s", head[:8])
         if kind == b"ftyp":
-            begins.append(place)
+            begins.append(index)
         if not begins:
             break
         if length == 1 and len(head) == 16:
             (length,) = struct.unpack(">Q", head[8:])
-        if length < 8 or place + length > size:
+        if length < 8 or index + length > size:
             break
-        place += length
+        index += length
     return begins

@@ -45,9 +45,9 @@ def check_pages(file: BinaryIO, size: int) -> OggPages | None:
     file.seek(0)
     if file.read(4) != _MAGIC:
         return None
-    place, n_pages, n_damaged, missing, last_damaged = 0, 0, 0, 0, False
-    while place < size:
-        file.seek(place)
+    index, n_pages, n_damaged, missing, last_damaged = 0, 0, 0, 0, False
+    while index < size:
+        file.seek(index)
         page = file.read(_PAGE)
         length = _page_length(page)
         if length > len(page):  # the file ends within it
@@ -59,12 +59,12 @@ def check_pages(file: BinaryIO, size: int) -> OggPages | None:
             missing = 0
         if length <= len(page) and _checksum(page[:length]) == page[_CHECKSUM]:
             n_pages, last_damaged = n_pages + 1, False
-            place += length
-            if page[length : length + 4] != _MAGIC and (place := _next_page(file, place, size)) < size:
+            index += length
+            if page[length : length + 4] != _MAGIC and (index := _next_page(file, index, size)) < size:
                 n_damaged += 1
             continue
         n_pages, n_damaged, last_damaged = n_pages + 1, n_damaged + 1, True
-        place = _next_page(file, place + 4, size)
+        index = _next_page(file, index + 4, size)
     return OggPages(n_pages, n_damaged, last_damaged, missing)
 
 
@@ -82,13 +82,13 @@ def _checksum(page: bytes) -> bytes:
     return int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little")
 
 
-def _next_page(file: BinaryIO, place: int, size: int) -> int:
+def _next_page(file: BinaryIO, index: int, size: int) -> int:
     """Return where the next page begins; ``size`` where none follows."""
-    while place < size:
-        file.seek(place)
+    while index < size:
+        file.seek(index)
         block = file.read(_PAGE)
         found = block.find(_MAGIC)
         if found >= 0:
-            return place + found
-        place += max(1, len(block) - 3)
+            return index + found
+        index += max(1, len(block) - 3)
     return size

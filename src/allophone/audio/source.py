@@ -118,7 +118,7 @@ def _judged(name: str, file: BinaryIO, target: Any, *, whole: bool) -> Source:
     if len(parts) > 1:
         targets = tuple(_Part(file, begin, end) for begin, end in parts)
         notices.append(f"holds {len(parts)} files joined end to end; all of them are read")
-    if wav is not None and wav.to_the_end:
+    if wav is not None and wav.decode_rest:
         options["ignore_length"] = "1"
         if wav.n_stated:
             notices.append(f"the header states {wav.n_stated} bytes of sound and more follow; all are read")

@@ -37,14 +37,14 @@ class WavLayout:
     Args:
         parts: First and last byte (exclusive) of each WAV file in it; more than one where files were glued together.
         missing: Bytes that the header states and the file lacks; 0 where none are.
-        to_the_end: Whether the data of the only part reach to the end of the file, whatever the header states.
+        decode_rest: Whether the data of the only part reach to the end of the file, whatever the header states.
         n_stated: Bytes of data that the header of the only part states, where that is less than there are; else 0.
         contradiction: How the header of the first part contradicts itself; empty where it does not.
     """
 
     parts: tuple[tuple[int, int], ...]
     missing: int = 0
-    to_the_end: bool = False
+    decode_rest: bool = False
     n_stated: int = 0
     contradiction: str = ""
 
@@ -80,18 +80,18 @@ def _lay_out(file: BinaryIO, size: int) -> WavLayout:
         end = data.place + data.length
         if data.length >= _UNKNOWN and end > size:
             parts.append((begin, size))
-            return WavLayout(tuple(parts), to_the_end=len(parts) == 1)
+            return WavLayout(tuple(parts), decode_rest=len(parts) == 1)
         if end - size > _SLACK:
             return WavLayout((*parts, (begin, size)), missing=end - size)
         rest = _rest(file, min(end, size), size)
         if data.length == 0 and rest < size and not _is_wav(file, rest):
-            return WavLayout(((begin, size),), to_the_end=True)
+            return WavLayout(((begin, size),), decode_rest=True)
         parts.append((begin, rest if rest < size else size))
         if rest >= size:
             break
         if not _is_wav(file, rest):
             if begin == 0 and rest == end and _sounds(file, rest, size, data.form):
-                return WavLayout(((0, size),), to_the_end=True, n_stated=data.length)
+                return WavLayout(((0, size),), decode_rest=True, n_stated=data.length)
             break
         begin = rest
     return WavLayout(tuple(parts))

@@ -30,10 +30,10 @@ def context(
     """Teach an encoder, without transcripts, to do with the audio and a margin instead of 30 s."""
     from allophone.adapt.short_context import AdaptProgress, adapt_context
     from allophone.cli.show import show_progress
-    from allophone.cli.stopping import stoppable
+    from allophone.cli.stopping import interruptible
     from allophone.sweeps.recognition.run import Progress
 
-    with stoppable(out, "all but the last minute is kept"), show_progress() as show:
+    with interruptible(out, "all but the last minute is kept"), show_progress() as show:
 
         def advance(now: AdaptProgress) -> None:
             show(Progress("adapting", now.done, now.total, now.remaining_s))

@@ -52,7 +52,7 @@ def emotion(
         parse_speakers,
         setting_and_recipe,
     )
-    from allophone.cli.stopping import stoppable
+    from allophone.cli.stopping import interruptible
     from allophone.corpora.corpus import open_corpus
     from allophone.emotion.checkpoint import Epoch
     from allophone.emotion.experiment import run_setting
@@ -86,7 +86,7 @@ def emotion(
         line = f"epoch {epoch.number}: loss {epoch.loss:.3f}, validation UAR {100 * epoch.validation_uar:.1f} %"
         say(f"{line}, {epoch.train_s:.1f} s", err=True)
 
-    with naming_options(), stoppable(out, "finished epochs are kept"):
+    with naming_options(), interruptible(out, "finished epochs are kept"):
         run = run_setting(
             setting,
             opened,

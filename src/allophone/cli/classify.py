@@ -29,7 +29,7 @@ def classify(
     model: Annotated[Path | None, typer.Option(help="What 'allophone adapt emotion --out' wrote.")] = None,
     policy: Annotated[Path | None, typer.Option(help="What 'allophone route emotion --out' wrote.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="With --policy: climb above this doubt instead of the policy's own.")
+        float | None, typer.Option(help="With --policy: escalate above this uncertainty instead of the policy's own.")
     ] = None,
     style: Annotated[str, typer.Option("--format", help="text, or json: one object a line.")] = "text",
     base: Annotated[str | None, typer.Option(help="The base model, if it lies elsewhere now.")] = None,

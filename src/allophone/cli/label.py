@@ -93,7 +93,7 @@ def _write(summary: RunSummary, run: Path, draw: Draw, budget: int, path: Path, 
 
     kept = read_cells(path, draw.utterances) if path.exists() else {}
     ranked = draw.ranked()
-    names = [name for place, name in enumerate(ranked) if place < budget or kept.get(name)]
+    names = [name for index, name in enumerate(ranked) if index < budget or kept.get(name)]
     where, missing = _audio_paths(summary.run.corpus)
     texts = read_hypotheses(run, names) if hypotheses else {}
     rows = [

@@ -49,7 +49,7 @@ def law(
     gflops = _gflops(summary, candidates)
     best = None if budget_gflops is None else best_within(found, budget_gflops, candidates, gflops)
     spent = gflops[: len(found.points)]
-    reachable = [all(map(found.validation.carries_beyond, found.beyond(point))) for point in candidates]
+    reachable = [all(map(found.validation.extrapolates, found.beyond(point))) for point in candidates]
     trusted = [point for point, within in zip(candidates, reachable, strict=True) if within]
     costs = [cost for cost, within in zip(gflops, reachable, strict=True) if within]
     following = propose_points(found, trusted, costs, spent, propose)

@@ -43,8 +43,8 @@ def models(
         except WeightsError as error:
             listed.append((name, "damaged", str(error), small))
             continue
-        place = ("package", str(packaged.folder)) if packaged is not None else ("not here", "")
-        listed.append((name, *place, small))
+        index = ("package", str(packaged.folder)) if packaged is not None else ("not here", "")
+        listed.append((name, *index, small))
     if as_json:
         rows = [
             {"model": name, "source": source, "folder": folder or None, **asdict(dims)}

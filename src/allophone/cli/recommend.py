@@ -1,4 +1,4 @@
-"""``allophone recommend``: from a wish to an operating point."""
+"""``allophone recommend``: from a target to an operating point."""
 
 from __future__ import annotations
 

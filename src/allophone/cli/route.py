@@ -113,7 +113,7 @@ def train(
     for warning in trained.warnings:
         say(f"  {warning}")
     if kind == "faithful":
-        say(f"  climbs where the first point is likelier than {policy.threshold:g} to make more errors")
+        say(f"  escalates where the first point is likelier than {policy.threshold:g} to make more errors")
     say(f"Saved. Set its threshold with: allophone route calibrate {out} RUN... --big-share 0.3")
 
 
@@ -134,17 +134,19 @@ def calibrate(
     ] = None,
     force: _ForceCalibration = False,
 ) -> None:
-    """Set a policy's threshold so that new speakers keep to one wish, on speakers that it was not trained on."""
+    """Set a policy's threshold so that new speakers keep to one target, on speakers that it was not trained on."""
     from allophone.errors import UsageError
     from allophone.routing.calibration import calibrate_policy
-    from allophone.routing.thresholds import Wish
+    from allophone.routing.thresholds import CalibrationTarget
 
-    wishes = {
-        "--target-wer": Wish("wer", target_wer / 100, confidence) if target_wer is not None else None,
-        "--budget-gflops": Wish("gflops", budget_gflops, confidence) if budget_gflops is not None else None,
-        "--big-share": Wish("big_share", big_share, confidence) if big_share is not None else None,
+    goals = {
+        "--target-wer": CalibrationTarget("wer", target_wer / 100, confidence) if target_wer is not None else None,
+        "--budget-gflops": CalibrationTarget("gflops", budget_gflops, confidence)
+        if budget_gflops is not None
+        else None,
+        "--big-share": CalibrationTarget("big_share", big_share, confidence) if big_share is not None else None,
     }
-    given = {name: wish for name, wish in wishes.items() if wish is not None}
+    given = {name: goal for name, goal in goals.items() if goal is not None}
     if len(given) + bool(certify) != 1:
         names = [*given, *(["--certify"] if certify else [])]
         found = f"{' and '.join(names)} pull one threshold in different directions: " if names else ""
@@ -183,11 +185,11 @@ def _calibrated(policy: PolicyFile) -> list[str]:
     if not found.forced and found.confidence is not None:
         lines.append(
             f"  new speakers keep {_wished(found)} with a probability of {found.confidence:g}: of all calibrations for "
-            f"this wish, refusals counted, at most {100 * (1 - found.confidence):.3g} % break it"
+            f"this target, refusals counted, at most {100 * (1 - found.confidence):.3g} % break it"
         )
     if found.folds_unmet:
         lines.append(
-            f"  without one fold's speakers the wish was out of reach in {found.folds_unmet} of "
+            f"  without one fold's speakers the target was out of reach in {found.folds_unmet} of "
             f"{len(found.fold_thresholds)} folds, which took the nearest threshold"
         )
     return [*lines, *(f"  {warning}" for warning in found.warnings)]

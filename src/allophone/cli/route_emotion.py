@@ -36,14 +36,14 @@ def route_emotion(
     from allophone.report.emotion_routing import cascade_json, cascade_table
     from allophone.routing.emotion import read_candidates
     from allophone.routing.emotion import route_emotion as judge
-    from allophone.routing.thresholds import Wish
+    from allophone.routing.thresholds import CalibrationTarget
 
     if big_share is not None and budget_gflops is not None:
         raise UsageError("give one of --big-share and --budget-gflops.")
-    wish = (
-        Wish("gflops", budget_gflops, confidence)
+    goal = (
+        CalibrationTarget("gflops", budget_gflops, confidence)
         if budget_gflops is not None
-        else Wish("big_share", 0.3 if big_share is None else big_share, confidence)
+        else CalibrationTarget("big_share", 0.3 if big_share is None else big_share, confidence)
     )
     if (models is None) != (out is None):
         raise UsageError("--out writes a cascade of --models: give both, or neither to judge only.")
@@ -54,7 +54,7 @@ def route_emotion(
         from allophone.emotion.policy import check_cascade, write_emotion_policy
 
         check_cascade(out, run, candidates, folders)
-    found = judge(candidates, wish, seed=seed)
+    found = judge(candidates, goal, seed=seed)
     if as_json:
         say(cascade_json(found))
     else:
@@ -63,7 +63,7 @@ def route_emotion(
         return
     policy = write_emotion_policy(out, run, candidates, found, folders)
     say(
-        f"{out}: climbs where {policy.signal.replace('_', ' ')} is in doubt by more than {policy.threshold:.3f}. "
+        f"{out}: escalates where the uncertainty ({policy.signal.replace('_', ' ')}) is above {policy.threshold:.3f}. "
         f"Run it: allophone classify a.wav --policy {out}",
         err=as_json,
     )

@@ -49,12 +49,12 @@ def _grid(table: Table, left_out: Collection[str]) -> RichTable:
 
     # As Text: a string would be read as markup, and names such as speech[final] or x[/b] are none.
     grid = RichTable(title=Text(printable(table.title)), title_justify="left", title_style="bold")
-    shown = [place for place, column in enumerate(table.columns) if column not in left_out]
-    for place in shown:
-        justify: Literal["left", "right"] = "left" if place in (0, len(table.columns) - 1) else "right"
-        grid.add_column(Text(table.columns[place]), justify=justify, overflow="fold")
+    shown = [index for index, column in enumerate(table.columns) if column not in left_out]
+    for index in shown:
+        justify: Literal["left", "right"] = "left" if index in (0, len(table.columns) - 1) else "right"
+        grid.add_column(Text(table.columns[index]), justify=justify, overflow="fold")
     for row, muted in zip(table.rows, table.muted, strict=True):
-        grid.add_row(*(Text(printable(row[place])) for place in shown), style="dim" if muted else "")
+        grid.add_row(*(Text(printable(row[index])) for index in shown), style="dim" if muted else "")
     return grid
 
 

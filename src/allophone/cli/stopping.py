@@ -10,13 +10,13 @@ import typer
 
 from allophone.cli.say import say
 
-__all__ = ["stoppable"]
+__all__ = ["interruptible"]
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 @contextmanager
-def stoppable(out: Path, kept: str) -> Iterator[None]:
+def interruptible(out: Path, kept: str) -> Iterator[None]:
     """Let a user stop what runs within: say on stderr what is kept and that the same command continues.
 
     Args:

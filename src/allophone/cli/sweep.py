@@ -141,7 +141,7 @@ def sweep(
 ) -> None:
     """Measure operating points on your audio, into a run folder."""
     from allophone.cli.show import show_progress
-    from allophone.cli.stopping import stoppable
+    from allophone.cli.stopping import interruptible
     from allophone.errors import UsageError
     from allophone.sweeps.recognition.run import sweep as run_sweep
     from allophone.sweeps.recognition.worker import Settings
@@ -191,7 +191,7 @@ def sweep(
         settings = Settings(language=language, device=device, threads=threads)
         _print_plan(corpus, search_space, plan, budgets_gflops, settings, out if extend else None, reference_model)
         return
-    with stoppable(out, "what is measured is kept"), show_progress() as progress:
+    with interruptible(out, "what is measured is kept"), show_progress() as progress:
         result = run_sweep(
             corpus,
             out=out,
@@ -225,7 +225,7 @@ def sweep(
     if result.failures:
         say(f"{len(result.failures)} recordings could not be read and were skipped; --strict stops at the first.")
     if throughput:
-        with stoppable(out, "what is measured is kept"):
+        with interruptible(out, "what is measured is kept"):
             run_throughput(
                 corpus,
                 out,
@@ -280,10 +280,10 @@ def _print_plan(
     from allophone.sweeps.recognition.plans import plan_points
     from allophone.sweeps.recognition.references import reference_point, require_references
     from allophone.sweeps.recognition.twin import TWIN_UTTERANCES, predict_twin
-    from allophone.sweeps.resume import earlier_run
+    from allophone.sweeps.resume import existing_run
 
     opened = open_corpus(corpus)
-    earlier = earlier_run(extended, RunRecord) if extended else None
+    earlier = existing_run(extended, RunRecord) if extended else None
     planned = plan_points(space, plan, corpus=opened, budgets_gflops=budgets)
     points = list(dict.fromkeys([*(earlier.points if earlier else []), *planned]))
     n_utterances = opened.scan().n_utterances

@@ -63,7 +63,7 @@ def run_emotion(
         AllophoneError: As that.
     """
     from allophone.cli.show import show_progress
-    from allophone.cli.stopping import stoppable
+    from allophone.cli.stopping import interruptible
     from allophone.corpora.splits import read_splits
     from allophone.sweeps.emotion.plan import SPLIT_FILE, plan_emotion
     from allophone.sweeps.emotion.run import check_emotion_options, sweep_emotion
@@ -75,7 +75,7 @@ def run_emotion(
         planned = {name: value for name, value in options.items() if name not in ("precision", "idle_minutes")}
         _print_plan(plan_emotion(corpus, out=out, space=space, **planned), options["plan"], out)
         return
-    with stoppable(out, "finished epochs are kept"), show_progress() as progress:
+    with interruptible(out, "finished epochs are kept"), show_progress() as progress:
         result = sweep_emotion(corpus, out=out, space=space, progress=progress, **options)
     for warning in read_splits(out / SPLIT_FILE).warnings:
         say(f"allophone: {warning}", err=True)

@@ -37,7 +37,7 @@ def transcribe(
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="A folder that 'allophone route train' wrote.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="With --policy: climb above this score instead of the policy's own.")
+        float | None, typer.Option(help="With --policy: escalate above this score instead of the policy's own.")
     ] = None,
     style: Annotated[
         str,

@@ -50,7 +50,7 @@ def labelled_utterances(corpus: Corpus, known: Collection[str] | None = None) ->
 
 
 def labels_of(utterances: Collection[Utterance]) -> tuple[str, ...]:
-    """Return the different labels, sorted; their places are the class numbers of heads and posteriors."""
+    """Return the different labels, sorted; their places are the class numbers of heads and probabilities."""
     return tuple(sorted({utterance.label for utterance in utterances if utterance.label}))
 
 

@@ -162,15 +162,15 @@ def name_speakers(
     clusters = cluster_voices(np.array([embedding for _, embedding in nameless]), threshold)
     for cluster in dict.fromkeys(clusters.tolist()):
         members = np.flatnonzero(clusters == cluster)
-        centre = np.mean([nameless[place][1] for place in members], axis=0)
+        centre = np.mean([nameless[index][1] for index in members], axis=0)
         # The mean cosine over all pairs of two groups is the product of the groups' means.
         nearest = min(centres, key=lambda name: 1 - float(centres[name] @ centre), default=None)
         if nearest is not None and 1 - float(centres[nearest] @ centre) < threshold:
             name, joined = nearest, joined + len(members)
         else:
             name = next(free)
-        for place in members:
-            speakers[nameless[place][0]] = name
+        for index in members:
+            speakers[nameless[index][0]] = name
     return InferredSpeakers(speakers, len(utterances) - len(speakers), joined)
 
 

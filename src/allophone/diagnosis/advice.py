@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
-from allophone.diagnosis.elasticity import Changes, Move
+from allophone.diagnosis.elasticity import AxisChange, PairedChanges
 from allophone.frontier.uncertainty import Status
 
 __all__ = [
@@ -57,9 +57,9 @@ class Binding:
     """
 
     axis: str
-    move: Move
+    move: AxisChange
     p_largest: float | None
-    rival: Move | None
+    rival: AxisChange | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class NextStep:
 
     kind: Step
     axis: str | None = None
-    move: Move | None = None
+    move: AxisChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,13 @@ class Answer:
 
     topic: Topic
     verdict: Verdict
-    move: Move | None = None
+    move: AxisChange | None = None
     of: Literal["accuracy", "compute"] | None = None
 
 
-def find_binding(axes: Sequence[AxisDiagnosis], names: Sequence[str], base: int, changes: Changes) -> Binding | None:
+def find_binding(
+    axes: Sequence[AxisDiagnosis], names: Sequence[str], base: int, changes: PairedChanges
+) -> Binding | None:
     """Find the axis whose sure purchase improves most per doubling of cost.
 
     Args:
@@ -106,11 +108,13 @@ def find_binding(axes: Sequence[AxisDiagnosis], names: Sequence[str], base: int,
         base: Index of the base point.
         changes: Error rates and costs in every replicate.
     """
-    sure = [(axis.axis, axis.paid_gain) for axis in axes if axis.paid_gain is not None]
+    sure = [(axis.axis, axis.costlier_improvement) for axis in axes if axis.costlier_improvement is not None]
     if not sure:
         return None
     name, best = min(sure, key=lambda item: _slope(item[1]))
-    rivals = [move for axis in axes if axis.axis != name and (move := axis.paid_gain or axis.open_gain)]
+    rivals = [
+        move for axis in axes if axis.axis != name and (move := axis.costlier_improvement or axis.unproven_improvement)
+    ]
     if not rivals:
         return Binding(name, best, None, None)
     own = changes.slopes([(base, names.index(best.target))])
@@ -122,18 +126,18 @@ def find_binding(axes: Sequence[AxisDiagnosis], names: Sequence[str], base: int,
 
 def choose_step(axes: Sequence[AxisDiagnosis], binding: Binding | None) -> NextStep:
     """Choose what to do next: the first that applies, in the order of :class:`NextStep`."""
-    free = [move for axis in axes if (move := axis.free_gain)]
+    free = [move for axis in axes if (move := axis.free_improvement)]
     if free:
         return _step("free", min(free, key=lambda move: move.change.estimate))
     if binding:
         return _step("buy", binding.move)
-    savings = [move for axis in axes if (move := axis.saving)]
+    savings = [move for axis in axes if (move := axis.safe_saving)]
     if savings:
         return _step("save", min(savings, key=lambda move: move.cost_ratio))
     ends = [move for axis in axes if (move := axis.still_improving) and not axis.at_limit]
     if ends:
         return _step("extend", min(ends, key=_slope))
-    hopes = [move for axis in axes if (move := axis.open_gain)]
+    hopes = [move for axis in axes if (move := axis.unproven_improvement)]
     return _step("decide", min(hopes, key=_slope)) if hopes else NextStep("none")
 
 
@@ -173,7 +177,7 @@ def answer_emotion_questions(
     )
 
 
-def _adaptation(moves: Sequence[Move], confidence: float) -> Answer:
+def _adaptation(moves: Sequence[AxisChange], confidence: float) -> Answer:
     if not moves:
         return Answer("adaptation", "not measured")
     best = min(moves, key=lambda move: move.change.estimate)
@@ -186,8 +190,8 @@ def _adaptation(moves: Sequence[Move], confidence: float) -> Answer:
 
 def _capacity(axes: Sequence[AxisDiagnosis]) -> Answer:
     for axis in axes:
-        if axis.paid_gain:
-            return Answer("capacity", "yes", axis.paid_gain)
+        if axis.costlier_improvement:
+            return Answer("capacity", "yes", axis.costlier_improvement)
         dearer = [move for move in axis.moves if move.order == "dearer"]
         if dearer:
             verdict: Verdict = "no" if axis.buys_nothing else "undecided"
@@ -199,34 +203,34 @@ def _capacity(axes: Sequence[AxisDiagnosis]) -> Answer:
 
 def _context(axes: Sequence[AxisDiagnosis]) -> Answer:
     for axis in axes:
-        if axis.paid_gain:
-            return Answer("context", "yes", axis.paid_gain, "accuracy")
+        if axis.costlier_improvement:
+            return Answer("context", "yes", axis.costlier_improvement, "accuracy")
     for axis in axes:
-        if cheaper := axis.free_gain or axis.saving:
+        if cheaper := axis.free_improvement or axis.safe_saving:
             return Answer("context", "yes", cheaper, "compute")
     if not axes:
         return Answer("context", "not measured")
     # The end of what was measured is no proof that more would not help, unless there is nothing beyond it.
     enough = all(axis.buys_nothing or (axis.exhausted and axis.at_limit) for axis in axes)
-    tight = all(axis.less_harms or axis.open_saving is None for axis in axes)
-    evidence = next((move for axis in axes if (move := axis.open_saving or axis.open_gain)), None)
+    tight = all(axis.cheaper_hurts or axis.unproven_saving is None for axis in axes)
+    evidence = next((move for axis in axes if (move := axis.unproven_saving or axis.unproven_improvement)), None)
     return Answer("context", "no" if enough and tight else "undecided", evidence)
 
 
 def _resolution(axes: Sequence[AxisDiagnosis]) -> Answer:
-    measured = [axis for axis in axes if axis.open_saving]
+    measured = [axis for axis in axes if axis.unproven_saving]
     for axis in measured:
-        if coarser := axis.saving:
+        if coarser := axis.safe_saving:
             return Answer("resolution", "yes", coarser)
     if not measured:
         return Answer("resolution", "not measured")
-    likeliest = max((move for axis in measured if (move := axis.open_saving)), key=lambda move: move.p_no_loss)
-    return Answer("resolution", "no" if all(axis.less_harms for axis in measured) else "undecided", likeliest)
+    likeliest = max((move for axis in measured if (move := axis.unproven_saving)), key=lambda move: move.p_no_loss)
+    return Answer("resolution", "no" if all(axis.cheaper_hurts for axis in measured) else "undecided", likeliest)
 
 
-def _step(kind: Step, move: Move) -> NextStep:
+def _step(kind: Step, move: AxisChange) -> NextStep:
     return NextStep(kind, move.axis, move)
 
 
-def _slope(move: Move) -> float:
+def _slope(move: AxisChange) -> float:
     return move.elasticity.per_doubling.estimate if move.elasticity else inf

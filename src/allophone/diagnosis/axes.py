@@ -10,9 +10,9 @@ from typing import Any, Literal
 from allophone.dimensions.whisper import TRAINED_CONTEXT_S
 from allophone.records.point import EmotionSetting, OperatingPoint
 
-__all__ = ["AXES", "EMOTION_AXES", "AnySetting", "Axis", "Purchase", "arm_pairs"]
+__all__ = ["AXES", "EMOTION_AXES", "AnySetting", "Axis", "Resource", "arm_pairs"]
 
-Purchase = Literal["capacity", "context", "resolution", "precision", "search", "adaptation"]
+Resource = Literal["capacity", "context", "resolution", "precision", "search", "adaptation"]
 AnySetting = OperatingPoint | EmotionSetting
 
 
@@ -29,12 +29,12 @@ class Axis:
     """
 
     name: str
-    purchase: Purchase
+    purchase: Resource
     fields: tuple[str, ...]
     show: Callable[[Any], str]
     at_limit: Callable[[Any], bool]
 
-    def arm(self, point: AnySetting) -> tuple[object, ...]:
+    def axis_slice(self, point: AnySetting) -> tuple[object, ...]:
         """The settings of all other axes; points with equal ones differ in this axis at most."""
         return tuple(value for name, value in point if name not in self.fields)
 
@@ -91,5 +91,5 @@ def arm_pairs(axis: Axis, points: Sequence[AnySetting]) -> list[tuple[int, int]]
     """Indices of every two points that differ in this axis only."""
     arms: dict[tuple[object, ...], list[int]] = {}
     for index, point in enumerate(points):
-        arms.setdefault(axis.arm(point), []).append(index)
-    return [pair for arm in arms.values() for pair in combinations(arm, 2)]
+        arms.setdefault(axis.axis_slice(point), []).append(index)
+    return [pair for axis_slice in arms.values() for pair in combinations(axis_slice, 2)]

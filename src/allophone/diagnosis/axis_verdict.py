@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from allophone.diagnosis.axes import AnySetting, Axis, Purchase, arm_pairs
-from allophone.diagnosis.elasticity import Changes, Elasticity, Move
+from allophone.diagnosis.axes import AnySetting, Axis, Resource, arm_pairs
+from allophone.diagnosis.elasticity import AxisChange, Elasticity, PairedChanges
 
 __all__ = ["AxisDiagnosis", "AxisStatus", "judge_axis"]
 
@@ -33,29 +33,25 @@ class AxisDiagnosis:
     """One axis at the base point.
 
     Args:
-        axis: Name of the axis.
-        purchase: What spending on it buys.
-        setting: The base point's setting, in words.
-        settings: All settings measured with the other axes as at the base point, cheapest first.
-        status: See the module.
-        exhausted: Whether no dearer setting was measured.
-        at_limit: Whether no setting beyond the base point's exists at all.
-        here: Elasticity over the pairs that the base point is part of; None where none has costs that differ.
-        everywhere: Elasticity over all pairs of the run that differ in this axis only.
-        moves: Every other setting, cheapest first.
-        free_gain: The best of the moves that surely make fewer errors and cost no more, or None.
-        paid_gain: The dearer move that surely makes fewer errors and gains most per doubling of cost, or None.
-        open_gain: The dearer move with the largest improvement per doubling as measured, sure or not; None where no
+        axis: Name of the axis. purchase: What spending on it buys. setting: The base point's setting, in words.
+        settings: All settings measured with the other axes as at the base point, cheapest first. status: See the
+        module. exhausted: Whether no dearer setting was measured. at_limit: Whether no setting beyond the base point's
+        exists at all. here: Elasticity over the pairs that the base point is part of; None where none has costs that
+        differ. everywhere: Elasticity over all pairs of the run that differ in this axis only. moves: Every other
+        setting, cheapest first. free_improvement: The best of the moves that surely make fewer errors and cost no more,
+        or None. costlier_improvement: The dearer move that surely makes fewer errors and gains most per doubling of
+        cost, or None. unproven_improvement: The dearer move with the largest improvement per doubling as measured, sure
+        or not; None where no
             dearer one improves.
-        buys_nothing: Whether dearer settings were measured and all of them surely buy nothing.
-        saving: The cheapest move that is surely as good, or None.
-        open_saving: The cheaper move likeliest to be as good, sure or not; None where no cheaper one was measured.
-        less_harms: Whether cheaper settings were measured and all of them surely make more errors.
-        still_improving: Where the axis is exhausted: the dearest cheaper setting, if it surely makes more errors.
+        buys_nothing: Whether dearer settings were measured and all of them surely buy nothing. safe_saving: The
+        cheapest move that is surely as good, or None. unproven_saving: The cheaper move likeliest to be as good, sure
+        or not; None where no cheaper one was measured. cheaper_hurts: Whether cheaper settings were measured and all of
+        them surely make more errors. still_improving: Where the axis is exhausted: the dearest cheaper setting, if it
+        surely makes more errors.
     """
 
     axis: str
-    purchase: Purchase
+    purchase: Resource
     setting: str
     settings: tuple[str, ...]
     status: AxisStatus
@@ -63,18 +59,20 @@ class AxisDiagnosis:
     at_limit: bool
     here: Elasticity | None
     everywhere: Elasticity | None
-    moves: tuple[Move, ...]
-    free_gain: Move | None
-    paid_gain: Move | None
-    open_gain: Move | None
+    moves: tuple[AxisChange, ...]
+    free_improvement: AxisChange | None
+    costlier_improvement: AxisChange | None
+    unproven_improvement: AxisChange | None
     buys_nothing: bool
-    saving: Move | None
-    open_saving: Move | None
-    less_harms: bool
-    still_improving: Move | None
+    safe_saving: AxisChange | None
+    unproven_saving: AxisChange | None
+    cheaper_hurts: bool
+    still_improving: AxisChange | None
 
 
-def judge_axis(axis: Axis, points: Sequence[AnySetting], base: int, changes: Changes, *, enough: bool) -> AxisDiagnosis:
+def judge_axis(
+    axis: Axis, points: Sequence[AnySetting], base: int, changes: PairedChanges, *, enough: bool
+) -> AxisDiagnosis:
     """Judge one axis at one point.
 
     Args:
@@ -85,8 +83,12 @@ def judge_axis(axis: Axis, points: Sequence[AnySetting], base: int, changes: Cha
         enough: Whether there are utterances enough for a verdict; otherwise measured axes are undecided.
     """
     sure = changes.confidence
-    arm = [index for index, point in enumerate(points) if axis.arm(point) == axis.arm(points[base]) and index != base]
-    found = [changes.move(axis, base, index, points) for index in arm]
+    axis_slice = [
+        index
+        for index, point in enumerate(points)
+        if axis.axis_slice(point) == axis.axis_slice(points[base]) and index != base
+    ]
+    found = [changes.move(axis, base, index, points) for index in axis_slice]
     moves = tuple(sorted(found, key=lambda move: move.cost_ratio if move.cost_ratio == move.cost_ratio else inf))
     surest = 1 - (1 - sure) / max(1, len(moves))
     dearer = [move for move in moves if move.order == "dearer"]
@@ -117,23 +119,23 @@ def judge_axis(axis: Axis, points: Sequence[AnySetting], base: int, changes: Cha
         status=status,
         exhausted=exhausted,
         at_limit=axis.at_limit(points[base]),
-        here=changes.elasticity([(base, index) for index in arm], base),
+        here=changes.elasticity([(base, index) for index in axis_slice], base),
         everywhere=changes.elasticity(arm_pairs(axis, points), base),
         moves=moves,
-        free_gain=min(free, key=_change, default=None),
-        paid_gain=min(paid, key=_slope, default=None),
-        open_gain=min((move for move in dearer if _slope(move) < 0), key=_slope, default=None),
+        free_improvement=min(free, key=_change, default=None),
+        costlier_improvement=min(paid, key=_slope, default=None),
+        unproven_improvement=min((move for move in dearer if _slope(move) < 0), key=_slope, default=None),
         buys_nothing=buys_nothing,
-        saving=min(savings, key=lambda move: move.cost_ratio, default=None),
-        open_saving=max(cheaper, key=lambda move: move.p_no_loss, default=None),
-        less_harms=bool(harmful) and len(harmful) == len(cheaper),
+        safe_saving=min(savings, key=lambda move: move.cost_ratio, default=None),
+        unproven_saving=max(cheaper, key=lambda move: move.p_no_loss, default=None),
+        cheaper_hurts=bool(harmful) and len(harmful) == len(cheaper),
         still_improving=cheaper[-1] if exhausted and cheaper and cheaper[-1] in harmful else None,
     )
 
 
-def _change(move: Move) -> float:
+def _change(move: AxisChange) -> float:
     return move.change.estimate
 
 
-def _slope(move: Move) -> float:
+def _slope(move: AxisChange) -> float:
     return move.elasticity.per_doubling.estimate if move.elasticity else inf

@@ -34,7 +34,7 @@ from allophone.frontier.samples import AnySamples, resample_objective
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval
 
-__all__ = ["Changes", "CostOrder", "Elasticity", "Move"]
+__all__ = ["AxisChange", "CostOrder", "Elasticity", "PairedChanges"]
 
 CostOrder = Literal["dearer", "cheaper", "equal", "unknown"]
 _EQUAL_DOUBLINGS = log2(1.01)
@@ -57,7 +57,7 @@ class Elasticity:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class AxisChange:
     """Turning one axis of the base point to another measured setting.
 
     Args:
@@ -87,7 +87,7 @@ class Move:
     p_no_loss: float
 
 
-class Changes:
+class PairedChanges:
     """Error rates and costs of all points of a run in every replicate, widened, to take pairs from.
 
     Args:
@@ -102,11 +102,11 @@ class Changes:
         self.confidence, self.margin = confidence, margin
         self._samples = samples
         quality, price = (resample_objective(samples, name, resample) for name in (samples.quality, cost))
-        self._rates, self._rate = quality.widened(), quality.estimates
+        self._rates, self._rate = quality.inflated(), quality.estimates
         with np.errstate(divide="ignore", invalid="ignore"):  # a cost of 0 has no logarithm: its pairs are unknown
             logs, self._log = np.log2(price.values), np.log2(price.estimates)
             # Widened as a logarithm, so that no replicate has a negative cost.
-            self._logs = self._log + resample.stretch()[:, None] * (logs - self._log)
+            self._logs = self._log + resample.small_sample_factor()[:, None] * (logs - self._log)
 
     def order(self, base: int, target: int) -> CostOrder:
         """How the target's cost compares with the base's."""
@@ -118,14 +118,14 @@ class Changes:
             return "equal"
         return "dearer" if doublings > 0 else "cheaper"
 
-    def move(self, axis: Axis, base: int, target: int, points: Sequence[AnySetting]) -> Move:
+    def move(self, axis: Axis, base: int, target: int, points: Sequence[AnySetting]) -> AxisChange:
         """Everything about turning one axis of the base point."""
         estimate, drawn = self._rate[target] - self._rate[base], self._rates[:, target] - self._rates[:, base]
         order = self.order(base, target)
         no_gain, no_loss = _share(drawn > -self.margin, drawn), _share(drawn < self.margin, drawn)
         if self._samples.equal(base, target):
             no_gain = no_loss = float(1 - (1 - min(self.margin, 1)) ** self._samples.weight)
-        return Move(
+        return AxisChange(
             axis=axis.name,
             target=points[target].name,
             setting=axis.show(points[target]),

@@ -13,7 +13,7 @@ import numpy as np
 from allophone.arrays import FloatArray
 from allophone.diagnosis.advice import Answer, answer_emotion_questions
 from allophone.diagnosis.axes import EMOTION_AXES
-from allophone.diagnosis.point import MARGIN, Examination, examine
+from allophone.diagnosis.point import MARGIN, PointDiagnosis, diagnose_point
 from allophone.frontier.emotion_samples import EmotionSamples, resample_emotion
 from allophone.frontier.emotion_summary import EmotionPointSummary, EmotionRunSummary, summarise_emotion
 from allophone.measure.blocks import Resample
@@ -109,10 +109,10 @@ def ask_duration(
     durations = sorted(arms[_arm(points[base])])
     if len(durations) < 3:
         return None
-    whole = [arm for arm in arms.values() if set(durations) <= set(arm)]
+    whole = [axis_slice for axis_slice in arms.values() if set(durations) <= set(axis_slice)]
     found = resample_emotion(samples, "uar_loss", resample)
-    places = np.array([[arm[duration] for duration in durations] for arm in whole])
-    uars, drawn = 1 - found.estimates[places].mean(axis=0), 1 - found.widened()[:, places].mean(axis=1)
+    indices = np.array([[axis_slice[duration] for duration in durations] for axis_slice in whole])
+    uars, drawn = 1 - found.estimates[indices].mean(axis=0), 1 - found.inflated()[:, indices].mean(axis=1)
     verdict, at, p = _judge(uars, drawn, confidence, margin)
     over = None
     if at is not None and at < len(durations) - 1:
@@ -146,7 +146,7 @@ def ask_depth(
         confidence: Level of the intervals.
     """
     found = resample_emotion(samples, "uar_loss", resample)
-    drawn, sizes = found.widened(), [costs.trainable_params for costs in samples.training]
+    drawn, sizes = found.inflated(), [costs.trainable_params for costs in samples.training]
     pairs = []
     for i, deep in enumerate(points):
         for j, ranked in enumerate(points):
@@ -201,7 +201,7 @@ def _interval(drawn: FloatArray, estimate: float, confidence: float) -> Interval
 
 
 @dataclass(frozen=True, slots=True)
-class EmotionDiagnosis(Examination):
+class EmotionDiagnosis(PointDiagnosis):
     """Everything about one point of an emotion run; changes are of one minus the UAR, so that lower is better.
 
     Adapters and unfrozen layers cost nothing at inference, so that under a cost of inference a better one is free;
@@ -248,7 +248,7 @@ def diagnose_emotion(
     """
     folder = Path(folder)
     run = summarise_emotion(folder)
-    found = examine(folder, run, point, cost, confidence, margin, EMOTION_AXES)
+    found = diagnose_point(folder, run, point, cost, confidence, margin, EMOTION_AXES)
     points = [summary.point for summary in run.points]
     base = [summary.name for summary in run.points].index(found.base.name)
     trains_more = {other.name for other in run.points if other.trainable_params > run.points[base].trainable_params}

@@ -11,7 +11,7 @@ from typing import Literal
 from allophone.diagnosis.advice import Binding, NextStep, choose_step, find_binding
 from allophone.diagnosis.axes import Axis
 from allophone.diagnosis.axis_verdict import AxisDiagnosis, judge_axis
-from allophone.diagnosis.elasticity import Changes
+from allophone.diagnosis.elasticity import PairedChanges
 from allophone.errors import SpaceError
 from allophone.frontier.emotion_summary import AnyPoint, AnySummary
 from allophone.frontier.objectives import Objective, find_cost
@@ -20,7 +20,7 @@ from allophone.frontier.uncertainty import Status, too_few
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.records.saved_point import DECISION_FILE, read_decision
 
-__all__ = ["MARGIN", "BaseSource", "Examination", "examine"]
+__all__ = ["MARGIN", "BaseSource", "PointDiagnosis", "diagnose_point"]
 
 MARGIN = 0.005  # half a point of error rate: what counts as no gain or no loss
 _NAMED_POINTS = 24
@@ -29,7 +29,7 @@ BaseSource = Literal["asked", "recommended", "centre"]
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
+class PointDiagnosis:
     """What a diagnosis says about a point, whatever the task.
 
     Args:
@@ -65,7 +65,7 @@ class Examination:
     resample: Resample
 
 
-def examine(
+def diagnose_point(
     folder: Path,
     run: AnySummary,
     point: str | None,
@@ -73,7 +73,7 @@ def examine(
     confidence: float,
     margin: float,
     names: Sequence[Axis],
-) -> Examination:
+) -> PointDiagnosis:
     """Judge every axis round a point, speakers resampled as blocks and all points paired.
 
     Args:
@@ -97,13 +97,13 @@ def examine(
     if not isfinite(getattr(run.points[base], cost)):
         raise SpaceError(f"{cost} was not measured at {run.points[base].name}; choose another --cost.")
     resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
-    changes = Changes(run.samples, cost, resample, confidence, margin)
+    changes = PairedChanges(run.samples, cost, resample, confidence, margin)
     enough = not too_few(resample)
     points = [summary.point for summary in run.points]
     axes = tuple(judge_axis(axis, points, base, changes, enough=enough) for axis in names)
     binding = find_binding(axes, [summary.name for summary in run.points], base, changes)
     standing = next(item for item in frontier.points if item.name == run.points[base].name)
-    return Examination(
+    return PointDiagnosis(
         run=run,
         base=run.points[base],
         base_source=source,

@@ -10,11 +10,17 @@ from typing import cast
 from allophone.diagnosis.advice import Answer, answer_questions
 from allophone.diagnosis.axes import AXES
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
-from allophone.diagnosis.elasticity import Move
-from allophone.diagnosis.point import MARGIN, Examination, examine
+from allophone.diagnosis.elasticity import AxisChange
+from allophone.diagnosis.point import MARGIN, PointDiagnosis, diagnose_point
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
 from allophone.ledger.readers import connect
-from allophone.measure.error_breakdown import Anatomy, ErrorKind, UtteranceAnatomy, dissect, sum_anatomies
+from allophone.measure.error_breakdown import (
+    ErrorBreakdown,
+    ErrorKind,
+    UtteranceErrors,
+    break_down_errors,
+    sum_breakdowns,
+)
 from allophone.measure.wer import Normalizer
 
 __all__ = ["Contrast", "Diagnosis", "diagnose"]
@@ -34,12 +40,12 @@ class Contrast:
         kind: The kind of error that they differ most in; None where both make equally many errors.
     """
 
-    move: Move
+    move: AxisChange
     kind: ErrorKind | None
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis(Examination):
+class Diagnosis(PointDiagnosis):
     """Everything about one operating point of a run; the margin is a fraction of the reference words.
 
     Args:
@@ -51,7 +57,7 @@ class Diagnosis(Examination):
     run: RunSummary
     base: PointSummary
     answers: tuple[Answer, ...]
-    anatomy: dict[str, Anatomy]
+    anatomy: dict[str, ErrorBreakdown]
     contrasts: tuple[Contrast, ...]
 
     @property
@@ -84,9 +90,9 @@ def diagnose(
     """
     folder = Path(folder)
     run = summarise_run(folder)
-    found = examine(folder, run, point, cost, confidence, margin, AXES)
+    found = diagnose_point(folder, run, point, cost, confidence, margin, AXES)
     neighbours = [move.target for axis in found.axes for move in axis.moves]
-    anatomy = _anatomies(folder, run, [found.standing.name, *neighbours])
+    anatomy = _breakdowns(folder, run, [found.standing.name, *neighbours])
     return Diagnosis(
         **{field.name: getattr(found, field.name) for field in fields(found)},
         answers=answer_questions(found.axes, found.status),
@@ -95,7 +101,7 @@ def diagnose(
     )
 
 
-def _contrasts(axes: Sequence[AxisDiagnosis], anatomy: Mapping[str, Anatomy], base: str) -> Iterator[Contrast]:
+def _contrasts(axes: Sequence[AxisDiagnosis], anatomy: Mapping[str, ErrorBreakdown], base: str) -> Iterator[Contrast]:
     here = anatomy[base]
     for axis in axes:
         sides = ([move for move in axis.moves if (move.order == "cheaper") == cheaper] for cheaper in (True, False))
@@ -105,17 +111,17 @@ def _contrasts(axes: Sequence[AxisDiagnosis], anatomy: Mapping[str, Anatomy], ba
                 yield Contrast(farthest, here.differs_in(anatomy[farthest.target]))
 
 
-def _anatomies(folder: Path, run: RunSummary, names: list[str]) -> dict[str, Anatomy]:
+def _breakdowns(folder: Path, run: RunSummary, names: list[str]) -> dict[str, ErrorBreakdown]:
     """Dissect the errors of some points on the utterances that all points share."""
     shared = set(run.samples.utterances)
     normalizer = cast(Normalizer, run.run.normalizer)
-    dissected: dict[str, list[UtteranceAnatomy]] = {name: [] for name in names}
+    dissected: dict[str, list[UtteranceErrors]] = {name: [] for name in names}
     with connect(folder) as connection:
         rows = connection.execute(_TEXTS, [names]).fetchall()
     for point, utterance, reference, hypothesis, ratio, truncated, speaker, snr_db in rows:
         if utterance in shared:
             dissected[point].append(
-                dissect(
+                break_down_errors(
                     reference,
                     hypothesis,
                     normalizer=normalizer,
@@ -125,4 +131,4 @@ def _anatomies(folder: Path, run: RunSummary, names: list[str]) -> dict[str, Ana
                     snr_db=snr_db,
                 )
             )
-    return {name: sum_anatomies(utterances) for name, utterances in dissected.items()}
+    return {name: sum_breakdowns(utterances) for name, utterances in dissected.items()}

@@ -15,7 +15,7 @@ from time import time
 
 from allophone.errors import UsageError
 
-__all__ = ["DEFAULT_LIMIT_GB", "LIMIT_VARIABLE", "make_room", "mark_used"]
+__all__ = ["DEFAULT_LIMIT_GB", "LIMIT_VARIABLE", "evict", "mark_used"]
 
 LIMIT_VARIABLE = "ALLOPHONE_STATES_GB"
 DEFAULT_LIMIT_GB = 30.0
@@ -29,7 +29,7 @@ def mark_used(folder: Path) -> None:
         os.utime(folder / "index.json")
 
 
-def make_room(folder: Path, n_bytes: int) -> None:
+def evict(folder: Path, n_bytes: int) -> None:
     """See that ``n_bytes`` more fit into a folder of states, within the limit of all caches and on the disk.
 
     Args:

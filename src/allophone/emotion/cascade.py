@@ -1,4 +1,4 @@
-"""A cascade of recognisers, running: the next one hears a recording only where the last one was in doubt."""
+"""A cascade of recognisers, running: the next one hears a recording only where the last one was uncertain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from allophone.emotion.classifier import Classification, EmotionClassifier
 from allophone.emotion.policy import EmotionPolicy, read_emotion_policy
 from allophone.encoders.device import check_torch_device
 from allophone.errors import UsageError
-from allophone.routing.emotion import doubt
+from allophone.routing.emotion import uncertainty
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,12 +104,12 @@ class EmotionPolicyClassifier:
         last = len(self.policy.points) - 1
         found: list[Classification] = []
         doubts: list[float] = []
-        for place in range(last + 1):
-            found.append(self._classifier(place).classify_samples(samples, name=name))
-            if place == last:
+        for index in range(last + 1):
+            found.append(self._classifier(index).classify_samples(samples, name=name))
+            if index == last:
                 break
             posterior = np.array([found[-1].posterior[label] for label in self.policy.labels])
-            doubts.append(float(doubt(posterior, self.policy.signal)))
+            doubts.append(float(uncertainty(posterior, self.policy.signal)))
             if not doubts[-1] > self.threshold:
                 break
         return RoutedClassification(
@@ -121,11 +121,11 @@ class EmotionPolicyClassifier:
             latency_s=sum(item.latency_s for item in found),
         )
 
-    def _classifier(self, place: int) -> EmotionClassifier:
-        if place not in self._classifiers:
-            folder = self._folder / str(place)
-            self._classifiers[place] = EmotionClassifier(folder, device=self._device, threads=self._threads)
-        return self._classifiers[place]
+    def _classifier(self, index: int) -> EmotionClassifier:
+        if index not in self._classifiers:
+            folder = self._folder / str(index)
+            self._classifiers[index] = EmotionClassifier(folder, device=self._device, threads=self._threads)
+        return self._classifiers[index]
 
 
 def load_emotion_policy(

@@ -16,7 +16,7 @@ from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.emotion.states import check_audible, is_silent
 from allophone.emotion.store import load_emotion_model
 from allophone.encoders.device import check_torch_device
-from allophone.measure.temperature import posteriors
+from allophone.measure.temperature import softmax
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,7 +125,7 @@ class EmotionClassifier:
             if is_silent(samples[start:end]):
                 continue
             logits = self._model.clip_logits(samples[start:end]).cpu().numpy()
-            probabilities = posteriors(logits, self.card.temperature).tolist()
+            probabilities = softmax(logits, self.card.temperature).tolist()
             posterior = dict(zip(self.card.labels, probabilities, strict=True))
             flops += inference_flops(dims, classes, samples=end - start)
             windows.append(WindowPosterior(start / SAMPLE_RATE, end / SAMPLE_RATE, posterior))

@@ -22,13 +22,13 @@ from allophone.emotion.recipe import EmotionSetting, Precision, Recipe, default_
 from allophone.emotion.results import (
     EmotionRow,
     TrainingRecord,
-    bill_rows,
+    add_flops,
+    confusion_of,
     mean_inference_flops,
+    measure_latency,
     median_step_s,
-    recognition_of,
     report_rows,
     split_examples,
-    time_rows,
     training_flops_of,
 )
 from allophone.emotion.state_cache import CachedStates
@@ -41,8 +41,8 @@ from allophone.encoders.loading import SpeechEncoder, load_speech_encoder
 from allophone.errors import CorpusError
 from allophone.files import write_whole
 from allophone.ledger.run_record import machine_stamp
-from allophone.measure.classification import Recognition
-from allophone.measure.temperature import fit_temperature, posteriors
+from allophone.measure.classification import ConfusionCounts
+from allophone.measure.temperature import fit_temperature, softmax
 from allophone.records.utterance import Utterance
 
 __all__ = ["EmotionRun", "faster_precision", "run_setting"]
@@ -79,11 +79,11 @@ def _median_s(*works: Callable[[], None]) -> list[float]:
     # In turns: whatever else the machine does then slows both.
     taken: list[list[float]] = [[] for _ in works]
     for turn in range(_REPEATS + 1):
-        for place, work in enumerate(works):
+        for index, work in enumerate(works):
             started = perf_counter()
             work()
             if turn:
-                taken[place].append(perf_counter() - started)
+                taken[index].append(perf_counter() - started)
     return [median(times) for times in taken]
 
 
@@ -102,9 +102,9 @@ class EmotionRun:
     model: EmotionModel
 
     @property
-    def recognition(self) -> Recognition:
+    def recognition(self) -> ConfusionCounts:
         """Counts and rates on the test speakers."""
-        return recognition_of(self.rows, self.record.labels)
+        return confusion_of(self.rows, self.record.labels)
 
 
 def run_setting(
@@ -185,9 +185,9 @@ def run_setting(
     if out is not None:
         save_emotion_model(out, model, splits.labels, temperature)
     logits = predict_logits(model, source, examples["test"].rows)
-    rows = report_rows(utterances, chosen, splits.labels, source.failures, posteriors(logits, temperature))
-    rows = bill_rows(model, source, rows, utterances)
-    rows = time_rows(model, rows, utterances, timed_rows, twice=timed_twice)
+    rows = report_rows(utterances, chosen, splits.labels, source.failures, softmax(logits, temperature))
+    rows = add_flops(model, source, rows, utterances)
+    rows = measure_latency(model, rows, utterances, timed_rows, twice=timed_twice)
     latencies = [row.latency_s for row in rows if row.latency_s is not None]
     steps_flops, repeated_flops = training_flops_of(model, progress, cached=cached)
     record = TrainingRecord(

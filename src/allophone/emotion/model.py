@@ -8,7 +8,7 @@ from typing import Any
 from allophone.costs.adaptation import setting_adaptation
 from allophone.emotion.head import EmotionHead
 from allophone.emotion.recipe import EmotionSetting, Precision
-from allophone.encoders.layers import encoder_layers, n_layers, run_front, run_layers, width
+from allophone.encoders.layers import embed_inputs, encoder_layers, n_layers, run_layers, width
 from allophone.encoders.loading import SpeechEncoder
 
 __all__ = ["EmotionModel", "adapted_modules"]
@@ -86,7 +86,7 @@ class EmotionModel:
         import torch
 
         with torch.no_grad(), self.autocast():
-            return run_front(self.encoder, samples)
+            return embed_inputs(self.encoder, samples)
 
     def frozen_states(self, hidden: Any, inside: Any) -> list[Any]:
         """Hidden states 0 to ``first`` from state 0, shape ``(batch, audio tokens, width)`` each; no gradient."""

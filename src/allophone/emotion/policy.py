@@ -1,6 +1,6 @@
 """A cascade of saved recognisers as a folder that needs nothing but the base models.
 
-emotion_policy.json   points cheap to dear, sign of doubt and threshold, and what judged them
+emotion_policy.json   points cheap to dear, uncertainty measure and threshold, and what judged them
 0/, 1/, ...           a recogniser for every point, as :mod:`allophone.emotion.store` writes it
 """
 
@@ -21,7 +21,7 @@ from allophone.errors import LedgerError, UsageError
 from allophone.files import file_sha256, read_record, write_whole
 from allophone.ledger.run_record import read_emotion_run
 from allophone.measure.bootstrap import Interval
-from allophone.routing.emotion import CascadeResult, EmotionCandidates, Signal, choose_cascade
+from allophone.routing.emotion import CascadeResult, EmotionCandidates, UncertaintyMeasure, choose_cascade
 from allophone.routing.thresholds import Target
 
 __all__ = [
@@ -39,8 +39,8 @@ _SCHEMA_VERSION = 1
 class JudgedCascade(BaseModel):
     """What the run says of the cascade: each speaker routed by what others chose, with 95 % intervals.
 
-    ``uar`` and its differences are fractions; GFLOPs and seconds are means an utterance; ``climbed`` is the share that
-    reached the last point.
+    ``uar`` and its differences are fractions; GFLOPs and seconds are means an utterance; ``escalated`` is the share
+    that reached the last point.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,10 +59,10 @@ class JudgedCascade(BaseModel):
 class EmotionPolicy(BaseModel):
     """The contents of ``emotion_policy.json``.
 
-    A recording climbs to the next point while the sign of doubt of the last posterior is above ``threshold``. New
-    speakers keep ``value`` of the ``target`` with a probability of ``confidence``; None where nothing is promised, as
-    with fewer than 8 speakers. ``cards_sha256`` has the SHA-256 of every recogniser's card, which in turn has those of
-    its tensors; policies of before lack it.
+    A recording escalates to the next point while the uncertainty measure of the last posterior is above ``threshold``.
+    New speakers keep ``value`` of the ``target`` with a probability of ``confidence``; None where nothing is promised,
+    as with fewer than 8 speakers. ``cards_sha256`` has the SHA-256 of every recogniser's card, which in turn has those
+    of its tensors; policies of before lack it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,7 +70,7 @@ class EmotionPolicy(BaseModel):
     schema_version: int = _SCHEMA_VERSION
     points: tuple[EmotionSetting, ...] = Field(min_length=2)
     labels: tuple[str, ...]
-    signal: Signal
+    signal: UncertaintyMeasure
     threshold: float = Field(allow_inf_nan=False)
     target: Target
     value: float
@@ -99,18 +99,18 @@ def write_emotion_policy(
     """
     check_cascade(folder, run, candidates, models)
     record, settings = read_emotion_run(run), _settings(candidates)
-    choice = choose_cascade(candidates, found.wish)
+    choice = choose_cascade(candidates, found.goal)
     try:
-        for place, path in enumerate(models):
-            copy_emotion_model(path, folder / str(place))
+        for index, path in enumerate(models):
+            copy_emotion_model(path, folder / str(index))
         policy = EmotionPolicy(
             points=settings,
             labels=record.labels,
             signal=choice.signal,
             threshold=choice.threshold,
-            target=found.wish.target,
-            value=found.wish.value,
-            confidence=found.wish.confidence if found.promised else None,
+            target=found.goal.target,
+            value=found.goal.value,
+            confidence=found.goal.confidence if found.promised else None,
             run=str(run),
             fingerprint=record.fingerprint,
             judged=JudgedCascade(
@@ -124,12 +124,12 @@ def write_emotion_policy(
                 climbed=found.climbed,
                 warning=found.warning,
             ),
-            cards_sha256=tuple(file_sha256(folder / str(place) / CARD) for place in range(len(models))),
+            cards_sha256=tuple(file_sha256(folder / str(index) / CARD) for index in range(len(models))),
         )
         write_whole(folder / EMOTION_POLICY_FILE, policy.model_dump_json(indent=1) + "\n")
     except BaseException:
-        for place in range(len(models)):  # none was there before
-            rmtree(folder / str(place), ignore_errors=True)
+        for index in range(len(models)):  # none was there before
+            rmtree(folder / str(index), ignore_errors=True)
         raise
     return policy
 
@@ -158,10 +158,10 @@ def read_emotion_policy(folder: Path) -> EmotionPolicy:
     """
     remedy = "'allophone route emotion RUN --points A,B --models FOLDER,FOLDER --out POLICY' makes one."
     policy = read_record(folder / EMOTION_POLICY_FILE, EmotionPolicy, _SCHEMA_VERSION, remedy)
-    for place, setting in enumerate(policy.points):
-        path = folder / str(place)
+    for index, setting in enumerate(policy.points):
+        path = folder / str(index)
         _check_model(path, setting, policy.labels)
-        if policy.cards_sha256 is not None and file_sha256(path / CARD) not in policy.cards_sha256[place : place + 1]:
+        if policy.cards_sha256 is not None and file_sha256(path / CARD) not in policy.cards_sha256[index : index + 1]:
             raise LedgerError(
                 f"{path / CARD}: not the card that {folder / EMOTION_POLICY_FILE} was written with (field "
                 f"'cards_sha256'): changed, or of another recogniser. Copy the whole folder again. {remedy}"

@@ -21,7 +21,7 @@ from allophone.emotion.states import StateSource, load_clip
 from allophone.emotion.training import Examples
 from allophone.errors import CorpusError, UsageError
 from allophone.ledger.run_record import MachineStamp
-from allophone.measure.classification import Recognition, recognise, uar_interval
+from allophone.measure.classification import ConfusionCounts, count_confusions, uar_interval
 from allophone.measure.temperature import calibration_error
 from allophone.models.stopwatch import Stopwatch
 from allophone.records.utterance import Utterance
@@ -34,14 +34,14 @@ __all__ = [
     "EmotionRow",
     "EmotionSummary",
     "TrainingRecord",
-    "bill_rows",
+    "add_flops",
+    "confusion_of",
     "mean_inference_flops",
+    "measure_latency",
     "median_step_s",
-    "recognition_of",
     "report_rows",
     "split_examples",
     "summarise_rows",
-    "time_rows",
     "training_flops_of",
 ]
 
@@ -122,12 +122,12 @@ class TrainingRecord(BaseModel):
     machine: MachineStamp
 
 
-def recognition_of(rows: Sequence[EmotionRow], labels: Sequence[str]) -> Recognition:
+def confusion_of(rows: Sequence[EmotionRow], labels: Sequence[str]) -> ConfusionCounts:
     """Count the rows' decisions; rows with an error are left out."""
     used = [row for row in rows if row.error is None]
     references = [labels.index(row.label) for row in used]
     decisions = [max(range(len(labels)), key=row.posterior.__getitem__) for row in used]
-    return recognise(references, decisions, labels)
+    return count_confusions(references, decisions, labels)
 
 
 def training_flops_of(model: EmotionModel, progress: Progress, *, cached: bool) -> tuple[int, int]:
@@ -188,31 +188,31 @@ def report_rows(
     split: Split,
     labels: tuple[str, ...],
     failures: Mapping[int, str],
-    posteriors: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
 ) -> tuple[EmotionRow, ...]:
     """Return a row for every test utterance, in the corpus's order; failed ones carry their error.
 
     Args:
         utterances: The corpus.
         split: Its test speakers are reported.
-        labels: Classes in the order of the posteriors.
+        labels: Classes in the order of the probabilities.
         failures: Why an utterance could not be used, by place.
-        posteriors: Of the test utterances that did not fail, shape ``(n_utterances, n_classes)``.
+        probabilities: Of the test utterances that did not fail, shape ``(n_utterances, n_classes)``.
     """
     rows = []
-    remaining = iter(posteriors.tolist())
+    remaining = iter(probabilities.tolist())
     speakers = set(split.test)
-    for place, utterance in enumerate(utterances):
+    for index, utterance in enumerate(utterances):
         if utterance.speaker not in speakers:
             continue
-        error = failures.get(place)
+        error = failures.get(index)
         posterior = () if error else tuple(next(remaining))
         correct = bool(posterior) and labels[posterior.index(max(posterior))] == utterance.label
         rows.append(EmotionRow(utterance.id, utterance.speaker, utterance.label or "", posterior, correct, None, error))
     return tuple(rows)
 
 
-def bill_rows(
+def add_flops(
     model: EmotionModel, source: StateSource, rows: Sequence[EmotionRow], utterances: Sequence[Utterance]
 ) -> tuple[EmotionRow, ...]:
     """Note how much each row's recogniser heard and what its inference executes; failed rows stay as they are.
@@ -223,20 +223,20 @@ def bill_rows(
         rows: From :func:`report_rows`.
         utterances: The corpus.
     """
-    place = {utterance.id: number for number, utterance in enumerate(utterances)}
+    index = {utterance.id: number for number, utterance in enumerate(utterances)}
     return tuple(
         row
         if row.error is not None
         else replace(
             row,
-            heard_s=source.samples(place[row.utterance_id]) / SAMPLE_RATE,
-            executed_flops=_flops(model, source, place[row.utterance_id]),
+            heard_s=source.samples(index[row.utterance_id]) / SAMPLE_RATE,
+            executed_flops=_flops(model, source, index[row.utterance_id]),
         )
         for row in rows
     )
 
 
-def time_rows(
+def measure_latency(
     model: EmotionModel,
     rows: Sequence[EmotionRow],
     utterances: Sequence[Utterance],
@@ -316,7 +316,7 @@ def summarise_rows(rows: Sequence[EmotionRow], labels: Sequence[str]) -> Emotion
 
     Args:
         rows: From :func:`allophone.emotion.experiment.run_setting`.
-        labels: Classes in the order of the posteriors.
+        labels: Classes in the order of the probabilities.
 
     Raises:
         UsageError: No row is without an error.
@@ -324,7 +324,7 @@ def summarise_rows(rows: Sequence[EmotionRow], labels: Sequence[str]) -> Emotion
     used = [row for row in rows if row.error is None]
     if not used:
         raise UsageError("no test utterance could be used, so nothing can be said about the recogniser.")
-    recognition = recognition_of(used, labels)
+    recognition = confusion_of(used, labels)
     references = [labels.index(row.label) for row in used]
     decisions = [max(range(len(labels)), key=row.posterior.__getitem__) for row in used]
     speakers = [row.speaker for row in used]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from allophone.audio.faults import as_audio_error
 from allophone.cache import cache_folder
 from allophone.costs.adaptation import frozen_flops
-from allophone.emotion.cache_eviction import make_room, mark_used
+from allophone.emotion.cache_eviction import evict, mark_used
 from allophone.emotion.head import state_moments
 from allophone.emotion.model import EmotionModel
 from allophone.emotion.states import load_clip, pad_clips
@@ -167,7 +167,7 @@ class CachedStates:
             self.folder / f"{name}.f16": shape for name, shape in self._moment_shapes().items() if name in moments
         }
         shapes |= {self._path(number): (self.total_tokens, self._width) for number in states}
-        make_room(self.folder, sum(_HALF_BYTES * _product(shape) for shape in shapes.values()))
+        evict(self.folder, sum(_HALF_BYTES * _product(shape) for shape in shapes.values()))
         with ExitStack() as written:
             partial = {path: written.enter_context(whole_file(path)) for path in shapes}
             for path, shape in shapes.items():
@@ -190,9 +190,9 @@ class CachedStates:
                 files[self.folder / f"{name}.f16"][batch] = halved
             for number in states:
                 halved = _half(found[number], self._model)
-                for place, row in enumerate(batch):
+                for index, row in enumerate(batch):
                     files[self._path(number)][self._offsets[row] : self._offsets[row + 1]] = halved[
-                        place, : self.tokens(row)
+                        index, : self.tokens(row)
                     ]
             self._report(0.5 + 0.5 * (start + len(batch)) / len(rows))
         for file in files.values():

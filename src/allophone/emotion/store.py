@@ -97,7 +97,7 @@ def save_emotion_model(folder: Path, model: EmotionModel, labels: tuple[str, ...
         folder: Made where it is missing; another model in it is replaced.
         model: Adapters not merged.
         labels: Classes in the order of the head's rows.
-        temperature: Divides the logits for calibrated posteriors.
+        temperature: Divides the logits for calibrated probabilities.
 
     Raises:
         LedgerError: The folder cannot be written.

@@ -16,7 +16,7 @@ from allophone.emotion.model import EmotionModel
 from allophone.emotion.recipe import Recipe
 from allophone.emotion.states import StateSource
 from allophone.errors import AllophoneError
-from allophone.measure.classification import recognise
+from allophone.measure.classification import count_confusions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +117,7 @@ def train(
         epoch, failure = _run_epoch(model, source, training, recipe, optimizer, peaks, weights, number)
         if failure is None:
             logits = predict_logits(model, source, validation.rows)
-            uar = recognise(validation.classes, logits.argmax(1), labels).uar
+            uar = count_confusions(validation.classes, logits.argmax(1), labels).uar
             failure = None if isfinite(float(logits.sum())) else f"after epoch {number} the logits are not numbers"
         if failure is not None:
             if not progress.best_epoch:
@@ -149,11 +149,11 @@ def predict_logits(model: EmotionModel, source: StateSource, rows: Sequence[int]
 
     model.train(False)
     logits = np.zeros((len(rows), model.adaptation.classes))
-    order = sorted(range(len(rows)), key=lambda place: source.tokens(rows[place]))
+    order = sorted(range(len(rows)), key=lambda index: source.tokens(rows[index]))
     with torch.no_grad():
         for start in range(0, len(order), _PREDICT_BATCH):
-            places = order[start : start + _PREDICT_BATCH]
-            logits[places] = _forward(model, source, [rows[place] for place in places])[0].cpu().numpy()
+            indices = order[start : start + _PREDICT_BATCH]
+            logits[indices] = _forward(model, source, [rows[index] for index in indices])[0].cpu().numpy()
     return logits
 
 
@@ -175,12 +175,12 @@ def _run_epoch(
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     losses, clips = 0.0, Counter[int]()
     started = perf_counter()
-    for step, places in enumerate(batches, start=(number - 1) * len(batches)):
+    for step, indices in enumerate(batches, start=(number - 1) * len(batches)):
         factor = rate_factor(step, len(batches) * recipe.epochs, recipe.warmup_share)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
-        logits, tokens = _forward(model, source, [training.rows[place] for place in places])
-        targets = torch.tensor([training.classes[place] for place in places], device=logits.device)
+        logits, tokens = _forward(model, source, [training.rows[index] for index in indices])
+        targets = torch.tensor([training.classes[index] for index in indices], device=logits.device)
         loss = torch.nn.functional.cross_entropy(logits, targets, weight=weights)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -189,7 +189,7 @@ def _run_epoch(
             return {}, f"the loss or its gradient is not a number at step {step + 1} (epoch {number})"
         optimizer.step()
         losses += loss.item()
-        clips[tokens] += len(places)
+        clips[tokens] += len(indices)
     epoch = {
         "loss": losses / len(batches),
         "steps": len(batches),
@@ -214,7 +214,7 @@ def _batches(training: Examples, source: StateSource, recipe: Recipe, number: in
     stretch = recipe.batch_size * _SORTED_BATCHES
     batches = []
     for start in range(0, len(order), stretch):
-        near = sorted(order[start : start + stretch], key=lambda place: source.tokens(training.rows[place]))
+        near = sorted(order[start : start + stretch], key=lambda index: source.tokens(training.rows[index]))
         batches += [near[first : first + recipe.batch_size] for first in range(0, len(near), recipe.batch_size)]
     shuffle.shuffle(batches)
     return batches

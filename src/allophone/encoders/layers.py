@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["encoder_layers", "n_layers", "run_front", "run_layers", "width"]
+__all__ = ["embed_inputs", "encoder_layers", "n_layers", "run_layers", "width"]
 
 _VARIANCE_FLOOR = 1e-7  # as Wav2Vec2FeatureExtractor
 _PLAIN_ATTENTION_TOKENS = 192  # beyond, moving the stored scores costs what the kernel loses
@@ -44,7 +44,7 @@ def encoder_layers(encoder: SpeechEncoder) -> Any:
     return encoder.module.layers if encoder.family == "whisper" else encoder.module.encoder.layers
 
 
-def run_front(encoder: SpeechEncoder, samples: NDArray[np.float32]) -> Any:
+def embed_inputs(encoder: SpeechEncoder, samples: NDArray[np.float32]) -> Any:
     """Run everything before the first layer on one clip: nothing there is ever trained.
 
     Whisper's stem runs on the clip's own frames, rounded up to whole audio tokens, with the first positions of its

@@ -71,16 +71,16 @@ def certify_points(
 def only_points(summary: AnySummary, names: Collection[str]) -> RunSummary:
     """Return a summarised run of speech recognition with some of its points only."""
     assert isinstance(summary, RunSummary)
-    places = [place for place, point in enumerate(summary.points) if point.name in names]
+    indices = [index for index, point in enumerate(summary.points) if point.name in names]
     old = summary.samples
     arrays = ("errors", "latency_s", "executed_flops", "published_flops", "peak_memory_bytes")
     samples = replace(
         old,
-        points=tuple(old.points[place] for place in places),
-        throughput=None if old.throughput is None else old.throughput[places],
-        **{name: getattr(old, name)[places] for name in arrays},
+        points=tuple(old.points[index] for index in indices),
+        throughput=None if old.throughput is None else old.throughput[indices],
+        **{name: getattr(old, name)[indices] for name in arrays},
     )
-    return replace(summary, points=tuple(summary.points[place] for place in places), samples=samples)
+    return replace(summary, points=tuple(summary.points[index] for index in indices), samples=samples)
 
 
 def check_point(saved: PointFile, summary: AnySummary) -> list[str]:
@@ -123,7 +123,7 @@ def _heard(summary: AnySummary) -> Heard:
 def _candidates(summary: AnySummary, heard: Heard, limits: Sequence[CertifiedLimit]) -> list[Candidate]:
     """All points that the run was asked for and whose errors are bounded, in order, each model's first with a share."""
     run, samples = _speech(summary)
-    places = {name: place for place, name in enumerate(samples.points)}
+    indices = {name: index for index, name in enumerate(samples.points)}
     models: dict[str, list[OperatingPoint]] = {}
     for point in run.points:
         if is_bounded(point, heard, limits):
@@ -131,7 +131,7 @@ def _candidates(summary: AnySummary, heard: Heard, limits: Sequence[CertifiedLim
     candidates = []
     for points in sorted((_dear_to_cheap(points) for points in models.values()), key=lambda item: -_flops(item[0])):
         for point in points:
-            errors = samples.errors[places[point.name]] if point.name in places else None
+            errors = samples.errors[indices[point.name]] if point.name in indices else None
             share = 1 / len(models) if point is points[0] else 0.0
             candidates.append(Candidate(point.name, (point,), errors, share))
     return candidates

@@ -33,7 +33,7 @@ from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals, resample_ratio_difference
 from allophone.measure.linearised import Linearised, resample_linearised
 
-__all__ = ["POWER", "Tie", "draw_replicates", "find_ties", "judge_limits", "more_speakers", "needed_factor"]
+__all__ = ["POWER", "Tie", "draw_replicates", "find_ties", "judge_limits", "more_speakers", "sample_size_factor"]
 
 REPLICATES = 10_000
 POWER = 0.8  # share of repetitions in which a difference of the observed size would be found; the usual choice
@@ -129,7 +129,7 @@ def more_speakers(
     return float(max(1, ceil((factor - 1) * resample.n_speakers)))
 
 
-def needed_factor(difference: float, standard_error: float, confidence: float, power: float = POWER) -> float:
+def sample_size_factor(difference: float, standard_error: float, confidence: float, power: float = POWER) -> float:
     """How many times the measured utterances would decide; the formula stands in the module's docstring.
 
     Args:
@@ -179,7 +179,7 @@ def find_ties(
         equal = abs(found.estimate) <= rounding
         if np.isnan(found.estimate) or not (equal or found.low - rounding <= 0 <= found.high + rounding):
             continue
-        factor = inf if equal else needed_factor(found.estimate, _standard_error(replicates, index), confidence)
+        factor = inf if equal else sample_size_factor(found.estimate, _standard_error(replicates, index), confidence)
         # A tie found with few blocks can need no more by the normal formula: one more block is then the least.
         least = n_utterances / resample.n_blocks
         utterances = inf if factor == inf else float(max(ceil(least), ceil((factor - 1) * n_utterances)))
@@ -229,4 +229,4 @@ def _detectable_variance(difference: float, confidence: float, power: float = PO
 def _standard_error(replicates: Replicates, index: int) -> float:
     if replicates.standard_errors is not None:
         return float(replicates.standard_errors[index])
-    return float(np.std(replicates.widened()[:, index]))
+    return float(np.std(replicates.inflated()[:, index]))

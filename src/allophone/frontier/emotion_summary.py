@@ -14,13 +14,13 @@ from allophone.errors import LedgerError
 from allophone.frontier.emotion_samples import EmotionSamples, TrainingCosts, read_emotion_samples, share_rows
 from allophone.frontier.noise_floor import read_noise
 from allophone.frontier.objectives import Task
-from allophone.frontier.run_state import ask_points, busy_notice, load_numbers, progress_notices
+from allophone.frontier.run_state import busy_notice, materialise_numbers, progress_notices, select_points
 from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
 from allophone.ledger.race_record import Elimination, read_race
 from allophone.ledger.readers import connect, failed_utterances
 from allophone.ledger.run_record import EmotionRunRecord, read_any_run, read_emotion_run
 from allophone.ledger.trained_units import TrainedUnit, read_units
-from allophone.measure.classification import Recognition
+from allophone.measure.classification import ConfusionCounts
 from allophone.records.point import EmotionSetting
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def summarise_emotion(folder: Path) -> EmotionRunSummary:
     units = read_units(folder)
     reading = connect(folder)
     with reading as connection:
-        load_numbers(connection)
-        started = ask_points(connection, folder, list(by_name), {unit.point for unit in units.values()})
+        materialise_numbers(connection)
+        started = select_points(connection, folder, list(by_name), {unit.point for unit in units.values()})
         share_rows(connection, len(started))
         names = tuple(name for name in by_name if name in started)
         shared = _count(connection, "SELECT count(DISTINCT utterance_index) FROM shared")
@@ -133,7 +133,7 @@ def summarise_emotion(folder: Path) -> EmotionRunSummary:
         failures = failed_utterances(folder)
         notices = _notices(run, started, len(by_name), len(given_up), shared, seeds, len(failures))
     notices = (*reading.notices, *notices, *([busy] if busy else []))
-    points = tuple(_point(by_name[name], samples, place) for place, name in enumerate(names))
+    points = tuple(_point(by_name[name], samples, index) for index, name in enumerate(names))
     return EmotionRunSummary(run, points, failures, notices, samples, tuple(eliminated))
 
 
@@ -145,11 +145,11 @@ def _training(units: list[TrainedUnit]) -> TrainingCosts:
     )
 
 
-def _point(point: EmotionSetting, samples: EmotionSamples, place: int) -> EmotionPointSummary:
-    found = Recognition(samples.labels, samples.confusion[place])
-    latency, audio_s = samples.latency_s[place], float(samples.duration_s.sum())
-    recalls = [float(samples.hits[place][samples.classes == c].mean()) for c in np.unique(samples.classes)]
-    uar, training = float(np.mean(recalls)), samples.training[place]
+def _point(point: EmotionSetting, samples: EmotionSamples, index: int) -> EmotionPointSummary:
+    found = ConfusionCounts(samples.labels, samples.confusion[index])
+    latency, audio_s = samples.latency_s[index], float(samples.duration_s.sum())
+    recalls = [float(samples.hits[index][samples.classes == c].mean()) for c in np.unique(samples.classes)]
+    uar, training = float(np.mean(recalls)), samples.training[index]
     p50, p95 = (float(np.quantile(latency, share, method="inverted_cdf")) for share in (0.5, 0.95))
     return EmotionPointSummary(
         point=point,
@@ -165,7 +165,7 @@ def _point(point: EmotionSetting, samples: EmotionSamples, place: int) -> Emotio
         latency_mean_s=float(latency.mean()),
         latency_p50_s=p50,
         latency_p95_s=p95,
-        executed_gflops=float(samples.executed_flops[place].mean()) / 1e9,
+        executed_gflops=float(samples.executed_flops[index].mean()) / 1e9,
         trainable_params=training.trainable_params,
         training_gflops=training.training_gflops,
         train_s=training.train_s,

@@ -169,8 +169,8 @@ def estimate_noise(twins: Twins, seed: int = 0) -> dict[str, Noise]:
 def _quantiles_apart(ordered: FloatArray, share: float) -> FloatArray:
     """Relative difference of the two's quantiles, from shape (..., 2, n_pairs) in ascending order."""
     n_pairs = ordered.shape[-1]
-    place = int(np.clip(np.ceil(share * n_pairs - 1e-9) - 1, 0, n_pairs - 1))
-    return _apart(np.moveaxis(ordered[..., place], -1, 0))
+    index = int(np.clip(np.ceil(share * n_pairs - 1e-9) - 1, 0, n_pairs - 1))
+    return _apart(np.moveaxis(ordered[..., index], -1, 0))
 
 
 def _apart(pair: FloatArray) -> FloatArray:

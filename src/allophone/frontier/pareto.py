@@ -39,22 +39,22 @@ class FrontierPoint:
         status: ``on`` the frontier, ``dominated`` (both with at least the frontier's confidence), ``tied`` where the
             measurements do not tell, ``unmeasured`` where an objective was not measured, ``too few`` where there are
             fewer than 5 speakers or 20 utterances.
-        measured_on: Whether no point dominates it as measured, uncertainty left aside.
+        nondominated: Whether no point dominates it as measured, uncertainty left aside.
         p_on_frontier: Probability that no point dominates it; NaN where there is too little to say.
         dominated_by: The point likeliest to dominate it, or None where none does as measured.
         p_dominated: Probability that this one dominates it, all other comparisons considered; NaN likewise.
-        beaten_by: Names of the points that dominate it as measured.
+        dominated_by_estimates: Names of the points that dominate it as measured.
         tied_with: Names of the points that cannot be told from it.
     """
 
     summary: AnyPoint
     intervals: dict[str, Interval]
     status: Status
-    measured_on: bool
+    nondominated: bool
     p_on_frontier: float
     dominated_by: str | None
     p_dominated: float
-    beaten_by: tuple[str, ...]
+    dominated_by_estimates: tuple[str, ...]
     tied_with: tuple[str, ...]
 
     @property
@@ -113,7 +113,7 @@ class Frontier:
         values = np.array([[getattr(point, item.name) for item in objectives] for point in run.points], dtype=float)
         few = too_few(resample)
         spread = resample.n_blocks > 1  # a single block shows none, and its widened replicates are undefined
-        replicates = np.stack([item.widened() if spread else item.values for item in resampled], axis=-1)
+        replicates = np.stack([item.inflated() if spread else item.values for item in resampled], axis=-1)
         floors = [run.samples.noise_floors.get(objective.name, 0.0) for objective in objectives]
         verdicts = assess_frontier(replicates, values, confidence, floors, resample if spread else None)
         ranges = [intervals(item, confidence) for item in resampled]
@@ -128,11 +128,11 @@ class Frontier:
                     summary=point,
                     intervals={item.name: ranges[k][j] for k, item in enumerate(objectives)},
                     status="too few" if few and verdicts.status[j] != "unmeasured" else verdicts.status[j],
-                    measured_on=bool(verdicts.frontier[j]),
+                    nondominated=bool(verdicts.frontier[j]),
                     p_on_frontier=nan if few else float(verdicts.p_on_frontier[j]),
                     dominated_by=names[dominator] if dominator >= 0 else None,
                     p_dominated=nan if few else float(verdicts.p_dominated_by[dominator, j]) if dominator >= 0 else 0.0,
-                    beaten_by=tuple(names[i] for i in np.flatnonzero(beats[:, j])),
+                    dominated_by_estimates=tuple(names[i] for i in np.flatnonzero(beats[:, j])),
                     tied_with=() if few else tuple(names[i] for i in np.flatnonzero(verdicts.tied[j])),
                 )
             )
@@ -151,7 +151,7 @@ class Frontier:
     @property
     def on(self) -> tuple[FrontierPoint, ...]:
         """The points that no other dominates as measured, cheapest first; their status says how sure that is."""
-        return tuple(point for point in self.points if point.measured_on)
+        return tuple(point for point in self.points if point.nondominated)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the frontier as plain data: fractions, seconds, bytes."""
@@ -179,11 +179,11 @@ class Frontier:
                     **_rtfx(point.summary),
                     "name": point.name,
                     "status": point.status,
-                    "measured_on": point.measured_on,
+                    "measured_on": point.nondominated,
                     "p_on_frontier": point.p_on_frontier,
                     "dominated_by": point.dominated_by,
                     "p_dominated": point.p_dominated,
-                    "beaten_by": list(point.beaten_by),
+                    "beaten_by": list(point.dominated_by_estimates),
                     "tied_with": list(point.tied_with),
                     "intervals": {name: [interval.low, interval.high] for name, interval in point.intervals.items()},
                     "point": point.summary.point.model_dump(),

@@ -1,4 +1,4 @@
-"""From a wish to an operating point: constraints, what to minimise, what binds, and what misses by how much."""
+"""From a target to an operating point: constraints, what to minimise, what binds, and what misses by how much."""
 
 from __future__ import annotations
 
@@ -187,13 +187,13 @@ def recommend(
         return [point for point in candidates if found[point.name] >= confidence - _ROUNDING]
 
     binding, without = _binding(points, limits, minimised, chosen, surely)
-    places = {point.name: index for index, point in enumerate(points)}
+    indices = {point.name: index for index, point in enumerate(points)}
     ties = find_ties(
         run.samples,
         resample,
         points,
-        places[chosen.name],
-        tuple(places[point.name] for point in sure),
+        indices[chosen.name],
+        tuple(indices[point.name] for point in sure),
         minimised,
         confidence,
     )

@@ -11,7 +11,7 @@ from allophone.errors import LedgerError
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ask_points", "busy_notice", "load_numbers", "progress_notices"]
+__all__ = ["busy_notice", "materialise_numbers", "progress_notices", "select_points"]
 
 LONGEST_WAIT = 1.1  # wall over processor time; above it a thread waits for a processor, or for a disk
 OTHERS_LOAD = 0.5  # threads of others that ran or waited, mean of a minute
@@ -53,7 +53,7 @@ def busy_notice(connection: duckdb.DuckDBPyConnection) -> str | None:
 _TEXTS = ("reference", "hypothesis")
 
 
-def load_numbers(connection: duckdb.DuckDBPyConnection) -> None:
+def materialise_numbers(connection: duckdb.DuckDBPyConnection) -> None:
     """Read the view ``measurements`` once, texts and lists left out, into a table that stands in for it.
 
     Journals of a run in progress are JSON: a query for every point would parse all of them again.
@@ -64,7 +64,7 @@ def load_numbers(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE OR REPLACE VIEW measurements AS SELECT * FROM numbers")
 
 
-def ask_points(
+def select_points(
     connection: duckdb.DuckDBPyConnection, folder: Path, names: Sequence[str], among: Collection[str] | None = None
 ) -> dict[str, int]:
     """Make the table ``asked`` of those points that have rows, and return how many each has.

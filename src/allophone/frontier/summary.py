@@ -12,7 +12,7 @@ import numpy as np
 from allophone.errors import LedgerError
 from allophone.frontier.noise_floor import read_noise
 from allophone.frontier.objectives import Task
-from allophone.frontier.run_state import ask_points, busy_notice, load_numbers, progress_notices
+from allophone.frontier.run_state import busy_notice, materialise_numbers, progress_notices, select_points
 from allophone.frontier.samples import RunSamples, read_samples, share_utterances
 from allophone.frontier.throughput import read_rounds, throughput_notice
 from allophone.ledger.race_record import Elimination, race_ended, read_race
@@ -124,8 +124,8 @@ def summarise_run(folder: Path) -> RunSummary:
     by_name = {point.name: point for point in run.points if point.name not in given_up}
     reading = connect(folder)
     with reading as connection:
-        load_numbers(connection)
-        started = ask_points(connection, folder, list(by_name))
+        materialise_numbers(connection)
+        started = select_points(connection, folder, list(by_name))
         share_utterances(connection, len(started))
         rows = {str(row[0]): row for row in connection.execute(_SUMMARY).fetchall()}
         names = tuple(name for name in by_name if name in rows)

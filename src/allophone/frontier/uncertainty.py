@@ -209,8 +209,8 @@ def _ranks(values: FloatArray, n_objectives: int) -> npt.NDArray[np.integer]:
     """
     order = np.argsort(values, axis=1)
     ranked = np.take_along_axis(values, order, axis=1)
-    places = np.zeros(values.shape, dtype=np.min_scalar_type(-n_objectives * values.shape[1] - 1))
-    np.cumsum(ranked[:, 1:] != ranked[:, :-1], axis=1, out=places[:, 1:])
-    ranks = np.empty_like(places)
-    np.put_along_axis(ranks, order, places, axis=1)
+    indices = np.zeros(values.shape, dtype=np.min_scalar_type(-n_objectives * values.shape[1] - 1))
+    np.cumsum(ranked[:, 1:] != ranked[:, :-1], axis=1, out=indices[:, 1:])
+    ranks = np.empty_like(indices)
+    np.put_along_axis(ranks, order, indices, axis=1)
     return ranks

@@ -122,8 +122,8 @@ class Heard:
                 f"All utterances are of one speaker, {names[0]}, which says nothing about others. Sweep a "
                 "corpus of many speakers."
             )
-        places = {name: place for place, name in enumerate(names)}
-        blocks = [place if name is None else places[name] for place, name in enumerate(speakers)]
+        indices = {name: index for index, name in enumerate(names)}
+        blocks = [index if name is None else indices[name] for index, name in enumerate(speakers)]
         return cls(np.array(blocks, np.intp), names, words, duration_s, normalizer, tuple(fingerprints))
 
     @property
@@ -320,7 +320,7 @@ def check_certificate(
         return [f"{title}: this is the corpus that it was made on, which cannot test it."]
     counted, per = counted_errors(limit.rate, errors[None], heard.words, _most(tuple(points), heard, limit)[None])
     each = np.bincount(heard.speakers)[heard.speakers]
-    names = [str(place) for place in heard.speakers.tolist()]
+    names = [str(index) for index in heard.speakers.tolist()]
     replicates = resample_ratio(counted / each, per / each, draw_blocks(names))
     rate = intervals(replace(replicates, unit=0.0))[0]
     if rate.estimate <= found.limit:

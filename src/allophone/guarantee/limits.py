@@ -67,18 +67,18 @@ def keep_limits(resampled: Mapping[str, Replicates], limits: Mapping[str, float]
     for name, limit in limits.items():
         replicates = resampled[name]
         alone.append(p_beyond(replicates, limit))
-        deviations = replicates.estimates - replicates.widened()  # great where the estimate flatters
+        deviations = replicates.estimates - replicates.inflated()  # great where the estimate flatters
         ranks.append(tail_ranks(deviations))
         beyond.append(_share_within(replicates, limit))
     p = np.max(alone, axis=0)
     # Where one limit is hopeless the point's other tests decide nothing: no test of it can be passed by accident.
     allowed = 1 - confidence
-    hopeless = np.min(beyond, axis=0) <= _SCREENING * allowed / len(p)
+    futile = np.min(beyond, axis=0) <= _SCREENING * allowed / len(p)
     adjusted = np.ones_like(p)
-    if not hopeless.all():
-        least = np.min([rank[:, ~hopeless] for rank in ranks], axis=0)
-        adjusted[~hopeless] = step_down_p(p[~hopeless], least)
-    spent = _SCREENING * allowed if hopeless.any() else 0.0
+    if not futile.all():
+        least = np.min([rank[:, ~futile] for rank in ranks], axis=0)
+        adjusted[~futile] = step_down_p(p[~futile], least)
+    spent = _SCREENING * allowed if futile.any() else 0.0
     probability = np.where(p < 1, np.clip(1 - adjusted - spent, 0.0, 1.0), 0.0)
     return KeptLimits(
         kept=probability >= confidence - 1e-9,
@@ -93,7 +93,7 @@ def _share_within(replicates: Replicates, limit: float) -> FloatArray:
 
     1 where not measured; 0 for a value that never varies and exceeds the limit.
     """
-    deviations = replicates.widened() - replicates.estimates
+    deviations = replicates.inflated() - replicates.estimates
     with np.errstate(invalid="ignore", divide="ignore"):
         within = np.mean(replicates.estimates + deviations <= limit, axis=0)
         distance = (replicates.estimates - limit) / np.sqrt(np.mean(deviations**2, axis=0))

@@ -127,7 +127,7 @@ def assured_differences(
             deviations = replicates[:, :, k] - measured
         deviations = np.where(np.isfinite(deviations), deviations, 0.0)
         if resample is not None:
-            deviations /= resample.stretch()[:, None]
+            deviations /= resample.small_sample_factor()[:, None]
         errors = _standard_errors(deviations)
         scale = np.fmax(np.abs(measured)[:, None], np.abs(measured))
         errors[errors <= _ROUNDING * scale] = 0.0

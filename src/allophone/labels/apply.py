@@ -43,7 +43,7 @@ def apply_transcripts(summary: RunSummary, folder: Path, csv: Path) -> RunSummar
     draw = read_draw(folder)
     if draw is None:
         raise UsageError(f"{folder}: holds no {DRAW_FILE}: draw first with 'allophone label {folder} --budget 30'.")
-    measured = {name: place for place, name in enumerate(summary.samples.utterances)}
+    measured = {name: index for index, name in enumerate(summary.samples.utterances)}
     if draw.fingerprint != summary.run.fingerprint or not measured.keys() <= set(draw.utterances):
         raise UsageError(
             f"{folder}: {len(measured.keys() - set(draw.utterances))} utterances were measured after the draw, so it "
@@ -86,15 +86,15 @@ def _drawn(draw: Draw, transcripts: Transcripts) -> tuple[list[str], FloatArray]
     ranked = draw.ranked()
     names = [name for name in ranked if name in transcripts.texts]
     probabilities = inclusion_probabilities(draw.priorities(), np.array(draw.sizes), ranked.index(names[-1]) + 1)
-    places = {name: place for place, name in enumerate(draw.utterances)}
-    return names, probabilities[[places[name] for name in names]]
+    indices = {name: index for index, name in enumerate(draw.utterances)}
+    return names, probabilities[[indices[name] for name in names]]
 
 
 def _estimate(
     summary: RunSummary, folder: Path, transcripts: Transcripts, names: list[str], probabilities: FloatArray
 ) -> Linearised:
     samples = summary.samples
-    places = {name: place for place, name in enumerate(samples.utterances)}
+    indices = {name: index for index, name in enumerate(samples.utterances)}
     normalizer = cast(Normalizer, summary.run.normalizer)
     texts = read_hypotheses(folder, names)
     counts = [
@@ -104,7 +104,7 @@ def _estimate(
     return estimate_error_rates(
         samples.errors,
         samples.words,
-        np.array([places[name] for name in names], dtype=np.intp),
+        np.array([indices[name] for name in names], dtype=np.intp),
         np.array([[count.errors for count in row] for row in counts], dtype=np.float64),
         np.array([count.reference_words for count in counts[0]], dtype=np.float64),
         probabilities,

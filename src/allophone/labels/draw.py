@@ -50,7 +50,7 @@ class Draw(BaseModel):
 
     def ranked(self) -> list[str]:
         """Ids of all utterances, the first to be transcribed first."""
-        return [self.utterances[place] for place in np.argsort(self.priorities(), kind="stable")]
+        return [self.utterances[index] for index in np.argsort(self.priorities(), kind="stable")]
 
 
 def require_relative(run: RunRecord, folder: Path) -> str:

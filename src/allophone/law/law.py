@@ -125,7 +125,7 @@ def fit_run_law(run: RunSummary, parameters: Mapping[str, float] | None = None) 
     """
     resample = draw_blocks(run.samples.speakers, n_replicates=_REFITS)
     resampled = resample_objective(run.samples, "wer", resample)
-    replicates = resampled.widened() if resample.n_blocks > 1 else resampled.values
+    replicates = resampled.inflated() if resample.n_blocks > 1 else resampled.values
     return fit_law(
         [point.point for point in run.points],
         resampled.estimates,

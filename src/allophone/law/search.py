@@ -68,7 +68,7 @@ def best_within(
             f"costs {costs.min(initial=np.inf):.1f}."
         )
     beyond = {index: law.beyond(candidates[index]) for index in affordable}
-    trusted = [index for index in affordable if all(map(law.validation.carries_beyond, beyond[index]))]
+    trusted = [index for index in affordable if all(map(law.validation.extrapolates, beyond[index]))]
     if not trusted:
         axes = sorted({axis for outside in beyond.values() for axis in outside})
         raise LawError(
@@ -117,19 +117,19 @@ def propose(
     known = set(law.points)
     costs = _checked(candidates, gflops)
     spent = _checked(law.points, measured_gflops)
-    places = [index for index, point in enumerate(candidates) if point not in known]
-    if not places:
+    indices = [index for index, point in enumerate(candidates) if point not in known]
+    if not indices:
         return ()
-    new = np.log(costs[places])
-    sampled = law.sampled([candidates[index] for index in places])
+    new = np.log(costs[indices])
+    sampled = law.sampled([candidates[index] for index in indices])
     steps, widths, frontier = _frontier(np.log(spent), law.replicates, float(law.losses.max()), new)
     starts = np.searchsorted(steps, new)
     chosen: list[int] = []
-    while len(chosen) < min(k, len(places)):
+    while len(chosen) < min(k, len(indices)):
         promises = np.array(
             [
                 -1.0 if j in chosen else _added(frontier, widths, sampled[:, j], int(starts[j]))
-                for j in range(len(places))
+                for j in range(len(indices))
             ]
         )
         best = int(promises.argmax())
@@ -138,7 +138,7 @@ def propose(
         chosen.append(best)
         reached = frontier[:, starts[best] :]
         np.minimum(reached, sampled[:, [best]], out=reached)
-    return tuple(candidates[places[j]] for j in chosen)
+    return tuple(candidates[indices[j]] for j in chosen)
 
 
 def _frontier(
@@ -153,8 +153,8 @@ def _frontier(
     steps = np.unique(np.concatenate([spent, new]))
     widths = np.diff(steps, append=steps[-1] + log(2))
     lowest = np.full((len(losses), len(steps)), worst)
-    places = np.searchsorted(steps, spent)
-    for index, place in enumerate(places):
+    indices = np.searchsorted(steps, spent)
+    for index, place in enumerate(indices):
         lowest[:, place] = np.minimum(lowest[:, place], losses[:, index])
     return steps, widths, np.minimum.accumulate(lowest, axis=1)
 

@@ -14,7 +14,7 @@ import numpy as np
 from allophone.arrays import FloatArray
 from allophone.law.form import LawForm, fit_rows
 
-__all__ = ["CrossValidation", "LeftOut", "cross_validate", "first_fit", "refit", "variances_of", "weighted_fit"]
+__all__ = ["CrossValidation", "LeftOut", "cross_validate", "multi_start_fit", "refit", "variances_of", "weighted_fit"]
 
 _STARTS = (0.4, 1.0, 3.0)  # times the prior's exponents
 _LEAST_LEVEL = 1e-4
@@ -23,7 +23,7 @@ _LEAST_MISFIT = 0.01
 _ROUNDS = 3
 
 
-def first_fit(form: LawForm, logs: FloatArray, losses: FloatArray, weights: FloatArray) -> FloatArray:
+def multi_start_fit(form: LawForm, logs: FloatArray, losses: FloatArray, weights: FloatArray) -> FloatArray:
     """Fit from several starts and keep the best, row by row.
 
     Args:
@@ -78,7 +78,7 @@ def weighted_fit(form: LawForm, logs: FloatArray, losses: FloatArray, drawn: Flo
     spread = form.prior(1.0)[1]
     coefficients = np.zeros(form.n_parameters)
     for _ in range(_ROUNDS):
-        coefficients = first_fit(form, logs, losses[None], 1 / variances[None])[0]
+        coefficients = multi_start_fit(form, logs, losses[None], 1 / variances[None])[0]
         fitted, slopes = (item[0] for item in form.derivatives(coefficients[None], logs))
         weighted = slopes.T / variances
         maker = np.eye(len(losses)) - slopes @ np.linalg.solve(weighted @ slopes + np.diag(spread**-2), weighted)
@@ -145,7 +145,7 @@ class CrossValidation:
     gains: FloatArray
     values: dict[str, LeftOut]
 
-    def carries_beyond(self, axis: str) -> bool:
+    def extrapolates(self, axis: str) -> bool:
         """Whether the law was seen to predict values of an axis that it had not been given."""
         return axis in self.values and self.values[axis].error < self.values[axis].trivial
 
@@ -172,7 +172,7 @@ def cross_validate(
             owners += [axis] * len(levels)
     out = np.array(folds)
     rows = np.broadcast_to(losses, out.shape)
-    fitted = first_fit(form, logs, rows, np.where(out, 0.0, weights))
+    fitted = multi_start_fit(form, logs, rows, np.where(out, 0.0, weights))
     errors = np.abs(form.losses(fitted, logs) - losses)
     trivial = np.abs(np.nanmedian(np.where(out, np.nan, rows), axis=1)[:, None] - losses)
     law, plain = errors[:n_points].diagonal(), trivial[:n_points].diagonal()

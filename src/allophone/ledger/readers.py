@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEASUREMENTS",
-    "Reading",
     "Row",
+    "RunReader",
     "check_finished",
     "columns",
     "connect",
@@ -56,7 +56,7 @@ def columns(row: type[Row] = Measurement) -> dict[str, str]:
     return {field.name: COLUMN_TYPES[str(field.type).removesuffix(" | None")] for field in fields(row)}
 
 
-class Reading:
+class RunReader:
     """What a run's measurements are read through: in a ``with`` block, a DuckDB connection with a view of them.
 
     An error of DuckDB within the block becomes a :class:`LedgerError` that names the folder and the remedy.
@@ -87,7 +87,7 @@ class Reading:
             raise unreadable(self._measurements, error) from None
 
 
-def connect(folder: Path) -> Reading:
+def connect(folder: Path) -> RunReader:
     """Open an in-memory DuckDB with a view ``measurements`` over everything measured so far in a run.
 
     Finished points are read from Parquet in place, unfinished ones from their journals. Every row is checked to be one
@@ -108,7 +108,7 @@ def connect(folder: Path) -> Reading:
             # A sweep finished a point, or opened one again, between the look at the folder and the reading.
 
 
-def _connected(folder: Path, measurements: Path, run: AnyRunRecord) -> Reading:
+def _connected(folder: Path, measurements: Path, run: AnyRunRecord) -> RunReader:
     import duckdb
 
     finished, notices = [], []
@@ -145,7 +145,7 @@ def _connected(folder: Path, measurements: Path, run: AnyRunRecord) -> Reading:
     except BaseException:
         connection.close()
         raise
-    return Reading(connection, measurements, tuple(notices))
+    return RunReader(connection, measurements, tuple(notices))
 
 
 def _listed(measurements: Path, suffix: str) -> list[Path]:

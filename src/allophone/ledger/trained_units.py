@@ -34,7 +34,7 @@ class TrainedUnit:
         epochs: Epochs trained.
         best_epoch: The one that was kept.
         validation_uar: Of that epoch, on the validation speakers.
-        temperature: That calibrates the posteriors.
+        temperature: That calibrates the probabilities.
         precision: Of the encoder's products.
         base_weights_sha256: Digest of the encoder's weights before training.
         n_train: Training utterances.

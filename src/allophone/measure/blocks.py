@@ -74,7 +74,7 @@ class Resample:
             counts = np.bincount(drawn.ravel(), minlength=rows * self.n_blocks)
             yield counts.reshape(rows, self.n_blocks).astype(np.float64)
 
-    def stretch(self) -> FloatArray:
+    def small_sample_factor(self) -> FloatArray:
         """Factor by which each replicate's deviation from the estimate is widened because blocks are few.
 
         Replicates of n blocks vary as if the spread between blocks were known, and by (n - 1)/n too little. The factor
@@ -202,15 +202,17 @@ def pair_utterances(measured: Mapping[str, Sequence[str]]) -> Pairing:
     Raises:
         UsageError: There is no point, a point holds an utterance twice, or the points share no utterance.
     """
-    places = {point: {utterance: row for row, utterance in enumerate(ids)} for point, ids in measured.items()}
+    indices = {point: {utterance: row for row, utterance in enumerate(ids)} for point, ids in measured.items()}
     for point, ids in measured.items():
-        if len(places[point]) < len(ids):
-            raise UsageError(f"{point} holds {len(ids) - len(places[point])} measurements of utterances it already has")
-    first = next(iter(places.values()), {})
-    shared = tuple(utterance for utterance in first if all(utterance in place for place in places.values()))
+        if len(indices[point]) < len(ids):
+            raise UsageError(
+                f"{point} holds {len(ids) - len(indices[point])} measurements of utterances it already has"
+            )
+    first = next(iter(indices.values()), {})
+    shared = tuple(utterance for utterance in first if all(utterance in index for index in indices.values()))
     if not shared:
         raise UsageError(f"the {len(measured)} points share no utterance, so they cannot be compared")
-    total = len(set().union(*places.values()))
+    total = len(set().union(*indices.values()))
     notice = None
     if total > len(shared):
         fewest = min(measured, key=lambda point: len(measured[point]))
@@ -220,7 +222,7 @@ def pair_utterances(measured: Mapping[str, Sequence[str]]) -> Pairing:
         )
     return Pairing(
         utterances=shared,
-        rows={p: np.array([place[u] for u in shared], dtype=np.intp) for p, place in places.items()},
+        rows={p: np.array([index[u] for u in shared], dtype=np.intp) for p, index in indices.items()},
         dropped={point: len(ids) - len(shared) for point, ids in measured.items()},
         notice=notice,
     )

@@ -13,7 +13,7 @@ replicate of every point. What the intervals are:
 - Where few blocks carry nearly all errors, replicates without them have hardly any spread to be measured by, and ``q``
   is without bound (Polansky, "Stabilizing bootstrap-t confidence intervals for small samples", 2000). Blocks of very
   unequal sizes make ``se`` and so the whole too small. Percentiles suffer from neither. So the reach is at least that
-  of the replicates widened for few blocks (``Resample.stretch``), the level's quantile of
+  of the replicates widened for few blocks (``Resample.small_sample_factor``), the level's quantile of
   ``|widened replicate - estimate|`` on the same scale, and at most twice that. The two bounds were chosen on simulated
   corpora, for coverage and for width (``benchmarks/interval_coverage.py``). A rate that is zero in so many replicates
   that its logarithm has no such quantile takes twice the widened reach on the plain scale, and 0 as its lower end.
@@ -97,12 +97,12 @@ class Replicates:
         allowance: Factor by which a rate rises when speakers as bad as the worst one heard join, shape (n_points,).
         largest_share: Share of a rate's numerator that one block alone carries, shape (n_points,).
         unit: What one error more adds to a rate of counted errors; 0 where nothing is counted.
-        stretched: What :meth:`widened` returns, shape as ``values``, where deviations are not widened on the scale of
+        stretched: What :meth:`inflated` returns, shape as ``values``, where deviations are not widened on the scale of
             the statistic; None: they are.
         least: No value can be smaller; 0 for counts, times and rates, ``-inf`` for differences; one for all points or
             shape (n_points,).
-        most: No value can be greater; 1 for recalls.
-        stretch: Factor that widens each replicate's deviation, shape (n_replicates,); None takes the resample's.
+        most: No value can be greater; 1 for recalls. small_sample_factor: Factor that widens each replicate's
+        deviation, shape (n_replicates,); None takes the resample's.
     """
 
     resample: Resample
@@ -117,7 +117,7 @@ class Replicates:
     stretched: FloatArray | None = None
     least: float | FloatArray = 0.0
     most: float = np.inf
-    stretch: FloatArray | None = None
+    small_sample_factor: FloatArray | None = None
 
     @property
     def concentrated(self) -> BoolArray:
@@ -127,7 +127,7 @@ class Replicates:
         with np.errstate(invalid="ignore"):
             return np.asarray(self.largest_share > _CONCENTRATED)
 
-    def widened(self) -> FloatArray:
+    def inflated(self) -> FloatArray:
         """The replicates to compare points on: deviations from the estimate widened for few blocks.
 
         Returns:
@@ -136,9 +136,11 @@ class Replicates:
         """
         if self.stretched is not None:
             return self.stretched
-        stretch = self.resample.stretch() if self.stretch is None else self.stretch
+        small_sample_factor = (
+            self.resample.small_sample_factor() if self.small_sample_factor is None else self.small_sample_factor
+        )
         with np.errstate(invalid="ignore"):  # an infinite estimate has no deviations
-            return self.estimates + stretch[:, None] * (self.values - self.estimates)
+            return self.estimates + small_sample_factor[:, None] * (self.values - self.estimates)
 
     def difference(self, reference: int) -> Replicates:
         """Every point minus the reference point, for statistics whose difference has no standard error in closed form.
@@ -212,7 +214,7 @@ class _Ends:
     def __init__(self, replicates: Replicates) -> None:
         self._replicates = replicates
         estimates, n_points = replicates.estimates, len(replicates.estimates)
-        self.deviations = replicates.widened() - estimates
+        self.deviations = replicates.inflated() - estimates
         studentised = replicates.pivots is not None and replicates.resample.n_blocks >= _BLOCKS_FOR_PIVOTS
         none = np.zeros(n_points, np.bool_)
         rates = none if replicates.rates is None else replicates.rates & (estimates > 0)
@@ -224,7 +226,7 @@ class _Ends:
         assert replicates.pivots is not None
         assert replicates.standard_errors is not None
         with np.errstate(invalid="ignore", divide="ignore"):
-            logs = np.log(replicates.values / estimates) * replicates.resample.stretch()[:, None]
+            logs = np.log(replicates.values / estimates) * replicates.resample.small_sample_factor()[:, None]
             self._reach = _Sorted(np.abs(self.deviations))
             self._reach_log = _Sorted(np.where(self._log, np.abs(logs), np.nan))
             self._pivots = _Sorted(np.where(self._log, replicates.pivots, np.abs(replicates.pivots)))
@@ -394,7 +396,7 @@ class _Sorted:
 
     def at(self, share: FloatArray, *, upper: bool) -> FloatArray:
         """Order statistic number share · (n + 1) of every column's n numbers, rounded outwards; shape (n_columns,)."""
-        place = share * (self._n_values + 1) - 1
-        place = np.ceil(place - _RANK_ROUNDING) if upper else np.floor(place + _RANK_ROUNDING)
-        rank = np.clip(place, 0, np.maximum(self._n_values - 1, 0)).astype(np.intp)
+        index = share * (self._n_values + 1) - 1
+        index = np.ceil(index - _RANK_ROUNDING) if upper else np.floor(index + _RANK_ROUNDING)
+        rank = np.clip(index, 0, np.maximum(self._n_values - 1, 0)).astype(np.intp)
         return np.asarray(self._columns[np.arange(len(self._columns)), rank])

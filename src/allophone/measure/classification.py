@@ -17,11 +17,11 @@ from allophone.errors import UsageError
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 
-__all__ = ["Recognition", "recognise", "resample_uar", "uar_interval"]
+__all__ = ["ConfusionCounts", "count_confusions", "resample_uar", "uar_interval"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recognition:
+class ConfusionCounts:
     """Counts of one set of decisions, and the rates over them.
 
     Undefined cases, decided here. A class without a reference utterance has no recall (NaN) and is left out of
@@ -69,7 +69,7 @@ class Recognition:
         return tuple(label for label, count in zip(self.labels, counts, strict=True) if not count)
 
 
-def recognise(references: npt.ArrayLike, decisions: npt.ArrayLike, labels: Sequence[str]) -> Recognition:
+def count_confusions(references: npt.ArrayLike, decisions: npt.ArrayLike, labels: Sequence[str]) -> ConfusionCounts:
     """Count decisions against references.
 
     Args:
@@ -87,7 +87,7 @@ def recognise(references: npt.ArrayLike, decisions: npt.ArrayLike, labels: Seque
     if reference.size and not (0 <= min(reference.min(), decision.min()) <= max(reference.max(), decision.max()) < n):
         raise UsageError(f"class numbers go from 0 to {n - 1}, one a label")
     counts = np.bincount(reference * n + decision, minlength=n * n)
-    return Recognition(tuple(labels), counts.reshape(n, n))
+    return ConfusionCounts(tuple(labels), counts.reshape(n, n))
 
 
 def uar_interval(

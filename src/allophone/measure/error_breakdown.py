@@ -28,14 +28,14 @@ from allophone.measure.wer import Normalizer, split_words, word_error_rate
 
 __all__ = [
     "ERROR_KINDS",
-    "Anatomy",
+    "ErrorBreakdown",
     "ErrorKind",
     "GroupErrors",
-    "UtteranceAnatomy",
+    "UtteranceErrors",
+    "break_down_errors",
     "count_repeats",
-    "dissect",
-    "says_again",
-    "sum_anatomies",
+    "repeats_phrase",
+    "sum_breakdowns",
 ]
 
 ErrorKind = Literal[
@@ -56,7 +56,7 @@ _SNR_DB = (("under 5 dB", 5.0), ("5 to 15 dB", 15.0), ("15 dB or more", inf))
 
 
 @dataclass(frozen=True, slots=True)
-class UtteranceAnatomy:
+class UtteranceErrors:
     """The errors of one utterance.
 
     Args:
@@ -100,7 +100,7 @@ class GroupErrors:
 
 
 @dataclass(frozen=True, slots=True)
-class Anatomy:
+class ErrorBreakdown:
     """The errors of one point, summed over utterances.
 
     Args:
@@ -131,7 +131,7 @@ class Anatomy:
         """Words in error, of all kinds."""
         return sum(self.errors.values())
 
-    def differs_in(self, other: Anatomy) -> ErrorKind | None:
+    def differs_in(self, other: ErrorBreakdown) -> ErrorKind | None:
         """The kind of error that moves the other's total most in the direction it moves; None for equal totals."""
         if self.total == other.total:
             return None
@@ -139,7 +139,7 @@ class Anatomy:
         return max(ERROR_KINDS, key=lambda kind: sign * (other.errors[kind] - self.errors[kind]))
 
 
-def dissect(
+def break_down_errors(
     reference: str,
     hypothesis: str,
     *,
@@ -148,7 +148,7 @@ def dissect(
     truncated: bool = False,
     speaker: str | None = None,
     snr_db: float | None = None,
-) -> UtteranceAnatomy:
+) -> UtteranceErrors:
     """Align two texts after normalising both, and give every error its kind.
 
     Args:
@@ -163,32 +163,42 @@ def dissect(
     Raises:
         SpaceError: Unknown normaliser.
     """
-    said, heard = _words(reference, normalizer), _words(hypothesis, normalizer)
-    loops = truncated or (compression_ratio or 0) > _LOOP_COMPRESSION_RATIO or says_again(heard, said)
+    reference_words, hypothesis_words = _words(reference, normalizer), _words(hypothesis, normalizer)
+    loops = (
+        truncated
+        or (compression_ratio or 0) > _LOOP_COMPRESSION_RATIO
+        or repeats_phrase(hypothesis_words, reference_words)
+    )
     errors: dict[ErrorKind, int] = dict.fromkeys(ERROR_KINDS, 0)
     substituted: list[str] = []
-    if not said:
-        errors["silence_insertions"] = len(heard)
-    elif not heard:
-        errors["lost_deletions"] = len(said)
-    elif said != heard:
-        substituted = _count(said, heard, loops, errors)
-    return UtteranceAnatomy(
-        speaker, len(said), errors, _by_length(said), _by_length(substituted), loops=loops, snr_db=snr_db
+    if not reference_words:
+        errors["silence_insertions"] = len(hypothesis_words)
+    elif not hypothesis_words:
+        errors["lost_deletions"] = len(reference_words)
+    elif reference_words != hypothesis_words:
+        substituted = _count(reference_words, hypothesis_words, loops, errors)
+    return UtteranceErrors(
+        speaker,
+        len(reference_words),
+        errors,
+        _by_length(reference_words),
+        _by_length(substituted),
+        loops=loops,
+        snr_db=snr_db,
     )
 
 
-def sum_anatomies(utterances: Iterable[UtteranceAnatomy]) -> Anatomy:
-    """Sum the anatomies of one point's utterances; without an utterance all counts are 0."""
+def sum_breakdowns(utterances: Iterable[UtteranceErrors]) -> ErrorBreakdown:
+    """Sum the error breakdowns of one point's utterances; without an utterance all counts are 0."""
     rows = list(utterances)
-    return Anatomy(
+    return ErrorBreakdown(
         utterances=len(rows),
         words=sum(row.words for row in rows),
         errors={kind: sum(row.errors[kind] for row in rows) for kind in ERROR_KINDS},
         utterances_with={kind: sum(row.errors[kind] > 0 for row in rows) for kind in ERROR_KINDS},
         looping=sum(row.loops for row in rows),
         silent=sum(row.words == 0 for row in rows),
-        by_length=tuple(_of_length(rows, place) for place in range(len(_LETTERS))),
+        by_length=tuple(_of_length(rows, index) for index in range(len(_LETTERS))),
         by_speaker=_by_speaker(rows),
         by_snr=_by_snr(rows),
     )
@@ -199,39 +209,39 @@ def _words(text: str, normalizer: Normalizer) -> tuple[str, ...]:
     return tuple(split_words(text, normalizer))
 
 
-def _count(said: Sequence[str], heard: Sequence[str], loops: bool, errors: dict[ErrorKind, int]) -> list[str]:
+def _count(reference: Sequence[str], hypothesis: Sequence[str], loops: bool, errors: dict[ErrorKind, int]) -> list[str]:
     """Count the errors of an alignment into ``errors``; return the words said that were substituted."""
     import jiwer
 
     substituted: list[str] = []
-    for chunk in jiwer.process_words(" ".join(said), " ".join(heard)).alignments[0]:
+    for chunk in jiwer.process_words(" ".join(reference), " ".join(hypothesis)).alignments[0]:
         inserted, missing = chunk.hyp_end_idx - chunk.hyp_start_idx, chunk.ref_end_idx - chunk.ref_start_idx
         if chunk.type == "substitute":
             errors["substitutions"] += missing
-            substituted += said[chunk.ref_start_idx : chunk.ref_end_idx]
+            substituted += reference[chunk.ref_start_idx : chunk.ref_end_idx]
         elif chunk.type == "insert":
             alone: ErrorKind = "run_insertions" if inserted >= _RUN_WORDS else "other_insertions"
             errors["loop_insertions" if loops else alone] += inserted
         elif chunk.type == "delete":
-            errors["end_deletions" if chunk.ref_end_idx == len(said) else "other_deletions"] += missing
+            errors["end_deletions" if chunk.ref_end_idx == len(reference) else "other_deletions"] += missing
     return substituted
 
 
 def _by_length(words: Iterable[str]) -> tuple[int, ...]:
     counts = [0] * len(_LETTERS)
     for word in words:
-        counts[next(place for place, (_, longest) in enumerate(_LETTERS) if len(word) <= longest)] += 1
+        counts[next(index for index, (_, longest) in enumerate(_LETTERS) if len(word) <= longest)] += 1
     return tuple(counts)
 
 
-def _of_length(rows: Sequence[UtteranceAnatomy], place: int) -> GroupErrors:
-    words, errors = [row.words_by_length[place] for row in rows], [row.substitutions_by_length[place] for row in rows]
-    speakers = {row.speaker for row in rows if row.words_by_length[place]} - {None}
-    return GroupErrors(_LETTERS[place][0], sum(count > 0 for count in words), len(speakers), sum(words), sum(errors))
+def _of_length(rows: Sequence[UtteranceErrors], index: int) -> GroupErrors:
+    words, errors = [row.words_by_length[index] for row in rows], [row.substitutions_by_length[index] for row in rows]
+    speakers = {row.speaker for row in rows if row.words_by_length[index]} - {None}
+    return GroupErrors(_LETTERS[index][0], sum(count > 0 for count in words), len(speakers), sum(words), sum(errors))
 
 
-def _by_speaker(rows: Sequence[UtteranceAnatomy]) -> tuple[GroupErrors, GroupErrors] | None:
-    spoken: dict[str, list[UtteranceAnatomy]] = {}
+def _by_speaker(rows: Sequence[UtteranceErrors]) -> tuple[GroupErrors, GroupErrors] | None:
+    spoken: dict[str, list[UtteranceErrors]] = {}
     for row in rows:
         if row.speaker is not None:
             spoken.setdefault(row.speaker, []).append(row)
@@ -243,7 +253,7 @@ def _by_speaker(rows: Sequence[UtteranceAnatomy]) -> tuple[GroupErrors, GroupErr
     return _group("best quarter of speakers", list(best)), _group("worst quarter of speakers", list(worst))
 
 
-def _by_snr(rows: Sequence[UtteranceAnatomy]) -> tuple[GroupErrors, ...] | None:
+def _by_snr(rows: Sequence[UtteranceErrors]) -> tuple[GroupErrors, ...] | None:
     measured = [(row.snr_db, row) for row in rows if row.snr_db is not None]
     lowest = (-inf, *(below for _, below in _SNR_DB))
     groups = (
@@ -253,7 +263,7 @@ def _by_snr(rows: Sequence[UtteranceAnatomy]) -> tuple[GroupErrors, ...] | None:
     return tuple(group for group in groups if group.utterances) if measured else None
 
 
-def _group(name: str, rows: Sequence[UtteranceAnatomy]) -> GroupErrors:
+def _group(name: str, rows: Sequence[UtteranceErrors]) -> GroupErrors:
     speakers = {row.speaker for row in rows} - {None}
     errors = sum(sum(row.errors.values()) for row in rows)
     return GroupErrors(name, len(rows), len(speakers), sum(row.words for row in rows), errors)
@@ -263,15 +273,15 @@ _LOOP_REPEATS = 3
 _LOOP_WORDS = 10  # longest phrase looked for; longer ones show in the compression ratio
 
 
-def says_again(heard: Sequence[str], said: Sequence[str]) -> bool:
+def repeats_phrase(hypothesis: Sequence[str], reference: Sequence[str]) -> bool:
     """Whether a hypothesis says one phrase at least three times in a row, and more often than the reference does.
 
     Args:
-        heard: Words of the hypothesis.
-        said: Words of the reference; a refrain that was really sung is no loop.
+        hypothesis: Words of the hypothesis.
+        reference: Words of the reference; a refrain that was really sung is no loop.
     """
-    repeats = count_repeats(heard)
-    return repeats >= _LOOP_REPEATS and repeats > count_repeats(said)
+    repeats = count_repeats(hypothesis)
+    return repeats >= _LOOP_REPEATS and repeats > count_repeats(reference)
 
 
 def count_repeats(words: Sequence[str]) -> int:
@@ -279,7 +289,7 @@ def count_repeats(words: Sequence[str]) -> int:
     most = 1
     for n in range(1, min(_LOOP_WORDS, len(words) // 2) + 1):
         same = 0
-        for place in range(n, len(words)):
-            same = same + 1 if words[place] == words[place - n] else 0
+        for index in range(n, len(words)):
+            same = same + 1 if words[index] == words[index - n] else 0
             most = max(most, same // n + 1)
     return most

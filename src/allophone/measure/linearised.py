@@ -78,9 +78,9 @@ def resample_linearised(linearised: Linearised, resample: Resample, *, simultane
     moves = np.concatenate([(weights - 1) @ blocks for weights in resample.weights()])
     standard_errors = np.sqrt((blocks**2).sum(axis=0))
     rng = np.random.default_rng((resample.seed, 3))
-    stretch = np.sqrt(linearised.freedom / rng.chisquare(linearised.freedom, size=resample.n_replicates))
+    small_sample_factor = np.sqrt(linearised.freedom / rng.chisquare(linearised.freedom, size=resample.n_replicates))
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: no utterance adds anything
-        pivots = np.where(moves == 0, 0.0, np.abs(moves) * stretch[:, None] / standard_errors)
+        pivots = np.where(moves == 0, 0.0, np.abs(moves) * small_sample_factor[:, None] / standard_errors)
     if simultaneous:
         pivots = np.broadcast_to(pivots.max(axis=1, keepdims=True), pivots.shape)
     return Replicates(
@@ -90,5 +90,5 @@ def resample_linearised(linearised: Linearised, resample: Resample, *, simultane
         standard_errors,
         pivots,
         least=linearised.least,
-        stretch=stretch,
+        small_sample_factor=small_sample_factor,
     )

@@ -83,10 +83,10 @@ def _stretched(drawn: IntArray, measured: IntArray, resample: Resample) -> IntAr
     """Places further from those measured because blocks are few, rounded outwards; one block shows no spread."""
     if resample.n_blocks < 2:
         return None
-    further = resample.stretch()[:, None] * (drawn - measured)
+    further = resample.small_sample_factor()[:, None] * (drawn - measured)
     outwards = np.where(further < 0, np.floor(further), np.ceil(further)).astype(np.intp)
-    places: IntArray = np.clip(measured + outwards, 0, len(resample.blocks) - 1)
-    return places
+    indices: IntArray = np.clip(measured + outwards, 0, len(resample.blocks) - 1)
+    return indices
 
 
 def _first_place(weights: npt.NDArray[np.float32], blocks: IntArray, target: FloatArray) -> IntArray:
@@ -108,5 +108,5 @@ def _first_place(weights: npt.NDArray[np.float32], blocks: IntArray, target: Flo
     stretch = (cumulative[:, 1:] < target[:, None]).sum(axis=1)
     before = np.take_along_axis(cumulative, stretch[:, None], axis=1)
     inside = before + np.take_along_axis(weights, blocks[stretch], axis=1).cumsum(axis=1)
-    places: IntArray = stretch * stride + (inside < target[:, None]).sum(axis=1)
-    return places
+    indices: IntArray = stretch * stride + (inside < target[:, None]).sum(axis=1)
+    return indices

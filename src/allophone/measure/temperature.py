@@ -12,14 +12,14 @@ import numpy.typing as npt
 from allophone.arrays import FloatArray
 from allophone.errors import UsageError
 
-__all__ = ["calibration_error", "fit_temperature", "negative_log_likelihood", "posteriors"]
+__all__ = ["calibration_error", "fit_temperature", "negative_log_likelihood", "softmax"]
 
 
 _RANGE = (0.05, 20.0)  # of temperatures
 _STEPS = 60  # golden sections: the range shrinks to 1e-12 of itself
 
 
-def posteriors(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
+def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
     """Softmax of ``logits / temperature`` over the last axis.
 
     Raises:
@@ -88,6 +88,6 @@ def calibration_error(confidences: npt.ArrayLike, hits: npt.ArrayLike, *, bins: 
     confidence, hit = np.asarray(confidences, dtype=np.float64), np.asarray(hits, dtype=np.float64)
     if not confidence.size:
         return float("nan")
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(place, weights=hit - confidence, minlength=bins)
+    index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(index, weights=hit - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / confidence.size)

@@ -45,10 +45,10 @@ def read_tensors(path: Path, prefixes: tuple[str, ...] = ("",)) -> dict[str, NDA
     with path.open("rb") as file:
         for name, variable in variables.items():
             if variable.shape and name.startswith(prefixes) and not _is_scale(name, variables):
-                stored = _stored(file, path, name, variable)
+                stored = _read_raw(file, path, name, variable)
                 scale = variables.get(f"{name}_scale")
-                scales = None if scale is None else _stored(file, path, f"{name}_scale", scale)
-                tensors[name] = _multiplied_out(stored, variable.type_id, scales, f"{path}: '{name}'")
+                scales = None if scale is None else _read_raw(file, path, f"{name}_scale", scale)
+                tensors[name] = _dequantise(stored, variable.type_id, scales, f"{path}: '{name}'")
     for alias, name in read_aliases(path).items():
         if alias.startswith(prefixes) and name in variables and variables[name].shape and not alias.endswith("_scale"):
             tensors[alias] = tensors[name].copy() if name in tensors else read_tensors(path, (name,))[name]
@@ -66,11 +66,11 @@ def read_aliases(path: Path) -> dict[str, str]:
         file.seek(max((variable.offset + variable.n_bytes for variable in variables), default=0))
         rest = file.read()
     try:
-        (count,), place, names = struct.unpack_from("<I", rest), 4, []
+        (count,), index, names = struct.unpack_from("<I", rest), 4, []
         for _ in range(2 * count):
-            (length,) = struct.unpack_from("<H", rest, place)
-            names.append(struct.unpack_from(f"{length}s", rest, place + 2)[0].rstrip(b"\0").decode())
-            place += 2 + length
+            (length,) = struct.unpack_from("<H", rest, index)
+            names.append(struct.unpack_from(f"{length}s", rest, index + 2)[0].rstrip(b"\0").decode())
+            index += 2 + length
     except (struct.error, UnicodeDecodeError):
         raise WeightsError(f"{path}: ends inside its aliases. Fetch or convert the model again.") from None
     return dict(zip(names[::2], names[1::2], strict=True))
@@ -112,7 +112,7 @@ def _is_scale(name: str, variables: Mapping[str, Variable]) -> bool:
     return name.endswith("_scale") and name.removesuffix("_scale") in variables
 
 
-def _stored(file: Any, path: Path, name: str, variable: Variable) -> Any:
+def _read_raw(file: Any, path: Path, name: str, variable: Variable) -> Any:
     import numpy as np
 
     if variable.type_id not in _STORED:
@@ -127,7 +127,7 @@ def _stored(file: Any, path: Path, name: str, variable: Variable) -> Any:
     return np.frombuffer(file.read(variable.n_bytes), dtype).reshape(variable.shape)
 
 
-def _multiplied_out(stored: Any, type_id: int, scales: Any, what: str) -> Any:
+def _dequantise(stored: Any, type_id: int, scales: Any, what: str) -> Any:
     import numpy as np
 
     if type_id == _BFLOAT16:  # the upper half of a float32

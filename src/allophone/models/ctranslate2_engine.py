@@ -16,7 +16,7 @@ from allophone.models.ct2_vocabulary import check_alignment_heads, check_languag
 from allophone.models.engine import Decoded, Engine
 from allophone.models.loaded_here import LoadedHere
 from allophone.models.threads import choose_replicas, choose_threads
-from allophone.models.token_confidence import read_steps
+from allophone.models.token_confidence import token_confidence
 from allophone.models.weights import Weights
 from allophone.models.word_times import group_words
 from allophone.records.transcript import Word
@@ -212,7 +212,7 @@ class CTranslate2Engine(Engine):
         # CTranslate2's score is the mean over the text tokens; Whisper's average counts end-of-text too.
         log_probability = result.scores[0] * len(tokens)
         started = perf_counter()
-        logprobs, entropies = read_steps(result.logits[0] if read else (), [*tokens, self._end_of_text])
+        logprobs, entropies = token_confidence(result.logits[0] if read else (), [*tokens, self._end_of_text])
         return Decoded(
             text=self._tokenizer.decode(list(tokens)).strip(),
             tokens=tokens,

@@ -13,7 +13,7 @@ from allophone.models.engine import Decoded, Engine
 from allophone.models.moonshine_weights import MoonshineWeights, read_vocabulary
 from allophone.models.onnx_session import OnnxSession
 from allophone.models.threads import choose_replicas, choose_threads
-from allophone.models.token_confidence import read_steps
+from allophone.models.token_confidence import token_confidence
 from allophone.records.transcript import Word
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class MoonshineEngine(Engine):
         found = search(OnnxDecoder(self._decoder, self._dimensions, states), beam_size, max_tokens)
         text = b"".join(self._vocabulary[token] for token in found.tokens).decode(errors="replace").strip()
         started = perf_counter()
-        logprobs, entropies = read_steps(found.rows if read else (), [*found.tokens, END_OF_TEXT])
+        logprobs, entropies = token_confidence(found.rows if read else (), [*found.tokens, END_OF_TEXT])
         return Decoded(
             text=text,
             tokens=found.tokens,

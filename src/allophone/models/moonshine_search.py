@@ -137,8 +137,8 @@ def _beams(decoder: OnnxDecoder, beam_size: int, max_tokens: int) -> Hypothesis:
         # Each beam can end once, so twice as many candidates always leave enough that go on.
         best = np.argsort(scores, axis=None)[: -2 * beam_size - 1 : -1].tolist()
         grown: list[tuple[tuple[int, ...], float, int]] = []
-        for place in best:
-            parent, token = divmod(place, scores.shape[1])
+        for index in best:
+            parent, token = divmod(index, scores.shape[1])
             score = float(scores[parent, token])
             if token == END_OF_TEXT:
                 ended.append(Hypothesis(live[parent][0], True, score))

@@ -101,11 +101,11 @@ def read_vocabulary(path: Path) -> list[bytes]:
         WeightsError: The file does not end where a token does.
     """
     content = path.read_bytes()
-    tokens, place = [], 0
-    while place < len(content):
-        end = place + 1 + content[place]
-        tokens.append(content[place + 1 : end])
-        place = end
-    if place != len(content):
+    tokens, index = [], 0
+    while index < len(content):
+        end = index + 1 + content[index]
+        tokens.append(content[index + 1 : end])
+        index = end
+    if index != len(content):
         raise WeightsError(f"{path}: damaged. {_AGAIN}")
     return tokens

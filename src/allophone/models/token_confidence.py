@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["read_step", "read_steps"]
+__all__ = ["read_step", "token_confidence"]
 
 
-def read_steps(rows: Iterable[Any], tokens: Iterable[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def token_confidence(rows: Iterable[Any], tokens: Iterable[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the log-probability of every generated token, and the entropy of its distribution in nats.
 
     Args:

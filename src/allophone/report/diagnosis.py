@@ -10,20 +10,20 @@ from typing import Any
 
 from allophone.diagnosis.advice import Answer, Topic
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
-from allophone.diagnosis.elasticity import Elasticity, Move
+from allophone.diagnosis.elasticity import AxisChange, Elasticity
 from allophone.diagnosis.emotion import EmotionDiagnosis
 from allophone.diagnosis.recognition import Contrast, Diagnosis
 from allophone.frontier.pareto import FrontierPoint
-from allophone.measure.error_breakdown import Anatomy, ErrorKind, GroupErrors
+from allophone.measure.error_breakdown import ErrorBreakdown, ErrorKind, GroupErrors
 from allophone.report.tables import Table
 
 __all__ = [
     "SOURCES",
     "AnyDiagnosis",
-    "anatomy_lines",
     "answer_lines",
     "answer_pairs",
     "axis_row",
+    "breakdown_lines",
     "cost_words",
     "diagnosis_json",
     "diagnosis_lines",
@@ -57,7 +57,7 @@ def answer_pairs(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     return [(_QUESTIONS[answer.topic], _answer(answer, diagnosis)) for answer in diagnosis.answers]
 
 
-def move_words(move: Move) -> str:
+def move_words(move: AxisChange) -> str:
     """Say what a move changes: setting, error rate with its interval, cost."""
     change = move.change
     return (
@@ -65,7 +65,7 @@ def move_words(move: Move) -> str:
     )
 
 
-def cost_words(move: Move) -> str:
+def cost_words(move: AxisChange) -> str:
     """Say what a move costs, relative to the base point."""
     if move.order == "unknown":
         return "unknown cost"
@@ -113,7 +113,7 @@ def _answer(answer: Answer, diagnosis: Diagnosis) -> str:
     return _setting(answer, move, diagnosis)
 
 
-def _setting(answer: Answer, move: Move, diagnosis: Diagnosis) -> str:
+def _setting(answer: Answer, move: AxisChange, diagnosis: Diagnosis) -> str:
     told = move_words(move)
     if answer.verdict == "undecided":
         return (
@@ -131,7 +131,7 @@ def _setting(answer: Answer, move: Move, diagnosis: Diagnosis) -> str:
     return f"No. {told}."
 
 
-def _capacity(answer: Answer, move: Move, diagnosis: Diagnosis) -> str:
+def _capacity(answer: Answer, move: AxisChange, diagnosis: Diagnosis) -> str:
     told = move_words(move)
     if answer.verdict == "yes":
         return f"Yes. {told} (p {probability(move.p_better)})."
@@ -209,7 +209,7 @@ def diagnosis_table(diagnosis: Diagnosis) -> Table:
 
 def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
     """Return what follows the table: what binds, what is wasted, the next step, five answers, and the errors."""
-    return [*verdict_lines(diagnosis), "", *answer_lines(diagnosis), "", *anatomy_lines(diagnosis)]
+    return [*verdict_lines(diagnosis), "", *answer_lines(diagnosis), "", *breakdown_lines(diagnosis)]
 
 
 def verdict_lines(diagnosis: AnyDiagnosis) -> list[str]:
@@ -229,10 +229,10 @@ def _verdict(axis: AxisDiagnosis, diagnosis: AnyDiagnosis) -> str:
     end = ""
     if axis.exhausted:
         end = f"; {axis.setting} is " + ("as far as it goes" if axis.at_limit else "the dearest setting measured")
-    if axis.status == "pays" and (gain := axis.free_gain or axis.paid_gain):
+    if axis.status == "pays" and (gain := axis.free_improvement or axis.costlier_improvement):
         return f"pays: {gain.setting}, {points(gain.change.estimate)} (p {probability(gain.p_better)}){end}"
-    if axis.status == "wasted" and axis.saving:
-        return f"wasted: {axis.saving.setting} is as good (p {probability(axis.saving.p_no_loss)}){end}"
+    if axis.status == "wasted" and axis.safe_saving:
+        return f"wasted: {axis.safe_saving.setting} is as good (p {probability(axis.safe_saving.p_no_loss)}){end}"
     if axis.status == "wasted":
         return f"wasted: no dearer setting gains {100 * diagnosis.margin:g} points"
     if axis.status == "needed":
@@ -292,7 +292,7 @@ def _next(diagnosis: AnyDiagnosis) -> str:
     )
 
 
-def anatomy_lines(diagnosis: Diagnosis) -> list[str]:
+def breakdown_lines(diagnosis: Diagnosis) -> list[str]:
     """Return the errors of the point by kind and group, indented, and how those of its neighbours differ."""
     base = diagnosis.anatomy[diagnosis.base.name]
     if not base.total:
@@ -309,7 +309,7 @@ def anatomy_lines(diagnosis: Diagnosis) -> list[str]:
     return lines + [_contrast(base, contrast, diagnosis) for contrast in diagnosis.contrasts]
 
 
-def _contrast(base: Anatomy, contrast: Contrast, diagnosis: Diagnosis) -> str:
+def _contrast(base: ErrorBreakdown, contrast: Contrast, diagnosis: Diagnosis) -> str:
     other, setting = diagnosis.anatomy[contrast.move.target], f"{contrast.move.axis} {contrast.move.setting}"
     if contrast.kind is None:
         return f"With {setting}: as many errors, {other.total}."
@@ -319,7 +319,7 @@ def _contrast(base: Anatomy, contrast: Contrast, diagnosis: Diagnosis) -> str:
     )
 
 
-def _kind(anatomy: Anatomy, kind: ErrorKind) -> str:
+def _kind(anatomy: ErrorBreakdown, kind: ErrorKind) -> str:
     count, share = anatomy.errors[kind], anatomy.errors[kind] / anatomy.total if anatomy.total else 0.0
     where = f"in {anatomy.utterances_with[kind]} of {anatomy.utterances} utterances"
     return f"{_KINDS[kind]}: {count} ({100 * share:.0f} % of its errors) {where}"
@@ -343,6 +343,21 @@ def _elasticity(elasticity: Elasticity | None) -> str:
     )
 
 
+# Names in the JSON since its first version.
+_JSON_NAMES = {
+    "free_improvement": "free_gain",
+    "costlier_improvement": "paid_gain",
+    "unproven_improvement": "open_gain",
+    "safe_saving": "saving",
+    "unproven_saving": "open_saving",
+    "cheaper_hurts": "less_harms",
+}
+
+
+def _axis_fields(axis: AxisDiagnosis) -> dict[str, Any]:
+    return {_JSON_NAMES.get(name, name): value for name, value in asdict(axis).items()}
+
+
 def diagnosis_json(diagnosis: Diagnosis | EmotionDiagnosis) -> str:
     """Return a diagnosis as JSON.
 
@@ -361,7 +376,7 @@ def diagnosis_json(diagnosis: Diagnosis | EmotionDiagnosis) -> str:
         "cost": diagnosis.cost.name,
         "confidence": diagnosis.confidence,
         "margin": diagnosis.margin,
-        "axes": [asdict(axis) for axis in diagnosis.axes],
+        "axes": [_axis_fields(axis) for axis in diagnosis.axes],
         "binding": asdict(diagnosis.binding) if diagnosis.binding else None,
         "wasted": diagnosis.wasted,
         "next_step": asdict(diagnosis.next_step),

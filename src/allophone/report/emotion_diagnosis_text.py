@@ -7,7 +7,7 @@ from math import isfinite
 
 from allophone.diagnosis.advice import Answer
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
-from allophone.diagnosis.elasticity import Elasticity, Move
+from allophone.diagnosis.elasticity import AxisChange, Elasticity
 from allophone.diagnosis.emotion import DepthPair, DurationAnswer, EmotionDiagnosis
 from allophone.measure.bootstrap import Interval
 from allophone.report.diagnosis import (
@@ -90,7 +90,7 @@ def _adaptation(answer: Answer, shown: EmotionDiagnosis) -> str:
     return _moved(answer, answer.move, shown)
 
 
-def _moved(answer: Answer, move: Move, shown: EmotionDiagnosis) -> str:
+def _moved(answer: Answer, move: AxisChange, shown: EmotionDiagnosis) -> str:
     told = f"{move.axis} {move_words(move)}"
     if answer.verdict == "yes":
         return f"Yes. {told} (p {probability(move.p_better)})."
@@ -169,20 +169,20 @@ def _gains(axis: AxisDiagnosis) -> AxisDiagnosis:
         here=_turned(axis.here),
         everywhere=_turned(axis.everywhere),
         moves=tuple(_gain(move) for move in axis.moves),
-        free_gain=_gain_or_none(axis.free_gain),
-        paid_gain=_gain_or_none(axis.paid_gain),
-        open_gain=_gain_or_none(axis.open_gain),
-        saving=_gain_or_none(axis.saving),
-        open_saving=_gain_or_none(axis.open_saving),
+        free_improvement=_gain_or_none(axis.free_improvement),
+        costlier_improvement=_gain_or_none(axis.costlier_improvement),
+        unproven_improvement=_gain_or_none(axis.unproven_improvement),
+        safe_saving=_gain_or_none(axis.safe_saving),
+        unproven_saving=_gain_or_none(axis.unproven_saving),
         still_improving=_gain_or_none(axis.still_improving),
     )
 
 
-def _gain_or_none(move: Move | None) -> Move | None:
+def _gain_or_none(move: AxisChange | None) -> AxisChange | None:
     return None if move is None else _gain(move)
 
 
-def _gain(move: Move) -> Move:
+def _gain(move: AxisChange) -> AxisChange:
     return replace(move, change=_minus(move.change), elasticity=_turned(move.elasticity))
 
 

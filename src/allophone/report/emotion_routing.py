@@ -61,7 +61,8 @@ def cascade_json(found: CascadeResult) -> str:
     """Return the result as JSON: fractions, GFLOPs, seconds; what is undefined is null."""
     names = ("name", "uar", "gflops", "seconds", "recognised")
     fields = {
-        **{name: value for name, value in asdict(found).items() if name not in {"recoveries", "fixed"}},
+        **{name: value for name, value in asdict(found).items() if name not in {"recoveries", "fixed", "goal"}},
+        "wish": asdict(found.goal),
         "fixed": [dict(zip(names, item, strict=True)) for item in found.fixed],
         "recovered": [
             {"router": item.name, "share": item.share, "interval": [item.interval.low, item.interval.high]}
@@ -75,12 +76,12 @@ def _promise(found: CascadeResult) -> str:
     if not found.promised:
         return f"There are too few speakers to promise {_asked(found)} to new ones."
     unmet = f"; {found.folds_unmet} folds did not reach it and took the nearest" if found.folds_unmet else ""
-    return f"Chosen on all, new speakers keep {_asked(found)} with a probability of {found.wish.confidence:g}{unmet}."
+    return f"Chosen on all, new speakers keep {_asked(found)} with a probability of {found.goal.confidence:g}{unmet}."
 
 
 def _asked(found: CascadeResult) -> str:
-    value = found.wish.value
-    return f"{value:g} GFLOPs" if found.wish.target == "gflops" else f"a share of {100 * value:g} %"
+    value = found.goal.value
+    return f"{value:g} GFLOPs" if found.goal.target == "gflops" else f"a share of {100 * value:g} %"
 
 
 def _percent(interval: Interval) -> str:

@@ -31,7 +31,7 @@ class PlottedPoint:
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     status: Status
-    measured_on: bool
+    nondominated: bool
     hover: str
 
 
@@ -83,7 +83,7 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
                 x_range=_range(point, cost),
                 y_range=_range(point, quality),
                 status=point.status,
-                measured_on=point.measured_on,
+                nondominated=point.nondominated,
                 hover=hover,
             )
         )
@@ -119,11 +119,11 @@ def draw_frontier(figure: FrontierFigure) -> go.Figure:
     import plotly.graph_objects as go
 
     drawn = go.Figure()
-    measured_on = [point for point in figure.points if point.measured_on]
+    nondominated = [point for point in figure.points if point.nondominated]
     drawn.add_trace(
         go.Scatter(
-            x=[point.x for point in measured_on],
-            y=[point.y for point in measured_on],
+            x=[point.x for point in nondominated],
+            y=[point.y for point in nondominated],
             mode="lines",
             line={"color": "#444", "width": 1, "shape": "hv"},
             hoverinfo="skip",

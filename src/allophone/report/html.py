@@ -16,7 +16,7 @@ from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_
 from allophone.frontier.pareto import Frontier
 from allophone.ledger.run_record import AnyRunRecord, EmotionRunRecord, RunRecord, read_any_run
 from allophone.records.saved_point import DECISION_FILE, EmotionPointFile, PointFile, read_decision
-from allophone.report.diagnosis import anatomy_lines, answer_pairs, diagnosis_table, verdict_lines
+from allophone.report.diagnosis import answer_pairs, breakdown_lines, diagnosis_table, verdict_lines
 from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_table, emotion_verdict_lines
 from allophone.report.emotion_tables import any_frontier_table, confusion_table, recall_table
 from allophone.report.figures import draw_frontier, frontier_figure
@@ -131,7 +131,7 @@ def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
         "table": diagnosis_table(found),
         "verdicts": [line.partition(": ")[::2] for line in verdict_lines(found)],
         "answers": answer_pairs(found),
-        "anatomy": anatomy_lines(found),
+        "anatomy": breakdown_lines(found),
     }
 
 

@@ -28,18 +28,18 @@ def _table(result: DomainResult, found: Evaluation) -> Table:
     muted = [False] * len(rows)
     by_seconds = {item.name: item for item in result.seconds}
     at = result.policy
-    for place, item in enumerate(result.flops):
+    for index, item in enumerate(result.flops):
         there = (
             (_interval(at.wer, 100), _interval(at.gflops), _interval(at.seconds, digits=3))
-            if not place
+            if not index
             else ("", "", "")
         )
         rows.append((item.name, *there, _share(item), _share(by_seconds[item.name])))
-        muted.append(bool(place))
+        muted.append(bool(index))
     notes = [
-        f"The policy is shown at threshold {at.threshold:.4g}: {100 * at.climbed:.0f} % reach the last point, WER "
-        f"{_interval(at.wer_over_last, 100)} over always the last, at {_percent(at.flops_of_last)} % of its FLOPs and "
-        f"{_percent(at.seconds_of_last)} % of its seconds.",
+        f"The policy is shown at threshold {at.threshold:.4g}: {100 * at.share_escalated:.0f} % reach the last point, "
+        f"WER {_interval(at.wer_over_last, 100)} over always the last, at {_percent(at.flops_of_last)} % of its FLOPs "
+        f"and {_percent(at.seconds_of_last)} % of its seconds.",
         f"More errors than the last point on {_interval(at.p_worse, 100)} % of utterances, fewer on "
         f"{_interval(at.p_better, 100)} %; WER {_interval(at.wer_over_oracle, 100)} over the oracle's at equal FLOPs.",
         f"Decided right: {_percent(at.accuracy)} % where first and last point differ, {_percent(at.accuracy_all)} % "
@@ -89,7 +89,7 @@ def _metrics(result: DomainResult) -> Table:
             f"at {100 * SAVING_GAP:g} points more WER %",
         ),
         rows=rows,
-        muted=tuple(bool(place) for place in range(len(rows))),
+        muted=tuple(bool(index) for index in range(len(rows))),
         notes=(
             "AIQ (arXiv 2403.12031): area under the non-decreasing convex hull of 100 % - WER over GFLOPs, divided by "
             "the range of GFLOPs between first and last point.",

@@ -155,7 +155,7 @@ def _share(share: float) -> str:
 
 def verdict_of(point: FrontierPoint) -> str:
     """Return a point's standing in words, with its probability."""
-    star = "*" if point.measured_on else ""
+    star = "*" if point.nondominated else ""
     if point.status == "on":
         return f"on{star} ({probability_of(point.p_on_frontier)})"
     if point.status == "dominated":

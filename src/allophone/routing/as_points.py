@@ -61,8 +61,8 @@ def _add(summary: RunSummary, run: Path, folder: Path, name: str) -> RunSummary:
             f"{folder}: {left_out} utterances of {run} are of speakers that trained this policy, so it cannot be "
             "compared there. Sweep a corpus of other speakers."
         )
-    places = {utterance: place for place, utterance in enumerate(measured.utterances)}
-    order = np.array([places[utterance] for utterance in summary.samples.utterances], np.intp)
+    indices = {utterance: index for index, utterance in enumerate(measured.utterances)}
+    order = np.array([indices[utterance] for utterance in summary.samples.utterances], np.intp)
     samples = measured.take(order)
     outcome = replay(samples, router.on(order), router.policy.threshold)
     counts, peaks = _counts(run, samples)
@@ -90,8 +90,8 @@ def _add(summary: RunSummary, run: Path, folder: Path, name: str) -> RunSummary:
 
 def _ran(outcome: Outcome, samples: RouteSamples, *, cascade: bool) -> FloatArray:
     """Return which points ran to their end, shape (n_points, n_utterances)."""
-    places = np.arange(len(samples.points))[:, None]
-    ran = places <= outcome.reached if cascade else places == outcome.reached
+    indices = np.arange(len(samples.points))[:, None]
+    ran = indices <= outcome.reached if cascade else indices == outcome.reached
     return ran.astype(np.float64)
 
 

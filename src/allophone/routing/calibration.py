@@ -1,4 +1,4 @@
-"""From a wish to a threshold that keeps it on speakers not heard, chosen on speakers that did not train the policy."""
+"""From a target to a threshold that keeps it on speakers not heard, chosen on speakers that did not train the policy."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from allophone.routing.cross_fitting import cross_fitted_threshold
 from allophone.routing.feature_store import audio_views
 from allophone.routing.policy_file import Calibration, CalibrationFigures, PolicyFile, read_policy, write_policy
 from allophone.routing.published.policy import replayed_faithful
-from allophone.routing.replay import Outcome, Trace
+from allophone.routing.replay import Outcome, ThresholdSweep
 from allophone.routing.samples import RouteSamples, read_route_samples
 from allophone.routing.scoring import PolicyRouter, ReplayedPolicy, load_scorer
 from allophone.routing.selection import PredictedRouter, predicted_router
-from allophone.routing.thresholds import Wish, choose_threshold, effective_speakers, met_as_measured
+from allophone.routing.thresholds import CalibrationTarget, choose_threshold, effective_speakers, met_as_measured
 from allophone.routing.training import check_enough
 
 __all__ = ["calibrate_policy", "calibration_figures", "check_speakers", "policy_samples", "unseen_speakers"]
@@ -36,7 +36,7 @@ def unseen_speakers(samples: RouteSamples, policy: PolicyFile, folder: Path) -> 
         UsageError: There are none.
     """
     trained = set(policy.training.speakers)
-    keep = np.array([place for place, name in enumerate(samples.speakers) if name not in trained], np.intp)
+    keep = np.array([index for index, name in enumerate(samples.speakers) if name not in trained], np.intp)
     if not keep.size:
         raise UsageError(
             f"{folder}: all speakers of these runs trained this policy. Give a run of others, or train with --hold-out."
@@ -61,40 +61,42 @@ def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[ReplayedPolicy, 
     return PolicyRouter(load_scorer(folder, policy), views), samples, left_out
 
 
-def calibrate_policy(folder: str | Path, runs: Sequence[str | Path], wish: Wish, *, force: bool = False) -> PolicyFile:
-    """Set a policy's threshold so that speakers not heard keep a wish with its confidence, and write it into the card.
+def calibrate_policy(
+    folder: str | Path, runs: Sequence[str | Path], goal: CalibrationTarget, *, force: bool = False
+) -> PolicyFile:
+    """Set a policy's threshold so that speakers not heard keep a target with its confidence, and write it into the card.
 
     Args:
         folder: The policy's folder.
         runs: Runs with all its points; speakers that it was trained on are left out.
-        wish: What to reach.
+        goal: What to reach.
         force: Calibrate on fewer than 100 utterances or 8 speakers; the card then says that nothing is promised.
 
     Raises:
-        UsageError: Too little to calibrate on, or a wish that means nothing.
-        InfeasibleError: The wish is out of reach; the message says how near the policy comes.
+        UsageError: Too little to calibrate on, or a target that means nothing.
+        InfeasibleError: The target is out of reach; the message says how near the policy comes.
     """
-    wish.check()
+    goal.check()
     folder = Path(folder)
     router, samples, left_out = policy_samples(folder, [Path(run) for run in runs])
     check_enough(samples, force=force)
     scored = predicted_router(router, samples)
-    warnings = check_speakers(samples, scored, wish, force=force)
-    chosen = choose_threshold(samples, scored, wish)
-    crossed = cross_fitted_threshold(samples, scored, wish) if samples.n_speakers > 1 else None
+    warnings = check_speakers(samples, scored, goal, force=force)
+    chosen = choose_threshold(samples, scored, goal)
+    crossed = cross_fitted_threshold(samples, scored, goal) if samples.n_speakers > 1 else None
     warning = draw_blocks(samples.speakers, n_replicates=1).warning
     warnings += [warning] if warning else []
     if left_out:
         warnings.append(f"{left_out} utterances of speakers that it was trained on were left out.")
     calibration = Calibration(
-        target=wish.target,
-        value=wish.value,
-        confidence=wish.confidence,
+        target=goal.target,
+        value=goal.value,
+        confidence=goal.confidence,
         forced=not enough_speakers(effective_speakers(samples.speakers)),
         runs=[str(run) for run in runs],
         n_utterances=len(samples),
         n_speakers=samples.n_speakers,
-        **calibration_figures(samples, _at(chosen.trace, chosen.place)).model_dump(),
+        **calibration_figures(samples, _at(chosen.trace, chosen.index)).model_dump(),
         cross_fitted=None if crossed is None else calibration_figures(samples, crossed.outcome),
         fold_thresholds=[] if crossed is None else list(crossed.thresholds),
         folds_unmet=0 if crossed is None else crossed.unmet,
@@ -104,8 +106,10 @@ def calibrate_policy(folder: str | Path, runs: Sequence[str | Path], wish: Wish,
     return write_policy(folder, read_policy(folder).model_copy(update=changes))
 
 
-def check_speakers(samples: RouteSamples, router: PredictedRouter, wish: Wish, *, force: bool = False) -> list[str]:
-    """Refuse to promise a wish for new speakers from too few, or return the warning that nothing is promised.
+def check_speakers(
+    samples: RouteSamples, router: PredictedRouter, goal: CalibrationTarget, *, force: bool = False
+) -> list[str]:
+    """Refuse to promise a target for new speakers from too few, or return the warning that nothing is promised.
 
     Raises:
         UsageError: Fewer than 8 effective speakers; the message says what was measured and how many are needed.
@@ -122,23 +126,23 @@ def check_speakers(samples: RouteSamples, router: PredictedRouter, wish: Wish, *
         remedy = f"Give runs of {more} more speakers, or train with a greater --hold-out"
     if force:
         return [f"Forced: {told}; a promise for new speakers takes {LEAST_SPEAKERS}, so none is made."]
-    met = met_as_measured(samples, router, wish)
+    met = met_as_measured(samples, router, goal)
     measured = "no threshold meets it even on these"
     if met is not None:
-        at = _at(met.trace, met.place)
+        at = _at(met.trace, met.index)
         measured = (
             f"on these alone, threshold {met.threshold:.4g} meets it, with a WER of "
             f"{100 * at.errors.sum() / samples.words.sum():.2f} %, {at.flops.mean() / 1e9:.2f} GFLOPs per utterance "
             f"and {100 * (at.reached == len(samples.points) - 1).mean():.0f} % to the last point"
         )
     raise UsageError(
-        f"{wish}, for new speakers with a probability of {wish.confidence:g}: {told}; that takes {LEAST_SPEAKERS}. All "
+        f"{goal}, for new speakers with a probability of {goal.confidence:g}: {told}; that takes {LEAST_SPEAKERS}. All "
         f"that can be said: {measured}. {remedy}, or pass --force, which promises nothing."
     )
 
 
-def _at(trace: Trace, place: int) -> Outcome:
-    rows = (getattr(trace, name)[place] for name in ("reached", "reached", "errors", "flops", "seconds"))
+def _at(trace: ThresholdSweep, index: int) -> Outcome:
+    rows = (getattr(trace, name)[index] for name in ("reached", "reached", "errors", "flops", "seconds"))
     return Outcome(*rows)
 
 

@@ -1,8 +1,8 @@
 """The cheapest threshold that is certified to keep limits, and whether a certified policy kept them on other runs.
 
-Thresholds are tested from always the last point on, each letting fewer utterances climb than the one before, until one
-fails (fixed sequence; Learn then Test, Angelopoulos et al., 2021). They are spread over the scores that training saw,
-so they were fixed before the runs were looked at, and their number costs nothing.
+Thresholds are tested from always the last point on, each letting fewer utterances escalate than the one before, until
+one fails (fixed sequence; Learn then Test, Angelopoulos et al., 2021). They are spread over the scores that training
+saw, so they were fixed before the runs were looked at, and their number costs nothing.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from allophone.routing.regression import speaker_folds
 from allophone.routing.replay import Outcome, replay
 from allophone.routing.samples import RouteSamples
 from allophone.routing.selection import PredictedRouter
-from allophone.routing.thresholds import Wish, find_threshold, nearest_threshold
+from allophone.routing.thresholds import CalibrationTarget, find_threshold, nearest_threshold
 
 __all__ = ["CrossFitted", "cross_fit", "cross_fitted_threshold"]
 
@@ -30,7 +30,7 @@ class CrossFitted:
     Args:
         outcome: Of all utterances, each in the fold that held it out.
         thresholds: One per fold.
-        unmet: Folds whose other speakers did not suffice to promise the wish; the nearest threshold stood in.
+        unmet: Folds whose other speakers did not suffice to promise the target; the nearest threshold stood in.
     """
 
     outcome: Outcome
@@ -60,14 +60,14 @@ def cross_fit(
 
 
 def cross_fitted_threshold(
-    samples: RouteSamples, router: PredictedRouter, wish: Wish, *, n_folds: int = FOLDS, seed: int = 0
+    samples: RouteSamples, router: PredictedRouter, goal: CalibrationTarget, *, n_folds: int = FOLDS, seed: int = 0
 ) -> CrossFitted:
-    """Set the threshold for a wish on all folds but one, and route that one by it.
+    """Set the threshold for a target on all folds but one, and route that one by it.
 
     Args:
         samples: Utterances of speakers that the router has not learned from.
         router: Its scores are known.
-        wish: What to reach.
+        goal: What to reach.
         n_folds: At most the number of speakers.
         seed: Of the folds.
     """
@@ -77,9 +77,9 @@ def cross_fitted_threshold(
     def route(others: IntArray, held_out: IntArray) -> Outcome:
         nonlocal unmet
         known, scored = samples.take(others), router.take(others)
-        chosen = find_threshold(known, scored, wish)
+        chosen = find_threshold(known, scored, goal)
         unmet += chosen is None
-        thresholds.append(chosen.threshold if chosen else nearest_threshold(known, scored, wish))
+        thresholds.append(chosen.threshold if chosen else nearest_threshold(known, scored, goal))
         return replay(samples.take(held_out), router.take(held_out), thresholds[-1])
 
     outcome = cross_fit(samples, route, n_folds=n_folds, seed=seed)

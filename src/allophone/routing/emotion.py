@@ -5,7 +5,7 @@ of word errors. An error weighs ``N / (C · n_c)`` for a reference of class ``c`
 rows and ``C`` classes, so that the errors over the weights of all rows are one minus the UAR. Seeds count as rows of
 their own.
 
-There are three signs of doubt: one minus the greatest probability, one minus its margin over the second, and the
+There are three uncertainty measures: one minus the greatest probability, one minus its margin over the second, and the
 entropy over its maximum.
 """
 
@@ -30,27 +30,33 @@ from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 from allophone.records.point import EmotionSetting
 from allophone.routing.cross_fitting import cross_fit
-from allophone.routing.recovery import LEAST_BLOCKS, LEAST_UTTERANCES, Recovery, judge_traces, mean_curve
-from allophone.routing.replay import Outcome, replay, trace_router
+from allophone.routing.recovery import LEAST_BLOCKS, LEAST_UTTERANCES, Recovery, mean_curve, recovered_gains
+from allophone.routing.replay import Outcome, replay, sweep_thresholds
 from allophone.routing.routers import OracleRouter, Order, Overhead, RandomRouter, Router, last_kept
 from allophone.routing.samples import RouteSamples
-from allophone.routing.thresholds import Wish, choose_threshold, effective_speakers, find_threshold, nearest_threshold
+from allophone.routing.thresholds import (
+    CalibrationTarget,
+    choose_threshold,
+    effective_speakers,
+    find_threshold,
+    nearest_threshold,
+)
 
 __all__ = [
     "SIGNALS",
     "CascadeChoice",
     "CascadeResult",
     "EmotionCandidates",
-    "PosteriorRouter",
-    "Signal",
+    "ProbabilityRouter",
+    "UncertaintyMeasure",
     "choose_cascade",
-    "doubt",
     "read_candidates",
     "route_emotion",
+    "uncertainty",
 ]
 
-Signal = Literal["max_probability", "margin", "entropy"]
-SIGNALS: tuple[Signal, ...] = ("max_probability", "margin", "entropy")
+UncertaintyMeasure = Literal["max_probability", "margin", "entropy"]
+SIGNALS: tuple[UncertaintyMeasure, ...] = ("max_probability", "margin", "entropy")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,29 +66,29 @@ class EmotionCandidates:
     Args:
         samples: As for speech recognition; ``words`` are the weights of the rows, ``errors`` those of the misses.
         hits: Whether each row was recognised, shape (n_points, n_rows).
-        posteriors: Shape (n_points, n_rows, n_classes).
+        probabilities: Shape (n_points, n_rows, n_classes).
     """
 
     samples: RouteSamples
     hits: FloatArray
-    posteriors: FloatArray
+    probabilities: FloatArray
 
-    def take(self, places: IntArray) -> EmotionCandidates:
+    def take(self, indices: IntArray) -> EmotionCandidates:
         """Return some rows only."""
-        return EmotionCandidates(self.samples.take(places), self.hits[:, places], self.posteriors[:, places])
+        return EmotionCandidates(self.samples.take(indices), self.hits[:, indices], self.probabilities[:, indices])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PosteriorRouter:
-    """Climbs where the posterior of the point that ran is in doubt.
+class ProbabilityRouter:
+    """Escalates where the posterior of the point that ran is uncertain.
 
     Args:
         signal: What is looked at.
-        posteriors: Of the rows that it scores, shape (n_points, n_rows, n_classes).
+        probabilities: Of the rows that it scores, shape (n_points, n_rows, n_classes).
     """
 
-    signal: Signal
-    posteriors: FloatArray
+    signal: UncertaintyMeasure
+    probabilities: FloatArray
 
     @property
     def name(self) -> str:
@@ -101,27 +107,27 @@ class PosteriorRouter:
 
     def scores(self, samples: RouteSamples) -> FloatArray:
         """Return the doubt of every point but the last, shape (n_points - 1, n_rows)."""
-        return doubt(self.posteriors[:-1], self.signal)
+        return uncertainty(self.probabilities[:-1], self.signal)
 
     def kept(self, samples: RouteSamples) -> IntArray:
         """Keep the decision of the point reached."""
         return last_kept(samples)
 
 
-def doubt(posteriors: FloatArray, signal: Signal) -> FloatArray:
-    """Return how unsure posteriors are, from 0 (certain) to at most 1, over their last axis.
+def uncertainty(probabilities: FloatArray, signal: UncertaintyMeasure) -> FloatArray:
+    """Return how unsure probabilities are, from 0 (certain) to at most 1, over their last axis.
 
     Args:
-        posteriors: Probabilities of the classes, last axis.
+        probabilities: Probabilities of the classes, last axis.
         signal: What is looked at.
     """
     if signal == "max_probability":
-        return np.asarray(1 - posteriors.max(axis=-1))
+        return np.asarray(1 - probabilities.max(axis=-1))
     if signal == "margin":
-        ranked = np.sort(posteriors, axis=-1)
+        ranked = np.sort(probabilities, axis=-1)
         return np.asarray(1 - (ranked[..., -1] - ranked[..., -2]))
-    logs = np.log(np.maximum(posteriors, np.finfo(np.float64).tiny))
-    return np.asarray(-(posteriors * logs).sum(axis=-1) / np.log(posteriors.shape[-1]))
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    return np.asarray(-(probabilities * logs).sum(axis=-1) / np.log(probabilities.shape[-1]))
 
 
 _ROWS = """
@@ -154,9 +160,9 @@ def read_candidates(folder: Path, names: Sequence[str]) -> EmotionCandidates:
     weights = len(classes) / ((counts > 0).sum() * counts[classes])
     hits, flops, seconds = (np.array([[float(row[k]) for row in table] for table in tables]) for k in (4, 5, 6))
     means = flops.mean(axis=1)
-    for place in np.flatnonzero(np.diff(means) <= 0):
+    for index in np.flatnonzero(np.diff(means) <= 0):
         raise UsageError(
-            f"{points[place + 1].name} runs no more FLOPs than {points[place].name}: name points from cheap to dear; "
+            f"{points[index + 1].name} runs no more FLOPs than {points[index].name}: name points from cheap to dear; "
             "adaptation costs nothing at inference, so vary the duration or the encoder."
         )
     samples = RouteSamples(
@@ -195,9 +201,9 @@ _CHOOSING = 200  # replicates where only the estimate is read
 
 @dataclass(frozen=True, slots=True)
 class CascadeChoice:
-    """When to climb: where the sign of doubt is above the threshold."""
+    """When to escalate: where the uncertainty measure is above the threshold."""
 
-    signal: Signal
+    signal: UncertaintyMeasure
     threshold: float
 
 
@@ -209,7 +215,7 @@ class CascadeResult:
         n_rows: Rows that were routed, seeds counted.
         n_speakers: Of as many speakers.
         fixed: For every point: its name, UAR, mean GFLOPs, mean seconds, rows recognised.
-        signals: How often each sign of doubt was chosen, over the folds.
+        signals: How often each uncertainty measure was chosen, over the folds.
         uar: Of the cascade.
         over_chance: UAR over that of chance at equal mean FLOPs.
         p_above: Probability that it is above; NaN below 5 speakers or 20 rows.
@@ -222,7 +228,7 @@ class CascadeResult:
         saved_over_chance: Rows recognised more than by chance at equal mean FLOPs, as expected.
         recoveries: Every signal and the coin along all costs: nothing is chosen there.
         warning: What a reader of the intervals must know, or None.
-        wish: What the threshold of all rows keeps on new speakers with its confidence, if ``promised``.
+        goal: What the threshold of all rows keeps on new speakers with its confidence, if ``promised``.
         promised: Whether there are speakers enough for that.
         folds_unmet: Folds whose other speakers did not suffice for it; the nearest threshold stood in.
     """
@@ -243,35 +249,35 @@ class CascadeResult:
     saved_over_chance: float
     recoveries: tuple[Recovery, ...]
     warning: str | None
-    wish: Wish
+    goal: CalibrationTarget
     promised: bool = True
     folds_unmet: int = 0
 
 
 def route_emotion(
-    candidates: EmotionCandidates, wish: Wish, *, seed: int = 0, n_replicates: int = _REPLICATES
+    candidates: EmotionCandidates, goal: CalibrationTarget, *, seed: int = 0, n_replicates: int = _REPLICATES
 ) -> CascadeResult:
     """Judge a cascade over candidate points.
 
     Args:
         candidates: From :func:`allophone.routing.emotion.read_candidates`.
-        wish: What the threshold is to reach: ``gflops`` or ``big_share``.
+        goal: What the threshold is to reach: ``gflops`` or ``big_share``.
         seed: Of the folds.
         n_replicates: Of the bootstrap.
 
     Raises:
-        UsageError: Fewer than two speakers, or a wish that means nothing.
-        InfeasibleError: The wish is out of reach.
+        UsageError: Fewer than two speakers, or a target that means nothing.
+        InfeasibleError: The target is out of reach.
     """
-    wish.check()
+    goal.check()
     samples = candidates.samples
     if samples.n_speakers < 2:
         raise UsageError("a cascade is chosen on some speakers and judged on others; this run has one. Measure more.")
-    choose_cascade(candidates, wish)  # out of reach of all is out of reach
-    outcome, signals, unmet = _cross_fitted(candidates, wish, seed)
-    routers: list[Router] = [PosteriorRouter(signal, candidates.posteriors) for signal in SIGNALS]
-    traces = [trace_router(samples, router) for router in (*routers, RandomRouter())]
-    oracle = trace_router(samples, OracleRouter())
+    choose_cascade(candidates, goal)  # out of reach of all is out of reach
+    outcome, signals, unmet = _cross_fitted(candidates, goal, seed)
+    routers: list[Router] = [ProbabilityRouter(signal, candidates.probabilities) for signal in SIGNALS]
+    traces = [sweep_thresholds(samples, router) for router in (*routers, RandomRouter())]
+    oracle = sweep_thresholds(samples, OracleRouter())
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
     uar, over_chance, over_last, p_above = _judged(samples, outcome, resample)
     cost, columns = outcome.flops.mean(), np.arange(len(samples))
@@ -302,26 +308,28 @@ def route_emotion(
         climbed=float((outcome.reached == len(samples.points) - 1).mean()),
         saved_over_first=int(hits - candidates.hits[0].sum()),
         saved_over_chance=float(hits - chance),
-        recoveries=tuple(judge_traces(samples, traces, oracle, "flops", n_replicates=n_replicates)),
+        recoveries=tuple(recovered_gains(samples, traces, oracle, "flops", n_replicates=n_replicates)),
         warning=resample.warning,
-        wish=wish,
+        goal=goal,
         promised=enough_speakers(effective_speakers(samples.speakers)),
         folds_unmet=unmet,
     )
 
 
-def choose_cascade(candidates: EmotionCandidates, wish: Wish) -> CascadeChoice:
-    """Choose the sign of doubt that recovers most of the oracle's gain, and the threshold that keeps the wish.
+def choose_cascade(candidates: EmotionCandidates, goal: CalibrationTarget) -> CascadeChoice:
+    """Choose the uncertainty measure that recovers most of the oracle's gain, and the threshold that keeps the target.
 
     Raises:
-        InfeasibleError: The wish is out of reach.
+        InfeasibleError: The target is out of reach.
     """
-    router = PosteriorRouter(signal := _best_signal(candidates), candidates.posteriors)
-    return CascadeChoice(signal, choose_threshold(candidates.samples, router, wish).threshold)
+    router = ProbabilityRouter(signal := _best_signal(candidates), candidates.probabilities)
+    return CascadeChoice(signal, choose_threshold(candidates.samples, router, goal).threshold)
 
 
-def _cross_fitted(candidates: EmotionCandidates, wish: Wish, seed: int) -> tuple[Outcome, dict[str, int], int]:
-    """What becomes of every row, how often each sign was chosen, and in how many folds the wish was out of reach."""
+def _cross_fitted(
+    candidates: EmotionCandidates, goal: CalibrationTarget, seed: int
+) -> tuple[Outcome, dict[str, int], int]:
+    """What becomes of every row, how often each sign was chosen, and in how many folds the target was out of reach."""
     signals: Counter[str] = Counter()
     unmet = 0
 
@@ -329,21 +337,21 @@ def _cross_fitted(candidates: EmotionCandidates, wish: Wish, seed: int) -> tuple
         nonlocal unmet
         known, part = candidates.take(others), candidates.take(held_out)
         signals[signal := _best_signal(known)] += 1
-        router = PosteriorRouter(signal, known.posteriors)
-        chosen = find_threshold(known.samples, router, wish)
+        router = ProbabilityRouter(signal, known.probabilities)
+        chosen = find_threshold(known.samples, router, goal)
         unmet += chosen is None
-        threshold = chosen.threshold if chosen else nearest_threshold(known.samples, router, wish)
-        return replay(part.samples, PosteriorRouter(signal, part.posteriors), threshold)
+        threshold = chosen.threshold if chosen else nearest_threshold(known.samples, router, goal)
+        return replay(part.samples, ProbabilityRouter(signal, part.probabilities), threshold)
 
     outcome = cross_fit(candidates.samples, route, n_folds=FOLDS, seed=seed)
     return outcome, dict(signals), unmet
 
 
-def _best_signal(candidates: EmotionCandidates) -> Signal:
+def _best_signal(candidates: EmotionCandidates) -> UncertaintyMeasure:
     samples = candidates.samples
-    traces = [trace_router(samples, PosteriorRouter(signal, candidates.posteriors)) for signal in SIGNALS]
-    oracle = trace_router(samples, OracleRouter())
-    shares = [found.share for found in judge_traces(samples, traces, oracle, "flops", n_replicates=_CHOOSING)]
+    traces = [sweep_thresholds(samples, ProbabilityRouter(signal, candidates.probabilities)) for signal in SIGNALS]
+    oracle = sweep_thresholds(samples, OracleRouter())
+    shares = [found.share for found in recovered_gains(samples, traces, oracle, "flops", n_replicates=_CHOOSING)]
     return SIGNALS[max(range(len(SIGNALS)), key=lambda k: -1.0 if isnan(shares[k]) else shares[k])]
 
 
@@ -364,5 +372,5 @@ def _judged(samples: RouteSamples, outcome: Outcome, resample: Resample) -> tupl
     uar, over_chance, over_last = intervals(replicates)
     uar = replace(uar, low=max(uar.low, 0.0), high=min(uar.high, 1.0))  # few speakers widen it beyond what can be
     telling = resample.n_blocks >= LEAST_BLOCKS and len(samples) >= LEAST_UTTERANCES
-    above = float((replicates.widened()[:, 1] > 0).mean()) if telling else float("nan")
+    above = float((replicates.inflated()[:, 1] > 0).mean()) if telling else float("nan")
     return uar, over_chance, over_last, above

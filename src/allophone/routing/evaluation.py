@@ -18,13 +18,13 @@ from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval
 from allophone.routing.calibration import policy_samples
 from allophone.routing.feature_store import snr_values
-from allophone.routing.recovery import MIDDLE_HALF, Recovery, judge_traces
-from allophone.routing.replay import break_even, trace_router
+from allophone.routing.recovery import MIDDLE_HALF, Recovery, recovered_gains
+from allophone.routing.replay import break_even, sweep_thresholds
 from allophone.routing.router_metrics import SAVING_GAP, RouterMetrics, router_metrics
 from allophone.routing.routers import DurationRouter, OracleRouter, RandomRouter, Router, SnrRouter
 from allophone.routing.samples import RouteSamples
 from allophone.routing.scoring import ReplayedPolicy
-from allophone.routing.threshold_metrics import AtThreshold, at_threshold
+from allophone.routing.threshold_metrics import ThresholdMetrics, threshold_metrics
 
 __all__ = ["DomainResult", "Evaluation", "evaluate_policy", "evaluate_routers"]
 
@@ -59,7 +59,7 @@ class DomainResult:
     frontier: tuple[tuple[str, float, float, float], ...]
     flops: tuple[Recovery, ...]
     seconds: tuple[Recovery, ...]
-    policy: AtThreshold
+    policy: ThresholdMetrics
     metrics: tuple[RouterMetrics, ...]
     break_even_flops: float | None
     break_even_seconds: float | None
@@ -106,11 +106,11 @@ def evaluate_policy(
     results = [evaluate_routers(samples, router, threshold, snr_db=snr_db, n_replicates=n_replicates)]
     if len(samples.runs) > 1:
         for domain, run in enumerate(samples.runs):
-            places = np.flatnonzero(samples.domains == domain)
-            if places.size:
-                part = router.on(places)
-                one = replace(samples.take(places), runs=(run,))
-                noise = None if snr_db is None else snr_db[places]
+            indices = np.flatnonzero(samples.domains == domain)
+            if indices.size:
+                part = router.on(indices)
+                one = replace(samples.take(indices), runs=(run,))
+                noise = None if snr_db is None else snr_db[indices]
                 results.append(
                     evaluate_routers(one, part, threshold, snr_db=noise, name=run.name, n_replicates=n_replicates)
                 )
@@ -139,17 +139,17 @@ def evaluate_routers(
     routers: list[Router] = [router, DurationRouter(), DurationRouter(-1), RandomRouter()]
     if snr_db is not None:
         routers.append(SnrRouter(snr_db))
-    traces = [trace_router(samples, item) for item in routers]
-    oracle = trace_router(samples, OracleRouter())
+    traces = [sweep_thresholds(samples, item) for item in routers]
+    oracle = sweep_thresholds(samples, OracleRouter())
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
     fixed = tuple(
         (
             point.name,
-            _wer(samples, samples.errors[place]),
-            samples.flops[place].mean() / 1e9,
-            samples.latency_s[place].mean(),
+            _wer(samples, samples.errors[index]),
+            samples.flops[index].mean() / 1e9,
+            samples.latency_s[index].mean(),
         )
-        for place, point in enumerate(samples.points)
+        for index, point in enumerate(samples.points)
     )
     return DomainResult(
         name=name,
@@ -157,9 +157,9 @@ def evaluate_routers(
         n_speakers=samples.n_speakers,
         fixed=fixed,
         frontier=_static_frontier(samples) if len(samples.runs) == 1 else (),
-        flops=tuple(judge_traces(samples, traces, oracle, "flops", n_replicates=n_replicates)),
-        seconds=tuple(judge_traces(samples, traces, oracle, "seconds", n_replicates=n_replicates)),
-        policy=at_threshold(samples, router, threshold, n_replicates=n_replicates),
+        flops=tuple(recovered_gains(samples, traces, oracle, "flops", n_replicates=n_replicates)),
+        seconds=tuple(recovered_gains(samples, traces, oracle, "seconds", n_replicates=n_replicates)),
+        policy=threshold_metrics(samples, router, threshold, n_replicates=n_replicates),
         metrics=router_metrics(samples, traces, n_replicates=min(n_replicates, METRIC_REPLICATES)),
         break_even_flops=break_even(samples, router.order, router.overhead),
         break_even_seconds=break_even(samples, router.order, router.overhead, seconds=True),
@@ -228,7 +228,7 @@ def _plain(result: DomainResult) -> dict[str, Any]:
             },
             "flops_of_last": at.flops_of_last,
             "seconds_of_last": at.seconds_of_last,
-            "climbed": at.climbed,
+            "climbed": at.share_escalated,
             "accuracy": _number(at.accuracy),
             "accuracy_all": at.accuracy_all,
         },

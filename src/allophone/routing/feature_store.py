@@ -54,10 +54,10 @@ def audio_views(
     views: list[AudioView | None] = [None] * len(samples)
     done = 0
     for domain, folder in enumerate(samples.runs):
-        places = np.flatnonzero(samples.domains == domain).tolist()
-        wanted = [samples.utterances[place] for place in places]
-        for place, view in zip(places, _views_of_run(folder, samples.points[0], wanted, threads), strict=True):
-            views[place] = view
+        indices = np.flatnonzero(samples.domains == domain).tolist()
+        wanted = [samples.utterances[index] for index in indices]
+        for index, view in zip(indices, _views_of_run(folder, samples.points[0], wanted, threads), strict=True):
+            views[index] = view
             done += 1
             if progress is not None:
                 progress(done, len(samples))
@@ -119,8 +119,8 @@ def read_recordings(
     rows: list[NDArray[np.float64]] = [np.empty(0)] * len(samples)
     done = 0
     for domain, folder in enumerate(samples.runs):
-        places = np.flatnonzero(samples.domains == domain).tolist()
-        wanted = [samples.utterances[place] for place in places]
+        indices = np.flatnonzero(samples.domains == domain).tolist()
+        wanted = [samples.utterances[index] for index in indices]
         path = folder / FEATURES_FOLDER / file_name
         known: dict[str, NDArray[np.float64]] = {}
         if path.is_file():
@@ -136,8 +136,8 @@ def read_recordings(
             if progress is not None:
                 progress(done + count, len(samples))
         done += len(wanted)
-        for place, name in zip(places, wanted, strict=True):
-            rows[place] = known[name]
+        for index, name in zip(indices, wanted, strict=True):
+            rows[index] = known[name]
     return np.stack(rows)
 
 
@@ -166,8 +166,8 @@ def _measured_snr(samples: RouteSamples) -> FloatArray | None:
     """Return the ledger's ``snr_db``; None where an utterance has none: too short, silent, or of an older run."""
     values = np.full(len(samples), np.nan)
     for domain, folder in enumerate(samples.runs):
-        places = np.flatnonzero(samples.domains == domain)
-        if not places.size:
+        indices = np.flatnonzero(samples.domains == domain)
+        if not indices.size:
             continue
         try:
             with connect(folder) as connection:
@@ -175,7 +175,7 @@ def _measured_snr(samples: RouteSamples) -> FloatArray | None:
                 known = dict(connection.execute(asked, [samples.points[0].name]).fetchall())
         except LedgerError:
             return None
-        values[places] = [known.get(samples.utterances[place], np.nan) for place in places]
+        values[indices] = [known.get(samples.utterances[index], np.nan) for index in indices]
     return None if np.isnan(values).any() else values
 
 
@@ -184,7 +184,7 @@ def _load(path: Path) -> dict[str, AudioView]:
         return {}
     with np.load(path) as saved:
         names, mel, encoder = (saved[name] for name in ("utterances", "mel", "encoder"))
-    return {str(name): AudioView(mel[place], encoder[place]) for place, name in enumerate(names)}
+    return {str(name): AudioView(mel[index], encoder[index]) for index, name in enumerate(names)}
 
 
 def _save(path: Path, known: dict[str, AudioView]) -> None:

@@ -74,9 +74,9 @@ class Network:
     def predict(self, features: NDArray[np.floating]) -> FloatArray:
         """Return the outputs, shape (n, n_outputs)."""
         values = expand(self.scaling.apply(features), self.knots)
-        for place, (weights, biases) in enumerate(self.layers):
+        for index, (weights, biases) in enumerate(self.layers):
             values = values @ weights + biases
-            if place < len(self.layers) - 1:
+            if index < len(self.layers) - 1:
                 values = np.maximum(values, 0)
         return values
 
@@ -128,15 +128,15 @@ def export_network(network: Network) -> bytes:
             helper.make_node("Concat", ["clipped", "hinged"], ["expanded"], axis=1),
         ]
         current = "expanded"
-    for place, (weights, biases) in enumerate(network.layers):
-        constants[f"weights{place}"] = weights.astype(np.float32)
-        constants[f"biases{place}"] = biases.astype(np.float32)
-        final = place == len(network.layers) - 1
-        output = "saved" if final else f"sum{place}"
-        nodes.append(helper.make_node("Gemm", [current, f"weights{place}", f"biases{place}"], [output]))
+    for index, (weights, biases) in enumerate(network.layers):
+        constants[f"weights{index}"] = weights.astype(np.float32)
+        constants[f"biases{index}"] = biases.astype(np.float32)
+        final = index == len(network.layers) - 1
+        output = "saved" if final else f"sum{index}"
+        nodes.append(helper.make_node("Gemm", [current, f"weights{index}", f"biases{index}"], [output]))
         if not final:
-            nodes.append(helper.make_node("Relu", [output], [f"hidden{place}"]))
-            current = f"hidden{place}"
+            nodes.append(helper.make_node("Relu", [output], [f"hidden{index}"]))
+            current = f"hidden{index}"
     graph = helper.make_graph(
         nodes,
         "errors-saved",
@@ -160,8 +160,8 @@ def export_models(out: Path, steps: Sequence[Network], choices: Sequence[Network
         MissingExtraError: The package ``onnx`` is missing.
     """
     networks = {
-        **{f"step-{place}.onnx": network for place, network in enumerate(steps)},
-        **{f"choice-{place}.onnx": network for place, network in enumerate(choices)},
+        **{f"step-{index}.onnx": network for index, network in enumerate(steps)},
+        **{f"choice-{index}.onnx": network for index, network in enumerate(choices)},
     }
     written = list(write_models(out, {name: export_network(network) for name, network in networks.items()}).values())
     flops = max(network.flops for network in steps) + max((network.flops for network in choices), default=0)
@@ -174,11 +174,11 @@ def measured_fields(scorer: Scorer, samples: RouteSamples, views: Sequence[Audio
     scores = PolicyRouter(scorer, views).scores(samples)
     ranges = [tuple(np.quantile(line, (0.005, 0.995)).tolist()) for line in scores]
     if policy.kind == "cascade":
-        longest = max(range(len(samples)), key=lambda place: samples.readings[0][place].tokens)
+        longest = max(range(len(samples)), key=lambda index: samples.readings[0][index].tokens)
         cheap, dear = samples.readings[0][longest : longest + 1], samples.readings[1][longest : longest + 1]
         look = measure_overhead(lambda: scorer.score_readings(0, cheap))
         if scorer.choices:
-            look += measure_overhead(lambda: scorer.prefers_dear(0, cheap, dear))
+            look += measure_overhead(lambda: scorer.prefers_later(0, cheap, dear))
         return {"score_range": ranges, "overhead_s": look}
     decide = measure_overhead(lambda: scorer.score_audio(views[:1], samples.duration_s[:1]))
     noise = np.random.default_rng(0).normal(size=_LOOKED_AT_S * SAMPLE_RATE).astype(np.float32)

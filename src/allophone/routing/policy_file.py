@@ -149,11 +149,11 @@ class CalibrationFigures(BaseModel):
 
 
 class Calibration(CalibrationFigures):
-    """Why the threshold is where it is: the wish, with what probability new speakers keep it, and what was measured.
+    """Why the threshold is where it is: the target, with what probability new speakers keep it, and what was measured.
 
     Its own figures are of the speakers that set the threshold, so they flatter it. ``cross_fitted`` are those to
     expect: every fold of speakers at the threshold that the other folds set, which are the ``fold_thresholds``; in
-    ``folds_unmet`` of them the others did not suffice to promise the wish, and the nearest threshold stood in.
+    ``folds_unmet`` of them the others did not suffice to promise the target, and the nearest threshold stood in.
     ``forced``: there were too few speakers for any promise. Cards of versions that promised nothing have no
     ``confidence``, but the ``threshold_interval`` of resampled speakers.
     """
@@ -175,15 +175,15 @@ class Calibration(CalibrationFigures):
 class PolicyFile(BaseModel):
     """The contents of ``policy.json``.
 
-    An utterance climbs from point k to the next while its score of step k is above ``threshold``. A score is the word
-    errors that the step is predicted to save, divided by its expected GFLOPs where ``per_gflop``;
+    An utterance escalates from point k to the next while its score of step k is above ``threshold``. A score is the
+    word errors that the step is predicted to save, divided by its expected GFLOPs where ``per_gflop``;
     ``gflops_by_duration`` holds, for every point, the coefficients of 1, d and d² for d seconds of audio, and last
     those of the first point's encoder. A ``faithful`` policy has one step, whose score is the probability that the
-    first point makes more errors. ``choices`` are models that pick between the transcripts of two neighbouring
-    points once both have run. ``duration_s`` and ``score_range`` say what training saw: the least and the greatest
-    duration, and for every step the 0.5 % and 99.5 % quantiles of its score. ``weights`` holds SHA-256 by model,
-    ``files_sha256`` those of the steps and choices by name; cards of before lack it. A threshold has a ``calibration``
-    or, where it was set to keep limits for certain, ``certificates``.
+    first point makes more errors. ``choices`` are models that pick between the transcripts of two neighbouring points
+    once both have run. ``duration_s`` and ``score_range`` say what training saw: the least and the greatest duration,
+    and for every step the 0.5 % and 99.5 % quantiles of its score. ``weights`` holds SHA-256 by model, ``files_sha256``
+    those of the steps and choices by name; cards of before lack it. A threshold has a ``calibration`` or, where it was
+    set to keep limits for certain, ``certificates``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

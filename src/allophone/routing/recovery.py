@@ -18,7 +18,7 @@ import numpy as np
 from allophone.arrays import FloatArray
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
-from allophone.routing.replay import Trace
+from allophone.routing.replay import ThresholdSweep
 from allophone.routing.routers import RandomRouter
 from allophone.routing.samples import RouteSamples
 
@@ -29,8 +29,8 @@ __all__ = [
     "MIDDLE_HALF",
     "CostKind",
     "Recovery",
-    "judge_traces",
     "mean_curve",
+    "recovered_gains",
     "recovered_share",
 ]
 
@@ -106,10 +106,10 @@ def _gains(chance: FloatArray, routed: FloatArray) -> FloatArray:
     return np.where(np.isnan(routed), chance - chance[0], chance - routed)
 
 
-def judge_traces(
+def recovered_gains(
     samples: RouteSamples,
-    traces: Sequence[Trace],
-    oracle: Trace,
+    traces: Sequence[ThresholdSweep],
+    oracle: ThresholdSweep,
     kind: CostKind = "flops",
     *,
     level: float = 0.95,
@@ -156,7 +156,7 @@ def _recovery(name: str, resample: Resample, rows: Sequence[tuple[FloatArray, ..
     replicates = Replicates(resample, gains[0], gains[1:], least=-np.inf)
     telling = resample.n_blocks >= LEAST_BLOCKS and len(resample.blocks) >= LEAST_UTTERANCES
     telling = telling and name != RandomRouter().name
-    above = (replicates.widened() > 0).mean(axis=0) if telling else np.full(gains.shape[1], np.nan)
+    above = (replicates.inflated() > 0).mean(axis=0) if telling else np.full(gains.shape[1], np.nan)
     share = Replicates(resample, shares[:1], shares[1:, None], least=-np.inf)
     return Recovery(
         name=name,

@@ -11,7 +11,7 @@ from allophone.costs.decider import RoutingCost, break_even_share
 from allophone.routing.routers import Order, Overhead, Router, reached_points
 from allophone.routing.samples import RouteSamples
 
-__all__ = ["Outcome", "Trace", "break_even", "replay", "replay_at", "thresholds_of", "trace_router"]
+__all__ = ["Outcome", "ThresholdSweep", "break_even", "replay", "replay_at", "sweep_thresholds", "thresholds_of"]
 
 THRESHOLDS = 101
 
@@ -36,7 +36,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trace:
+class ThresholdSweep:
     """One router at falling thresholds, so from cheap to dear; arrays of shape (n_thresholds, n_utterances).
 
     Args:
@@ -70,23 +70,25 @@ def replay_at(samples: RouteSamples, router: Router, scores: FloatArray, kept: I
     return Outcome(reached, keeps, samples.errors[keeps, columns], flops, seconds)
 
 
-def trace_router(samples: RouteSamples, router: Router, thresholds: FloatArray | None = None) -> Trace:
+def sweep_thresholds(samples: RouteSamples, router: Router, thresholds: FloatArray | None = None) -> ThresholdSweep:
     """Replay a router at falling thresholds; None: such as spread its decisions evenly."""
     scores, kept = router.scores(samples), router.kept(samples)
     thresholds = thresholds_of(scores) if thresholds is None else thresholds
     reached = np.array([reached_points(scores, threshold) for threshold in thresholds])
     # What is paid depends on the point reached alone, so it is counted once for each and not for each threshold.
     paid = [
-        _charge(samples, router.order, router.overhead, np.full(len(samples), place, np.intp))
-        for place in range(len(samples.points))
+        _charge(samples, router.order, router.overhead, np.full(len(samples), index, np.intp))
+        for index in range(len(samples.points))
     ]
     columns = np.arange(len(samples))
     flops, seconds = (np.stack(values)[reached, columns] for values in zip(*paid, strict=True))
-    return Trace(router.name, thresholds, reached, samples.errors[kept[reached, columns], columns], flops, seconds)
+    return ThresholdSweep(
+        router.name, thresholds, reached, samples.errors[kept[reached, columns], columns], flops, seconds
+    )
 
 
 def thresholds_of(scores: FloatArray, n_thresholds: int = THRESHOLDS) -> FloatArray:
-    """Return falling thresholds: none climbs at the first, all that ever can at the last, quantiles between.
+    """Return falling thresholds: none escalates at the first, all that ever can at the last, quantiles between.
 
     A step can only be the one at which an utterance stops if all before it score higher, so running minima count.
     """
@@ -95,7 +97,7 @@ def thresholds_of(scores: FloatArray, n_thresholds: int = THRESHOLDS) -> FloatAr
     if not finite.size:
         return np.array([np.inf, -np.inf])
     inner = np.unique(np.quantile(finite, np.linspace(0, 1, n_thresholds - 2), method="lower"))
-    # A threshold equal to a score does not let it climb, so each value stands for "all above me".
+    # A threshold equal to a score does not let it escalate, so each value stands for "all above me".
     return np.array([np.inf, *inner[::-1], -np.inf])
 
 
@@ -137,8 +139,8 @@ def break_even(samples: RouteSamples, order: Order, overhead: Overhead, *, secon
     """
     ends = len(samples.points) - 1
     stay, climb = (
-        _charge(_first_and_last(samples), order, overhead, np.full(len(samples), place, np.intp))[int(seconds)].mean()
-        for place in (0, 1)
+        _charge(_first_and_last(samples), order, overhead, np.full(len(samples), index, np.intp))[int(seconds)].mean()
+        for index in (0, 1)
     )
     alone = (samples.latency_s if seconds else samples.flops)[ends].mean()
     scale = 1e9 if seconds else 1  # whole nanoseconds, whole FLOPs

@@ -2,7 +2,7 @@
 
 Quality is one minus the word error rate, cost the mean per utterance of all that ran, deciding included. Between two
 thresholds every mixture can be had, so curves are linear there. All are read off the curve of the speakers at hand, so
-they compare routers and promise nothing of a threshold that is set beforehand (``at_threshold`` tells that).
+they compare routers and promise nothing of a threshold that is set beforehand (``threshold_metrics`` tells that).
 
 - AIQ, average improvement in quality (RouterBench, arXiv 2403.12031, section 3): area under the non-decreasing convex
   hull of quality over cost, from the first point's cost to the last one's, divided by that range. The first point alone
@@ -24,7 +24,7 @@ import numpy as np
 from allophone.arrays import FloatArray
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
-from allophone.routing.replay import Trace
+from allophone.routing.replay import ThresholdSweep
 from allophone.routing.samples import RouteSamples
 
 __all__ = ["SAVING_GAP", "RouterMetrics", "average_quality", "first_crossing", "router_metrics"]
@@ -61,7 +61,7 @@ class RouterMetrics:
 
 
 def router_metrics(
-    samples: RouteSamples, traces: Sequence[Trace], *, n_replicates: int = _REPLICATES
+    samples: RouteSamples, traces: Sequence[ThresholdSweep], *, n_replicates: int = _REPLICATES
 ) -> tuple[RouterMetrics, ...]:
     """Measure routers, speakers resampled together.
 
@@ -156,12 +156,12 @@ def first_crossing(x: FloatArray, y: FloatArray, level: FloatArray) -> FloatArra
     """
     rows = np.arange(len(x))
     reached = y >= level[:, None]
-    place = reached.argmax(axis=1)
-    before = np.maximum(place - 1, 0)
-    low, high = y[rows, before], y[rows, place]
+    index = reached.argmax(axis=1)
+    before = np.maximum(index - 1, 0)
+    low, high = y[rows, before], y[rows, index]
     with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where((place > 0) & (high > low), (level - low) / (high - low), 1.0)
-    at = x[rows, before] + part * (x[rows, place] - x[rows, before])
+        part = np.where((index > 0) & (high > low), (level - low) / (high - low), 1.0)
+    at = x[rows, before] + part * (x[rows, index] - x[rows, before])
     found: FloatArray = np.where(reached.any(axis=1), at, np.inf)
     found[np.isnan(level) | np.isnan(y).all(axis=1)] = np.nan
     return found

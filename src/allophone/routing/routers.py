@@ -1,8 +1,8 @@
 """The router protocol, and the routers that learn nothing: fixed, random, oracle, duration, loudness over noise.
 
-Every router scores the steps between neighbouring points of an ordered list, and an utterance climbs while its score is
-above one threshold: the number of leading steps above it is the point it reaches. Lowering the threshold never takes an
-utterance down, so one number runs from the cheapest point for all to the dearest for all.
+Every router scores the steps between neighbouring points of an ordered list, and an utterance escalates while its score
+is above one threshold: the number of leading steps above it is the point it reaches. Lowering the threshold never takes
+an utterance down, so one number runs from the cheapest point for all to the dearest for all.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class OracleRouter(_Direct):
         return "oracle"
 
     def scores(self, samples: RouteSamples) -> FloatArray:
-        """Errors saved per GFLOP, by the hull; minus infinity where climbing saves none."""
+        """Errors saved per GFLOP, by the hull; minus infinity where escalating saves none."""
         slopes = envelope_slopes(-samples.errors, samples.flops / 1e9)
         return np.where(slopes > 0, slopes, -np.inf)
 
@@ -215,7 +215,7 @@ def envelope_slopes(gains: FloatArray, costs: FloatArray) -> FloatArray:
 
     Returns:
         Slopes of the upper concave envelope, never rising from step to step, shape (n_points - 1, n_utterances).
-        Steps below a point that the envelope passes over share one slope, so they are climbed together.
+        Steps below a point that the envelope passes over share one slope, so they are escalated together.
     """
     n_points, n = gains.shape
     costs = np.maximum.accumulate(costs + 1e-6 * np.arange(n_points)[:, None], axis=0)
@@ -230,7 +230,7 @@ def envelope_slopes(gains: FloatArray, costs: FloatArray) -> FloatArray:
         rises = np.full((n_points, n), -np.inf)
         for later in range(step + 1, n_points):
             rises[later] = (gains[later] - gains[step]) / np.maximum(costs[later] - costs[step], 1e-6)
-        # The last of equal slopes: points on one line are climbed together.
+        # The last of equal slopes: points on one line are escalated together.
         best = n_points - 1 - rises[::-1].argmax(axis=0)
         slopes[step] = np.where(renew, rises[best, columns], slopes[step - 1] if step else 0.0)
         at = np.where(renew, best, at)

@@ -18,7 +18,7 @@ from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.models.weights import point_dimensions
 from allophone.records.point import OperatingPoint
-from allophone.routing.transcript_features import Reading
+from allophone.routing.transcript_features import TranscriptFeatures
 
 __all__ = ["RouteSamples", "find_points", "point_dimensions", "read_route_samples"]
 
@@ -57,7 +57,7 @@ class RouteSamples:
     latency_s: FloatArray
     before_s: FloatArray
     confidence_s: FloatArray
-    readings: tuple[tuple[Reading, ...], ...]
+    readings: tuple[tuple[TranscriptFeatures, ...], ...]
 
     def __len__(self) -> int:
         """Return the number of utterances."""
@@ -68,19 +68,19 @@ class RouteSamples:
         """How many speakers; an utterance that names none counts as one of its own."""
         return len(set(self.speakers) - {None}) + self.speakers.count(None)
 
-    def take(self, places: npt.NDArray[np.intp]) -> RouteSamples:
+    def take(self, indices: npt.NDArray[np.intp]) -> RouteSamples:
         """Return some utterances only, in the order given."""
-        chosen = places.tolist()
+        chosen = indices.tolist()
         cut = ("errors", "flops", "encoder_flops", "latency_s", "before_s", "confidence_s")
         return replace(
             self,
-            domains=self.domains[places],
-            utterances=tuple(self.utterances[place] for place in chosen),
-            speakers=tuple(self.speakers[place] for place in chosen),
-            words=self.words[places],
-            duration_s=self.duration_s[places],
-            readings=tuple(tuple(line[place] for place in chosen) for line in self.readings),
-            **{name: getattr(self, name)[:, places] for name in cut},
+            domains=self.domains[indices],
+            utterances=tuple(self.utterances[index] for index in chosen),
+            speakers=tuple(self.speakers[index] for index in chosen),
+            words=self.words[indices],
+            duration_s=self.duration_s[indices],
+            readings=tuple(tuple(line[index] for index in chosen) for line in self.readings),
+            **{name: getattr(self, name)[:, indices] for name in cut},
         )
 
 
@@ -139,7 +139,7 @@ def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSa
         utterances=sum((part.utterances for part in parts), ()),
         speakers=sum((part.speakers for part in parts), ()),
         readings=tuple(
-            tuple(reading for part in parts for reading in part.readings[place]) for place in range(len(first.points))
+            tuple(reading for part in parts for reading in part.readings[index]) for index in range(len(first.points))
         ),
         **{
             name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
@@ -199,5 +199,5 @@ def encoder_flops(dims: RecognitionDimensions, window_frames: Sequence[int]) -> 
     return float(recognition_flops(dims, window_frames=window_frames, window_tokens=nothing, prompt_tokens=0).total)
 
 
-def _reading(row: tuple[object, ...]) -> Reading:
-    return Reading(str(row[11]), float(row[2]), *row[12:])  # type: ignore[arg-type]
+def _reading(row: tuple[object, ...]) -> TranscriptFeatures:
+    return TranscriptFeatures(str(row[11]), float(row[2]), *row[12:])  # type: ignore[arg-type]

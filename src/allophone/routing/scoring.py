@@ -14,7 +14,7 @@ from allophone.routing.audio_features import AudioView, audio_features
 from allophone.routing.policy_file import RETRAIN, PolicyFile
 from allophone.routing.routers import Order, Overhead, Router, envelope_slopes, last_kept
 from allophone.routing.samples import RouteSamples
-from allophone.routing.transcript_features import Reading, pair_features, reading_features
+from allophone.routing.transcript_features import TranscriptFeatures, pair_features, reading_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def step_costs(policy: PolicyFile, duration_s: FloatArray) -> FloatArray:
         return points[1:]
     steps = np.diff(points, axis=0)
     if policy.reads == "encoder":
-        steps[0] += encoder  # its work is lost to whoever climbs
+        steps[0] += encoder  # its work is lost to whoever escalates
     return np.maximum(steps, 1e-3)
 
 
@@ -101,7 +101,7 @@ class Scorer:
         self.steps = tuple(steps)
         self.choices = tuple(choices)
 
-    def score_readings(self, step: int, readings: Sequence[Reading]) -> FloatArray:
+    def score_readings(self, step: int, readings: Sequence[TranscriptFeatures]) -> FloatArray:
         """Return the scores of one step of a cascade, shape (n,), from what its lower point's readings show."""
         features = np.stack([reading_features(reading) for reading in readings])
         durations = np.array([reading.duration_s for reading in readings], np.float64)
@@ -124,7 +124,9 @@ class Scorer:
             np.concatenate([nothing, np.cumsum(costs, axis=0)]),
         )
 
-    def prefers_dear(self, step: int, cheap: Sequence[Reading], dear: Sequence[Reading]) -> NDArray[np.bool_]:
+    def prefers_later(
+        self, step: int, cheap: Sequence[TranscriptFeatures], dear: Sequence[TranscriptFeatures]
+    ) -> NDArray[np.bool_]:
         """Return whether the dearer of two transcripts that both exist is to be kept, shape (n,)."""
         if not self.choices:
             return np.ones(len(dear), np.bool_)
@@ -141,7 +143,7 @@ class ReplayedPolicy(Router, Protocol):
         """Its card."""
         ...
 
-    def on(self, places: IntArray) -> ReplayedPolicy:
+    def on(self, indices: IntArray) -> ReplayedPolicy:
         """Return the same policy for some of the utterances only."""
         ...
 
@@ -171,9 +173,9 @@ class PolicyRouter:
             reads_last=bool(scorer.choices),
         )
 
-    def on(self, places: IntArray) -> PolicyRouter:
+    def on(self, indices: IntArray) -> PolicyRouter:
         """Return the same policy for some of the utterances only."""
-        views = [self._views[place] for place in places.tolist()] if self._views else ()
+        views = [self._views[index] for index in indices.tolist()] if self._views else ()
         return PolicyRouter(self._scorer, views, self.name)
 
     def scores(self, samples: RouteSamples) -> FloatArray:
@@ -188,7 +190,7 @@ class PolicyRouter:
         kept = last_kept(samples)
         if self._scorer.choices:
             for step in range(len(samples.points) - 1):
-                dear = self._scorer.prefers_dear(step, samples.readings[step], samples.readings[step + 1])
+                dear = self._scorer.prefers_later(step, samples.readings[step], samples.readings[step + 1])
                 kept[step + 1] = np.where(dear, step + 1, kept[step])
         return kept
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allophone.arrays import FloatArray, IntArray
-from allophone.routing.recovery import Recovery, judge_traces
+from allophone.routing.recovery import Recovery, recovered_gains
 from allophone.routing.regression import Candidate, fit_candidate
-from allophone.routing.replay import trace_router
+from allophone.routing.replay import sweep_thresholds
 from allophone.routing.routers import OracleRouter, Order, Overhead, Router, last_kept
 from allophone.routing.samples import RouteSamples
 
@@ -64,10 +64,10 @@ class PredictedRouter:
         """Return the choices given."""
         return last_kept(samples) if self.keeps is None else self.keeps
 
-    def take(self, places: IntArray) -> PredictedRouter:
+    def take(self, indices: IntArray) -> PredictedRouter:
         """Return the same router for some of the utterances only, in the order given."""
-        keeps = None if self.keeps is None else self.keeps[:, places]
-        return replace(self, values=self.values[:, places], keeps=keeps)
+        keeps = None if self.keeps is None else self.keeps[:, indices]
+        return replace(self, values=self.values[:, indices], keeps=keeps)
 
 
 def predicted_router(router: Router, samples: RouteSamples) -> PredictedRouter:
@@ -169,7 +169,7 @@ def select_regressor(
         seed: Of networks' first weights.
     """
     steps = range(len(saved))
-    oracle = trace_router(samples, OracleRouter())
+    oracle = sweep_thresholds(samples, OracleRouter())
     routers: dict[str, tuple[Candidate, bool, PredictedRouter]] = {}
     for candidate in candidates:
         predicted = np.stack([cross_predict(candidate, features[step], saved[step], folds, seed) for step in steps])
@@ -177,10 +177,10 @@ def select_regressor(
             name = candidate.name + (", per GFLOP" if per_gflop else "")
             scores = predicted / costs if per_gflop else predicted
             routers[name] = candidate, per_gflop, PredictedRouter(name, order, Overhead(), scores, kept)
-    traces = [trace_router(samples, router) for _, _, router in routers.values()]
-    found = judge_traces(samples, traces, oracle, n_replicates=_SEARCH_REPLICATES)
+    traces = [sweep_thresholds(samples, router) for _, _, router in routers.values()]
+    found = recovered_gains(samples, traces, oracle, n_replicates=_SEARCH_REPLICATES)
     shares = {item.name: item.share for item in found}
     name = max(shares, key=lambda key: np.nan_to_num(shares[key], nan=-np.inf))
     candidate, per_gflop, router = routers[name]
-    recovery = judge_traces(samples, [trace_router(samples, router)], oracle)[0]
+    recovery = recovered_gains(samples, [sweep_thresholds(samples, router)], oracle)[0]
     return Selected(candidate, per_gflop, shares, recovery)

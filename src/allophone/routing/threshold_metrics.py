@@ -17,15 +17,15 @@ from allophone.measure.bootstrap import (
     resample_ratio_difference,
 )
 from allophone.routing.recovery import mean_curve
-from allophone.routing.replay import Outcome, replay, trace_router
+from allophone.routing.replay import Outcome, replay, sweep_thresholds
 from allophone.routing.routers import OracleRouter, Router
 from allophone.routing.samples import RouteSamples
 
-__all__ = ["AtThreshold", "at_threshold", "decision_accuracy"]
+__all__ = ["ThresholdMetrics", "decision_accuracy", "threshold_metrics"]
 
 
 @dataclass(frozen=True, slots=True)
-class AtThreshold:
+class ThresholdMetrics:
     """What a policy does at its threshold; every number with its 95 % interval.
 
     Args:
@@ -39,7 +39,7 @@ class AtThreshold:
         seconds: Likewise.
         flops_of_last: Mean FLOPs over those of always the last point.
         seconds_of_last: Likewise.
-        climbed: Share of utterances that reach the last point.
+        share_escalated: Share of utterances that reach the last point.
         accuracy: Share decided right of those on which first and last point differ in errors: sent to the last where
             that is better, left at the first where that is. ``accuracy_all`` counts ties as rightly left below, the
             rule by which arXiv 2309.12712 labels.
@@ -56,12 +56,14 @@ class AtThreshold:
     seconds: Interval
     flops_of_last: float
     seconds_of_last: float
-    climbed: float
+    share_escalated: float
     accuracy: float
     accuracy_all: float
 
 
-def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_replicates: int = 2000) -> AtThreshold:
+def threshold_metrics(
+    samples: RouteSamples, router: Router, threshold: float, *, n_replicates: int = 2000
+) -> ThresholdMetrics:
     """Return what a router does at one threshold, with speaker-blocked intervals."""
     outcome = replay(samples, router, threshold)
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
@@ -72,9 +74,9 @@ def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_r
     shifts = np.sign(outcome.errors - samples.errors[-1])
     changed = replace(resample_mean(np.stack([shifts > 0, shifts < 0]).astype(np.float64), resample), most=1.0)
     p_worse, p_better = intervals(changed)
-    climbed = outcome.reached == len(samples.points) - 1
+    share_escalated = outcome.reached == len(samples.points) - 1
     right, right_all = decision_accuracy(samples, outcome)
-    return AtThreshold(
+    return ThresholdMetrics(
         threshold=threshold,
         wer=wer,
         wer_over_last=over,
@@ -85,7 +87,7 @@ def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_r
         seconds=seconds,
         flops_of_last=float(outcome.flops.mean() / samples.flops[-1].mean()),
         seconds_of_last=float(outcome.seconds.mean() / samples.latency_s[-1].mean()),
-        climbed=float(climbed.mean()),
+        share_escalated=float(share_escalated.mean()),
         accuracy=right,
         accuracy_all=right_all,
     )
@@ -93,7 +95,7 @@ def at_threshold(samples: RouteSamples, router: Router, threshold: float, *, n_r
 
 def _over_oracle(samples: RouteSamples, outcome: Outcome, resample: Resample) -> Interval:
     """Error rate less that of the oracle at equal mean FLOPs, in the estimate and in every replicate."""
-    oracle = trace_router(samples, OracleRouter())
+    oracle = sweep_thresholds(samples, OracleRouter())
     weights = np.concatenate([np.ones((1, resample.n_blocks)), *resample.weights()])
 
     def sums(values: FloatArray) -> FloatArray:

@@ -1,8 +1,8 @@
-"""Choosing a threshold so that a wish holds for speakers who were not heard, with a stated probability.
+"""Choosing a threshold so that a target holds for speakers who were not heard, with a stated probability.
 
-A threshold that only has to meet the wish on the speakers at hand is the luckiest of all that nearly do: on fresh
-speakers it breaks the wish as often as not. So the upper end of a one-sided interval, speakers resampled as blocks, is
-held against the limit, by one of two rules:
+A threshold that only has to meet the target on the speakers at hand is the luckiest of all that nearly do: on fresh
+speakers it breaks the target as often as not. So the upper end of a one-sided interval, speakers resampled as blocks,
+is held against the limit, by one of two rules:
 
 - A cost or a share only grows as the threshold falls. Thresholds are tried from cheap to dear and the first failure
   ends the walk. Tests in an order fixed beforehand need no correction for their number (Maurer, Hothorn and Lehmacher,
@@ -13,7 +13,7 @@ held against the limit, by one of two rules:
   breaks the limit, and the cheapest of them is taken.
 
 The probability counts refusals: of all calibrations like this one, at most one minus it leave a threshold that breaks
-the wish. Where a wish is barely within reach, few calibrations find it, and among those the lucky ones are more.
+the target. Where a target is barely within reach, few calibrations find it, and among those the lucky ones are more.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from allophone.errors import InfeasibleError, UsageError
 from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Replicates, intervals, resample_ratio
-from allophone.routing.replay import Trace, trace_router
+from allophone.routing.replay import ThresholdSweep, sweep_thresholds
 from allophone.routing.routers import Router
 from allophone.routing.samples import RouteSamples
 
 __all__ = [
+    "CalibrationTarget",
     "Chosen",
     "Target",
-    "Wish",
     "choose_threshold",
     "costs_kept",
     "effective_speakers",
@@ -57,7 +57,7 @@ _TITLES = {"wer": "a word error rate of", "gflops": "a mean cost of", "big_share
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CalibrationTarget:
     """What a threshold is to reach.
 
     Args:
@@ -92,24 +92,24 @@ class Wish:
         return f"{ceil(100 * scale * value) / 100:.2f} {unit}"
 
     def __str__(self) -> str:
-        """Return the wish in words."""
+        """Return the target in words."""
         value = f"{self.value:g} GFLOPs" if self.target == "gflops" else f"{100 * self.value:g} %"
         return f"{_TITLES[self.target]} {value}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """The threshold that a wish leads to.
+    """The threshold that a target leads to.
 
     Args:
         threshold: The threshold.
-        place: Its place in the trace.
+        index: Its place in the trace.
         trace: What the router does at every threshold that was tried, from cheap to dear.
     """
 
     threshold: float
-    place: int
-    trace: Trace
+    index: int
+    trace: ThresholdSweep
 
 
 def effective_speakers(speakers: Sequence[str | None]) -> float:
@@ -122,7 +122,7 @@ def effective_speakers(speakers: Sequence[str | None]) -> float:
 
 
 def threshold_grid(scores: FloatArray, *, most: int = MOST_THRESHOLDS, least: float = -inf) -> FloatArray:
-    """Return falling finite thresholds that spread the decisions evenly, from none that climbs to all that ever can.
+    """Return falling finite thresholds that spread the decisions evenly, from none that escalates to all that ever can.
 
     Args:
         scores: Of every step, shape (n_points - 1, n_utterances).
@@ -136,8 +136,8 @@ def threshold_grid(scores: FloatArray, *, most: int = MOST_THRESHOLDS, least: fl
     critical = critical[np.isfinite(critical)]
     if not critical.size:
         return np.array([max(0.0, least)])
-    places = np.unique(np.linspace(0, len(critical) - 1, min(most, len(critical))).round().astype(np.intp))
-    grid = np.concatenate([[np.nextafter(critical[0], -inf)], critical[places]])
+    indices = np.unique(np.linspace(0, len(critical) - 1, min(most, len(critical))).round().astype(np.intp))
+    grid = np.concatenate([[np.nextafter(critical[0], -inf)], critical[indices]])
     if critical[0] < 0 < critical[-1]:
         grid = np.union1d(grid, [0.0])  # where a step is predicted to cost as much as it saves
     kept = grid[grid >= least]
@@ -175,92 +175,96 @@ def costs_kept(costs: Replicates, limit: float, confidence: float) -> BoolArray:
 def find_threshold(
     samples: RouteSamples,
     router: Router,
-    wish: Wish,
+    goal: CalibrationTarget,
     *,
     n_replicates: int = REPLICATES,
     most: int = MOST_THRESHOLDS,
 ) -> Chosen | None:
-    """Find the threshold that meets a wish on speakers not heard, with the wish's confidence, or None.
+    """Find the threshold that meets a target on speakers not heard, with the target's confidence, or None.
 
-    A budget or a share is spent as far as it goes, but no step is climbed that is predicted to cost errors: the
+    A budget or a share is spent as far as it goes, but no step is escalated that is predicted to cost errors: the
     threshold is never below 0 then. A word error rate is met at the least cost.
 
     Args:
         samples: Utterances of speakers that the router has not learned from.
         router: What scores them.
-        wish: What to reach.
+        goal: What to reach.
         n_replicates: Of the bootstrap.
         most: About how many thresholds are tried.
     """
-    trace, replicates = _tried(samples, router, wish, n_replicates, most)
-    if wish.target == "wer":
-        kept = rates_kept(replicates, wish.value, wish.confidence)
+    trace, replicates = _tried(samples, router, goal, n_replicates, most)
+    if goal.target == "wer":
+        kept = rates_kept(replicates, goal.value, goal.confidence)
     else:
-        kept = costs_kept(replicates, wish.value, wish.confidence)
+        kept = costs_kept(replicates, goal.value, goal.confidence)
     if not kept.any():
         return None
     costs = trace.flops.mean(axis=1)
-    place = int(np.where(kept, costs, inf).argmin()) if wish.target == "wer" else int(np.flatnonzero(kept)[-1])
-    return Chosen(float(trace.thresholds[place]), place, trace)
+    index = int(np.where(kept, costs, inf).argmin()) if goal.target == "wer" else int(np.flatnonzero(kept)[-1])
+    return Chosen(float(trace.thresholds[index]), index, trace)
 
 
-def choose_threshold(samples: RouteSamples, router: Router, wish: Wish) -> Chosen:
+def choose_threshold(samples: RouteSamples, router: Router, goal: CalibrationTarget) -> Chosen:
     """Return what :func:`find_threshold` finds.
 
     Raises:
         InfeasibleError: It finds none; the message names the nearest limit that can be met, and how many more speakers
             would do.
     """
-    chosen = find_threshold(samples, router, wish)
+    chosen = find_threshold(samples, router, goal)
     if chosen is None:
-        raise _out_of_reach(samples, *_tried(samples, router, wish, REPLICATES, MOST_THRESHOLDS), wish)
+        raise _out_of_reach(samples, *_tried(samples, router, goal, REPLICATES, MOST_THRESHOLDS), goal)
     return chosen
 
 
-def met_as_measured(samples: RouteSamples, router: Router, wish: Wish, *, most: int = MOST_THRESHOLDS) -> Chosen | None:
-    """Return the threshold that meets a wish on these very speakers, or None; it promises nothing for others."""
-    trace, replicates = _tried(samples, router, wish, 1, most)
-    met = np.flatnonzero(replicates.estimates <= wish.value)
+def met_as_measured(
+    samples: RouteSamples, router: Router, goal: CalibrationTarget, *, most: int = MOST_THRESHOLDS
+) -> Chosen | None:
+    """Return the threshold that meets a target on these very speakers, or None; it promises nothing for others."""
+    trace, replicates = _tried(samples, router, goal, 1, most)
+    met = np.flatnonzero(replicates.estimates <= goal.value)
     if not met.size:
         return None
     costs = trace.flops.mean(axis=1)[met]
-    place = int(met[costs.argmin() if wish.target == "wer" else costs.argmax()])
-    return Chosen(float(trace.thresholds[place]), place, trace)
+    index = int(met[costs.argmin() if goal.target == "wer" else costs.argmax()])
+    return Chosen(float(trace.thresholds[index]), index, trace)
 
 
-def nearest_threshold(samples: RouteSamples, router: Router, wish: Wish) -> float:
-    """Return the threshold whose upper end comes nearest to a wish that none meets."""
-    trace, replicates = _tried(samples, router, wish, REPLICATES, MOST_THRESHOLDS)
-    return float(trace.thresholds[int(np.nanargmin(_upper_ends(replicates, wish.confidence)))])
+def nearest_threshold(samples: RouteSamples, router: Router, goal: CalibrationTarget) -> float:
+    """Return the threshold whose upper end comes nearest to a target that none meets."""
+    trace, replicates = _tried(samples, router, goal, REPLICATES, MOST_THRESHOLDS)
+    return float(trace.thresholds[int(np.nanargmin(_upper_ends(replicates, goal.confidence)))])
 
 
-def _tried(samples: RouteSamples, router: Router, wish: Wish, n_replicates: int, most: int) -> tuple[Trace, Replicates]:
-    """Return what the router does at every threshold, and the replicates of what the wish limits."""
-    grid = threshold_grid(router.scores(samples), most=most, least=-inf if wish.target == "wer" else 0.0)
-    trace = trace_router(samples, router, grid)
+def _tried(
+    samples: RouteSamples, router: Router, goal: CalibrationTarget, n_replicates: int, most: int
+) -> tuple[ThresholdSweep, Replicates]:
+    """Return what the router does at every threshold, and the replicates of what the target limits."""
+    grid = threshold_grid(router.scores(samples), most=most, least=-inf if goal.target == "wer" else 0.0)
+    trace = sweep_thresholds(samples, router, grid)
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
-    if wish.target == "wer":
+    if goal.target == "wer":
         return trace, resample_ratio(trace.errors, samples.words, resample)
-    if wish.target == "gflops":
+    if goal.target == "gflops":
         return trace, resample_ratio(trace.flops / 1e9, np.ones(len(samples)), resample)
     climbed = (trace.reached == len(samples.points) - 1).astype(np.float64)
     return trace, resample_ratio(climbed, np.ones(len(samples)), resample)  # none so far is not none ever
 
 
-def _nearest(replicates: Replicates, upper: FloatArray, wish: Wish) -> tuple[float, int]:
+def _nearest(replicates: Replicates, upper: FloatArray, goal: CalibrationTarget) -> tuple[float, int]:
     """Return the least limit at which some threshold is let through, and which."""
-    if wish.target != "wer":
+    if goal.target != "wer":
         return float(upper[0]), 0
     low, high = float(np.nanmin(replicates.estimates)), 2 * float(np.nanmax(upper))
-    place = int(np.nanargmin(upper))
+    index = int(np.nanargmin(upper))
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        kept = rates_kept(replicates, middle, wish.confidence)
+        kept = rates_kept(replicates, middle, goal.confidence)
         if kept.any():
-            high, place = middle, int(np.where(kept, upper, inf).argmin())
+            high, index = middle, int(np.where(kept, upper, inf).argmin())
         else:
             low = middle
-    return high, place
+    return high, index
 
 
 def _upper_ends(replicates: Replicates, confidence: float) -> FloatArray:
@@ -268,33 +272,35 @@ def _upper_ends(replicates: Replicates, confidence: float) -> FloatArray:
     return np.array([interval.high for interval in intervals(replicates, 2 * confidence - 1)])
 
 
-def _out_of_reach(samples: RouteSamples, trace: Trace, replicates: Replicates, wish: Wish) -> InfeasibleError:
-    estimates, upper = replicates.estimates, _upper_ends(replicates, wish.confidence)
-    nearest, place = _nearest(replicates, upper, wish)
+def _out_of_reach(
+    samples: RouteSamples, trace: ThresholdSweep, replicates: Replicates, goal: CalibrationTarget
+) -> InfeasibleError:
+    estimates, upper = replicates.estimates, _upper_ends(replicates, goal.confidence)
+    nearest, index = _nearest(replicates, upper, goal)
     # Testing many thresholds together, with an allowance for the worst speaker, takes more: as much as at the nearest.
-    more = _more_speakers(estimates, upper * (nearest / upper[place]), wish, replicates.resample.n_blocks)
+    more = _more_speakers(estimates, upper * (nearest / upper[index]), goal, replicates.resample.n_blocks)
     measured = float(np.nanmin(estimates))
     if more == inf:
-        remedy = f"More speakers like these would not help: as measured it comes to {wish.shown(measured)} at the least"
+        remedy = f"More speakers like these would not help: as measured it comes to {goal.shown(measured)} at the least"
         ask = "Ask for what can be promised, or add a point"
     else:
         remedy = f"If what was measured stays, about {more:.0f} more speakers would do"
         ask = "Ask for what can be promised, give more runs, lower --confidence, or add a point"
     return InfeasibleError(
-        f"{wish} is out of reach with a probability of {wish.confidence:g}: on {len(samples)} decisions about "
+        f"{goal} is out of reach with a probability of {goal.confidence:g}: on {len(samples)} decisions about "
         f"{samples.n_speakers} unseen speakers, the nearest that can be promised for new ones is "
-        f"{wish.shown(nearest)} (measured: {wish.shown(float(estimates[place]))}), at "
-        f"{trace.flops[place].mean() / 1e9:.1f} GFLOPs per utterance. {remedy}. {ask}."
+        f"{goal.shown(nearest)} (measured: {goal.shown(float(estimates[index]))}), at "
+        f"{trace.flops[index].mean() / 1e9:.1f} GFLOPs per utterance. {remedy}. {ask}."
     )
 
 
-def _more_speakers(estimates: FloatArray, upper: FloatArray, wish: Wish, n_speakers: int) -> float:
-    """Return how many speakers more would bring some upper end down to the wish; infinity: none.
+def _more_speakers(estimates: FloatArray, upper: FloatArray, goal: CalibrationTarget, n_speakers: int) -> float:
+    """Return how many speakers more would bring some upper end down to the target; infinity: none.
 
     An upper end's distance from its estimate, on the logarithm, falls with the square root of the number of speakers
     (the sample-size formula of :mod:`allophone.frontier.confidence` solved for a one-sided limit).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        factors = (np.log(upper / estimates) / np.log(wish.value / estimates)) ** 2
-    possible = (estimates > 0) & (estimates < wish.value) & np.isfinite(factors)
+        factors = (np.log(upper / estimates) / np.log(goal.value / estimates)) ** 2
+    possible = (estimates > 0) & (estimates < goal.value) & np.isfinite(factors)
     return max(1, ceil((factors[possible].min() - 1) * n_speakers)) if possible.any() else inf

@@ -57,8 +57,8 @@ def train_policy(
     The label of a step is the word errors it saves, negative where the dearer point is worse, limited either way; where
     a cascade chooses between transcripts, those saved with the choice of models that have not seen the speaker.
     Speakers to calibrate on are left out; the others are dealt to folds, and the regressor that recovers most of the
-    oracle's gain on speakers it has not seen is fitted again on all of them. The threshold is 0 until calibrated: climb
-    where errors are predicted to be saved.
+    oracle's gain on speakers it has not seen is fitted again on all of them. The threshold is 0 until calibrated:
+    escalate where errors are predicted to be saved.
 
     Args:
         runs: Runs that measured all candidate points.
@@ -94,7 +94,7 @@ def train_policy(
     samples = everything.take(rest)
     _check_labels(samples)
     views = audio_views(everything, threads=threads, progress=progress) if kind == "decider" else []
-    views = [views[place] for place in rest.tolist()] if views else []
+    views = [views[index] for index in rest.tolist()] if views else []
     features = _features(samples, views, reads)
     folds = speaker_folds(samples.speakers, FOLDS, seed)
     policy = policy_card(everything, samples, kind, reads, folds=FOLDS, seed=seed)
@@ -105,7 +105,7 @@ def train_policy(
         picked, kept = select_choice(pairs, samples.errors, folds, candidates, seed)
     order: Order = "cascade" if kind == "cascade" else "small_first" if reads == "encoder" else "direct"
     left = samples.errors if kept is None else np.take_along_axis(samples.errors, kept, axis=0)
-    saved = left[:-1] - left[1:]  # by what will be kept: where a choice goes back, climbing saves nothing
+    saved = left[:-1] - left[1:]  # by what will be kept: where a choice goes back, escalating saves nothing
     selected = select_regressor(
         samples, features, saved, folds, order, costs, kept=kept, candidates=candidates, seed=seed
     )

@@ -21,11 +21,11 @@ from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.routing.audio_features import encode_audio, mel_channels
 from allophone.routing.policy_file import PolicyFile, check_weights, read_policy
-from allophone.routing.published.policy import FaithfulDecider, faithful_flops, place_read
+from allophone.routing.published.policy import PublishedDecider, decider_flops, encoder_point
 from allophone.routing.routers import reached_points
 from allophone.routing.samples import encoder_flops, point_dimensions
 from allophone.routing.scoring import Scorer, load_scorer
-from allophone.routing.transcript_features import Reading, transcript_reading
+from allophone.routing.transcript_features import TranscriptFeatures, transcript_reading
 from allophone.transcription.recording import EncodedRecording, transcribe_points
 from allophone.transcription.transcriber import read_samples
 
@@ -66,7 +66,7 @@ class RoutedTranscript:
         """Return in one line which point's transcript this is, what ran, by which scores, and what it cost."""
         scores = ", ".join(f"{score:.3g}" for score in self.scores)
         line = (
-            f"{self.transcript.point.name} of {' > '.join(self.ran)}; score {scores} (climbs above "
+            f"{self.transcript.point.name} of {' > '.join(self.ran)}; score {scores} (escalates above "
             f"{self.threshold:.3g}); {self.executed_flops / 1e9:.1f} GFLOPs, {self.seconds:.2f} s"
         )
         return line + "".join(f"; outside the policy's range: {reason}" for reason in self.outside)
@@ -91,7 +91,7 @@ class PolicyTranscriber:
         policy: The card.
         scorer: Its regressors, or the graph of a faithful policy.
         language: Language code, or ``auto``.
-        threshold: Above which a step is climbed; the card's own where None.
+        threshold: Above which a step is escalated; the card's own where None.
         threads: CPU threads; 0 takes the engine's default.
         device: ``cpu``, ``cuda`` or ``auto``.
         max_audio_s: Most seconds of a recording; a longer one is an error.
@@ -100,7 +100,7 @@ class PolicyTranscriber:
     def __init__(
         self,
         policy: PolicyFile,
-        scorer: Scorer | FaithfulDecider,
+        scorer: Scorer | PublishedDecider,
         *,
         language: str | None = None,
         threshold: float | None = None,
@@ -133,19 +133,19 @@ class PolicyTranscriber:
         return replace(routed, transcript=replace(routed.transcript, notices=decoded.notices))
 
     def _route(self, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
-        if isinstance(self._scorer, FaithfulDecider):
+        if isinstance(self._scorer, PublishedDecider):
             return self._ask(self._scorer, samples, words)
         routed = self._cascade if self.policy.kind == "cascade" else self._decide
         return routed(self._scorer, samples, words)
 
-    def _ask(self, decider: FaithfulDecider, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
-        read, reads_encoder = place_read(self.policy), self.policy.reads != "mel"
+    def _ask(self, decider: PublishedDecider, samples: NDArray[np.float32], words: bool) -> RoutedTranscript:
+        read, reads_encoder = encoder_point(self.policy), self.policy.reads != "mel"
         looked = decider.look(samples)
-        place = int(looked.probability > self.threshold)
-        point, dims = self.policy.points[place], point_dimensions(self.policy.points[read])
-        flops = faithful_flops(dims, looked.frames, reads_encoder=reads_encoder)
+        index = int(looked.probability > self.threshold)
+        point, dims = self.policy.points[index], point_dimensions(self.policy.points[read])
+        flops = decider_flops(dims, looked.frames, reads_encoder=reads_encoder)
         seconds = 0.0
-        if reads_encoder and place == read:
+        if reads_encoder and index == read:
             transcript = self._run(point, samples, words, encoded=looked.recording)
         else:
             transcript = self._run(point, samples, words)
@@ -165,23 +165,23 @@ class PolicyTranscriber:
         points = self.policy.points
         last = len(points) - 1
         transcripts: list[Transcript] = []
-        readings: list[Reading] = []
+        readings: list[TranscriptFeatures] = []
         scores: list[float] = []
         seconds, kept, deciding = 0.0, 0, 0
-        for place, point in enumerate(points):
-            reads = place < last or bool(scorer.choices)
+        for index, point in enumerate(points):
+            reads = index < last or bool(scorer.choices)
             transcript = self._run(point, samples, words, confidence=reads)
             transcripts.append(transcript)
             seconds += transcript.latency_s + sum(part.confidence_s for part in transcript.passes)
             started = perf_counter()
             readings.append(transcript_reading(transcript))
-            if place == 0 or scorer.prefers_dear(place - 1, readings[-2:-1], readings[-1:])[0]:
-                kept = place
-            if place < last:
-                scores.append(float(scorer.score_readings(place, readings[-1:])[0]))
+            if index == 0 or scorer.prefers_later(index - 1, readings[-2:-1], readings[-1:])[0]:
+                kept = index
+            if index < last:
+                scores.append(float(scorer.score_readings(index, readings[-1:])[0]))
                 deciding += 1
             seconds += perf_counter() - started
-            if place == last or not scores[-1] > self.threshold:
+            if index == last or not scores[-1] > self.threshold:
                 break
         flops = sum(
             transcript_flops(point_dimensions(transcript.point), transcript).total for transcript in transcripts
@@ -203,13 +203,13 @@ class PolicyTranscriber:
         started = perf_counter()
         duration = np.array([looked.view.mel[0]], np.float64)
         scores = scorer.score_audio([looked.view], duration)
-        place = int(reached_points(scores, self.threshold)[0])
+        index = int(reached_points(scores, self.threshold)[0])
         seconds = looked.look_s + perf_counter() - started
         flops = round(self.policy.overhead_flops)
-        if looked.recording is not None and place == 0:
+        if looked.recording is not None and index == 0:
             transcript = self._run(first, samples, words, encoded=looked.recording)
         else:
-            transcript = self._run(points[place], samples, words)
+            transcript = self._run(points[index], samples, words)
             seconds += looked.prepare_s + looked.encode_s
             flops += round(encoder_flops(engine.dimensions, looked.frames)) if engine is not None else 0
         seconds += transcript.latency_s
@@ -290,10 +290,10 @@ def load_policy(
         raise UsageError("threshold nan: give a number.")
     policy = read_policy(path)
     check_weights(policy, path)
-    scorer: Scorer | FaithfulDecider
+    scorer: Scorer | PublishedDecider
     if policy.kind == "faithful":
-        dims = point_dimensions(policy.points[place_read(policy)])
-        scorer = FaithfulDecider(policy, path, threads=threads or choose_threads(dims))
+        dims = point_dimensions(policy.points[encoder_point(policy)])
+        scorer = PublishedDecider(policy, path, threads=threads or choose_threads(dims))
     else:
         scorer = load_scorer(path, policy)
     return PolicyTranscriber(

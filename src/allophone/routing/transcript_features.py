@@ -15,7 +15,7 @@ from allophone.records.transcript import Transcript
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["READING_FEATURES", "Reading", "pair_features", "reading_features", "transcript_reading"]
+__all__ = ["READING_FEATURES", "TranscriptFeatures", "pair_features", "reading_features", "transcript_reading"]
 
 # Few on purpose: from a thousand noisy labels, more signs of the same doubt predict unseen speakers worse.
 READING_FEATURES: tuple[str, ...] = (
@@ -27,7 +27,7 @@ _LEAST_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TranscriptFeatures:
     """One utterance through one point, as far as the transcript itself shows.
 
     Args:
@@ -53,11 +53,11 @@ class Reading:
     token_entropies: Sequence[float]
 
 
-def transcript_reading(transcript: Transcript) -> Reading:
+def transcript_reading(transcript: Transcript) -> TranscriptFeatures:
     """Return what a ledger row of this transcript would hold, so that a running policy sees what replay saw."""
     segments = transcript.segments
     tokens = sum(segment.token_count for segment in segments)
-    return Reading(
+    return TranscriptFeatures(
         text=transcript.text,
         duration_s=transcript.duration_s,
         tokens=tokens,
@@ -70,7 +70,7 @@ def transcript_reading(transcript: Transcript) -> Reading:
     )
 
 
-def reading_features(reading: Reading) -> NDArray[np.float32]:
+def reading_features(reading: TranscriptFeatures) -> NDArray[np.float32]:
     """Return the numbers that a regressor reads, in the order of :data:`READING_FEATURES`.
 
     Without token log-probabilities their mean stands for each; without any token everything is as if sure.
@@ -94,7 +94,7 @@ def reading_features(reading: Reading) -> NDArray[np.float32]:
     return np.nan_to_num(np.array(values, np.float32), posinf=1e6, neginf=-1e6)
 
 
-def pair_features(cheap: Reading, dear: Reading) -> NDArray[np.float32]:
+def pair_features(cheap: TranscriptFeatures, dear: TranscriptFeatures) -> NDArray[np.float32]:
     """Return what both readings of one utterance show together: each alone, their difference, how far they agree.
 
     Returns:
@@ -112,8 +112,8 @@ def pair_features(cheap: Reading, dear: Reading) -> NDArray[np.float32]:
 def _word_edits(one: Sequence[str], other: Sequence[str]) -> int:
     """Return the Levenshtein distance in words."""
     row = list(range(len(other) + 1))
-    for place, word in enumerate(one, start=1):
-        diagonal, row[0] = row[0], place
+    for index, word in enumerate(one, start=1):
+        diagonal, row[0] = row[0], index
         for column, heard in enumerate(other, start=1):
             diagonal, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, diagonal + (word != heard))
     return row[-1]

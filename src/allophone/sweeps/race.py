@@ -114,13 +114,13 @@ def judge(
         return []
     resampled = [resample_objective(samples, name, resample) for name in (samples.quality, cost)]
     estimates = np.stack([item.estimates for item in resampled], axis=-1)
-    replicates = np.stack([item.widened() for item in resampled], axis=-1)
+    replicates = np.stack([item.inflated() for item in resampled], axis=-1)
     floors = [0.0, samples.noise_floors.get(cost, 0.0)]
     verdicts = assess_frontier(replicates, estimates, 1 - alpha / max(1, n_looks), floors, resample)
     beaten = {j: int(verdicts.dominator[j]) for j in range(len(estimates)) if verdicts.status[j] == "dominated"}
     left = [j for j in range(len(estimates)) if j not in beaten]
     share = min(1.0, len(samples.utterances) / n_utterances)
-    hopeless = _without_prospect(estimates, replicates, left, share, tied, max(1, n_looks))
+    futile = _without_prospect(estimates, replicates, left, share, tied, max(1, n_looks))
     return [
         Elimination(
             point=samples.points[j],
@@ -129,9 +129,9 @@ def judge(
             p_dominated=float(verdicts.p_dominated_by[i, j]),
             loss=float(estimates[j, 0]),
             cost=float(estimates[j, 1]),
-            tied=j in hopeless,
+            tied=j in futile,
         )
-        for j, i in sorted((beaten | hopeless).items())
+        for j, i in sorted((beaten | futile).items())
     ]
 
 
@@ -154,17 +154,17 @@ def _without_prospect(
         n_looks: Looks with a judgement.
     """
     shown = _chance_of_being_shown(estimates, replicates, share)
-    hopeless: dict[int, int] = {}
+    futile: dict[int, int] = {}
     best_of_all = min(left, key=lambda j: (estimates[j, 0], estimates[j, 1], j))
     for j in sorted(left, key=lambda j: (-estimates[j, 1], -j)):  # of equals the first of the plan stays
         if j == best_of_all:
             continue
-        rivals = [i for i in left if i != j and i not in hopeless and estimates[i, 1] <= estimates[j, 1]]
-        if rivals and j not in hopeless.values():
+        rivals = [i for i in left if i != j and i not in futile and estimates[i, 1] <= estimates[j, 1]]
+        if rivals and j not in futile.values():
             best = min(rivals, key=lambda i: shown[j, i])
             if shown[j, best] <= min(level, TIED_ALPHA_RIVALS / len(rivals)) / n_looks:
-                hopeless[j] = best
-    return hopeless
+                futile[j] = best
+    return futile
 
 
 def _chance_of_being_shown(estimates: FloatArray, replicates: FloatArray, share: float) -> FloatArray:

@@ -24,7 +24,7 @@ from allophone.records.point import OperatingPoint
 from allophone.sweeps.recognition.worker import Settings
 from allophone.sweeps.space import SearchSpace
 
-__all__ = ["SEARCHES", "continue_run", "describe_run", "earlier_run"]
+__all__ = ["SEARCHES", "describe_run", "existing_run", "resume_run"]
 
 SEARCHES = ("race", "joint")  # plans with a cost to judge by and an order to draw; all others have seed 0
 
@@ -74,7 +74,7 @@ def describe_run(
     )
 
 
-def earlier_run(folder: Path, kind: type[Record]) -> Record | None:
+def existing_run(folder: Path, kind: type[Record]) -> Record | None:
     """Return the record of the run of this task that a folder holds, whose points an extension keeps and goes on with.
 
     Raises:
@@ -86,7 +86,7 @@ def earlier_run(folder: Path, kind: type[Record]) -> Record | None:
     return found if isinstance(found, kind) else None
 
 
-def continue_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
+def resume_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
     """Return the record to measure under: the one in the folder if it asks for the same, else the wanted one.
 
     A run that stopped before its first row, as one does that asks for what a model lacks, binds to nothing.

@@ -14,17 +14,24 @@ from allophone.models.engine import Engine
 from allophone.models.stopwatch import Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment
-from allophone.transcription.windows import EncodedWindows, Reading, Window, align_words, decode_pass, encode_windows
+from allophone.transcription.windows import (
+    DecodeExtras,
+    EncodedWindows,
+    Window,
+    align_words,
+    decode_once,
+    encode_windows,
+)
 
 __all__ = [
     "LONG_S",
     "NEAR",
     "NEARLY_WHOLE",
     "SLOW_TOKENS_PER_SECOND",
-    "better_pass",
-    "decode_windows",
-    "distrust",
+    "decode_with_fallback",
+    "failure_reason",
     "may_end_early",
+    "pick_pass",
 ]
 
 # Fast readers reach 5.2 text tokens a second; a short call of a few words needs some beyond its length.
@@ -38,7 +45,7 @@ SLOW_TOKENS_PER_SECOND = 2.2
 LONG_S = 6.0
 
 
-def distrust(segment: Segment) -> str | None:
+def failure_reason(segment: Segment) -> str | None:
     """Return why a pass is not to be believed, or None where nothing speaks against it.
 
     Args:
@@ -71,7 +78,7 @@ def may_end_early(segment: Segment, speech_s: float | None = None) -> bool:
     return bool(segment.text) and said_s >= LONG_S and segment.token_count < SLOW_TOKENS_PER_SECOND * said_s
 
 
-def better_pass(short: Segment, whole: Segment) -> Segment:
+def pick_pass(short: Segment, full_context_cache: Segment) -> Segment:
     """Return the pass to believe after a short one was turned down and the whole context was run.
 
     Full context fails too, most often on a second or two of hard speech, where it sees silence for 28 s. So it wins
@@ -79,11 +86,11 @@ def better_pass(short: Segment, whole: Segment) -> Segment:
 
     Args:
         short: The pass that was turned down.
-        whole: The same window at full context.
+        full_context_cache: The same window at full context.
     """
-    if distrust(whole) is None:
-        return whole
-    return max(whole, short, key=lambda passed: (not passed.truncated, passed.avg_logprob))
+    if failure_reason(full_context_cache) is None:
+        return full_context_cache
+    return max(full_context_cache, short, key=lambda passed: (not passed.truncated, passed.avg_logprob))
 
 
 def largest_compression_ratio(n_bytes: int) -> float:
@@ -107,14 +114,14 @@ NEAR = SAMPLE_RATE  # a pause this near to the last word is where it ends
 _LONGEST_WORD_S = 1.0  # the alignment stretches the last word over all that was left out
 
 
-def decode_windows(
+def decode_with_fallback(
     engine: Engine,
     windows: Sequence[Window],
     encoded: EncodedWindows,
     point: OperatingPoint,
     languages: Sequence[str],
-    reading: Reading,
-    whole: dict[tuple[int, ...], EncodedWindows] | None = None,
+    extras: DecodeExtras,
+    full_context_cache: dict[tuple[int, ...], EncodedWindows] | None = None,
 ) -> list[list[Segment]]:
     """Decode windows together, and mend what went wrong.
 
@@ -131,19 +138,19 @@ def decode_windows(
         encoded: From :func:`encode_windows`.
         point: Tail, guard, stride and beams to decode with.
         languages: One code a window.
-        reading: What else to read.
-        whole: Keeps full contexts by the windows they hold, so that several points share them.
+        extras: What else to read.
+        full_context_cache: Keeps full contexts by the windows they hold, so that several points share them.
 
     Returns:
         Each window's segments: one, or several where it was cut. Of two passes the one that did not stay is the other's
         ``rejected``.
     """
-    passed = decode_pass(engine, windows, encoded, point, languages, reading)
+    passed = decode_once(engine, windows, encoded, point, languages, extras)
     heard: dict[int, Sequence[Span]] = {}
     for index, segment in enumerate(passed):
         silent = segment.no_speech_prob > _NO_SPEECH_PROB
         short = point.guard and may_end_early(segment, _speech_s(windows[index]))
-        if silent or short or distrust(segment) is not None:
+        if silent or short or failure_reason(segment) is not None:
             passed[index], heard[index] = _search(windows[index], segment)
             if not heard[index]:
                 passed[index] = replace(passed[index], text="", tokens=(), words=(), compression_ratio=0.0)
@@ -152,20 +159,20 @@ def decode_windows(
         return found
     again = []
     for index, spans in heard.items():
-        place = _Place(engine, windows[index], point, languages[index], reading)
-        if spans and distrust(passed[index]) is not None:
+        place = _Place(engine, windows[index], point, languages[index], extras)
+        if spans and failure_reason(passed[index]) is not None:
             pause = longest_pause(spans) if encoded.frames >= NEARLY_WHOLE else None
             if pause is not None:
                 found[index] = place.in_parts(passed[index], pause)
             elif encoded.frames < TRAINED_FRAMES:
                 again.append(index)
         elif may_end_early(passed[index], _speech_s(windows[index])):
-            found[index] = place.to_the_end(passed[index], engine.row(encoded.output, index), spans)
+            found[index] = place.decode_rest(passed[index], engine.row(encoded.output, index), spans)
     if again:
         kept, spoken = [windows[index] for index in again], [languages[index] for index in again]
-        full = _encode_whole(engine, kept, tuple(again), {} if whole is None else whole)
-        for index, segment in zip(again, decode_pass(engine, kept, full, point, spoken, reading), strict=True):
-            better = better_pass(passed[index], segment)
+        full = _encode_whole(engine, kept, tuple(again), {} if full_context_cache is None else full_context_cache)
+        for index, segment in zip(again, decode_once(engine, kept, full, point, spoken, extras), strict=True):
+            better = pick_pass(passed[index], segment)
             other = passed[index] if better is segment else segment
             found[index] = [replace(better, rejected=other)]
     return found
@@ -179,14 +186,14 @@ class _Place:
     window: Window
     point: OperatingPoint
     language: str
-    reading: Reading
+    extras: DecodeExtras
 
     def in_parts(self, passed: Segment, pause: int) -> list[Segment]:
         """Run the window again in two parts; the pass that went wrong hangs on the first of their passes."""
         first, *others = [segment for part in self._cut(pause) for segment in self._run(part)]
-        return [_hang(first, passed), *others]
+        return [_attach_rejected(first, passed), *others]
 
-    def to_the_end(self, passed: Segment, encoded: object, spans: Sequence[Span]) -> list[Segment]:
+    def decode_rest(self, passed: Segment, encoded: object, spans: Sequence[Span]) -> list[Segment]:
         """Run what lies behind the last word as a window of its own, where that is speech."""
         watch = Stopwatch()
         words = passed.words or align_words(self.engine, encoded, passed.tokens, self.point, self.language, self.window)
@@ -207,7 +214,7 @@ class _Place:
     def _run(self, part: Window) -> list[Segment]:
         encoded = encode_windows(self.engine, [part], context_frames(part.audio.size, self.point))
         encoded = replace(encoded, encode_s=encoded.encode_s + encoded.prepare_s)
-        return decode_windows(self.engine, [part], encoded, self.point, [self.language], self.reading)[0]
+        return decode_with_fallback(self.engine, [part], encoded, self.point, [self.language], self.extras)[0]
 
     def _cut(self, sample: int) -> list[Window]:
         window, size = self.window, self.window.audio.size
@@ -244,9 +251,9 @@ def _search(window: Window, segment: Segment) -> tuple[Segment, Sequence[Span]]:
     return segment.charged(*watch.lap()), spans
 
 
-def _hang(segment: Segment, passed: Segment) -> Segment:
+def _attach_rejected(segment: Segment, passed: Segment) -> Segment:
     """Add a pass that was turned down before all those that the segment carries already."""
-    before = passed if segment.rejected is None else _hang(segment.rejected, passed)
+    before = passed if segment.rejected is None else _attach_rejected(segment.rejected, passed)
     return replace(segment, rejected=before)
 
 
@@ -254,9 +261,9 @@ def _encode_whole(
     engine: Engine,
     windows: Sequence[Window],
     rows: tuple[int, ...],
-    whole: dict[tuple[int, ...], EncodedWindows],
+    full_context_cache: dict[tuple[int, ...], EncodedWindows],
 ) -> EncodedWindows:
-    if rows not in whole:
+    if rows not in full_context_cache:
         encoded = encode_windows(engine, windows, TRAINED_FRAMES)
-        whole[rows] = replace(encoded, encode_s=encoded.encode_s + encoded.prepare_s)
-    return whole[rows]  # charged in full to every point that needs it
+        full_context_cache[rows] = replace(encoded, encode_s=encoded.encode_s + encoded.prepare_s)
+    return full_context_cache[rows]  # charged in full to every point that needs it

@@ -17,9 +17,9 @@ from allophone.models.engine import Engine
 from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Transcript
-from allophone.transcription.fallback import decode_windows
-from allophone.transcription.recording import AUTO_LANGUAGE, cut_windows, join_segments, with_detection
-from allophone.transcription.windows import Reading, Window, encode_windows
+from allophone.transcription.fallback import decode_with_fallback
+from allophone.transcription.recording import AUTO_LANGUAGE, add_detection_time, cut_windows, join_segments
+from allophone.transcription.windows import DecodeExtras, Window, encode_windows
 
 __all__ = ["LARGEST_PADDING", "choose_batch", "transcribe_stream"]
 
@@ -90,27 +90,27 @@ def transcribe_stream(
     Raises:
         UsageError: The model does not know the language.
     """
-    stream = _Stream(engine, point, language, Reading(words=words), batch_size)
+    stream = _Stream(engine, point, language, DecodeExtras(words=words), batch_size)
     source = enumerate(recordings)
     ahead = _AHEAD * jobs * batch_size
     given, taken, more = 0, 0, True
     readers, runners = ThreadPoolExecutor(jobs), ThreadPoolExecutor(jobs)
-    reading: dict[Future[_Recording | AudioError], int] = {}
+    extras: dict[Future[_Recording | AudioError], int] = {}
     running: dict[Future[list[_Passed | AudioError]], list[_Place]] = {}
     try:
         while True:
-            while more and len(reading) < jobs and len(stream.waiting) < ahead and taken - given < ahead:
+            while more and len(extras) < jobs and len(stream.waiting) < ahead and taken - given < ahead:
                 if more := (item := next(source, None)) is not None:
-                    reading[readers.submit(stream.read, item[1])] = taken
+                    extras[readers.submit(stream.read, item[1])] = taken
                     taken += 1
-            while len(running) < jobs and (batch := stream.next_batch(wait_for_more=bool(reading))):
+            while len(running) < jobs and (batch := stream.next_batch(wait_for_more=bool(extras))):
                 running[runners.submit(stream.run, batch)] = batch
-            if not reading and not running:
+            if not extras and not running:
                 return
-            pending: set[Future[Any]] = {*reading, *running}
+            pending: set[Future[Any]] = {*extras, *running}
             wait(pending, return_when=FIRST_COMPLETED)
-            for read in [future for future in reading if future.done()]:
-                stream.take_recording(reading.pop(read), read.result())
+            for read in [future for future in extras if future.done()]:
+                stream.take_recording(extras.pop(read), read.result())
             for ran in [future for future in running if future.done()]:
                 stream.take_passed(running.pop(ran), ran.result())
             while given in stream.finished:
@@ -125,9 +125,11 @@ def transcribe_stream(
 class _Stream:
     """What waits, runs and is finished; only the caller's thread changes it."""
 
-    def __init__(self, engine: Engine, point: OperatingPoint, language: str, reading: Reading, batch_size: int) -> None:
+    def __init__(
+        self, engine: Engine, point: OperatingPoint, language: str, extras: DecodeExtras, batch_size: int
+    ) -> None:
         self.engine, self.point, self.language = engine, point, language
-        self.reading, self.batch_size = reading, batch_size
+        self.extras, self.batch_size = extras, batch_size
         self.waiting: list[_Place] = []
         self.finished: dict[int, Transcript | AudioError] = {}
         self.stopped = Event()
@@ -160,16 +162,16 @@ class _Stream:
     def next_batch(self, *, wait_for_more: bool) -> list[_Place]:
         """Take a batch from the windows that wait; none where there is none, or where more will make it fuller."""
         ready = [
-            place
-            for place in self.waiting
-            if place.number == 0 or self._open[place.recording].language != AUTO_LANGUAGE
+            index
+            for index in self.waiting
+            if index.number == 0 or self._open[index.recording].language != AUTO_LANGUAGE
         ]
         enough = 2 * self.batch_size if wait_for_more and self.batch_size > 1 else 1
         if len(ready) < enough:
             return []
-        batch = [ready[place] for place in choose_batch([place.frames for place in ready], self.batch_size)]
-        self.waiting = [place for place in self.waiting if place not in batch]
-        return [replace(place, language=self._open[place.recording].language) for place in batch]
+        batch = [ready[index] for index in choose_batch([index.frames for index in ready], self.batch_size)]
+        self.waiting = [index for index in self.waiting if index not in batch]
+        return [replace(index, language=self._open[index.recording].language) for index in batch]
 
     def run(self, batch: list[_Place]) -> list[_Passed | AudioError]:
         """Encode and decode a batch; runs in a runner's thread. Of one that fails, each window runs alone."""
@@ -177,40 +179,40 @@ class _Stream:
             with as_audio_error(batch[0].name):
                 return list(self._passed(batch))
         except AudioError as error:
-            return [error] if len(batch) == 1 else [one for place in batch for one in self.run([place])]
+            return [error] if len(batch) == 1 else [one for index in batch for one in self.run([index])]
 
     def _passed(self, batch: list[_Place]) -> list[_Passed]:
-        engine, windows = self.engine, [place.window for place in batch]
-        encoded = encode_windows(engine, windows, max(place.frames for place in batch))
+        engine, windows = self.engine, [index.window for index in batch]
+        encoded = encode_windows(engine, windows, max(index.frames for index in batch))
         languages, detected = [], []
-        for row, place in enumerate(batch):
+        for row, index in enumerate(batch):
             watch = Stopwatch()
-            language = place.language
+            language = index.language
             if language == AUTO_LANGUAGE:
                 language = engine.detect_language(engine.row(encoded.output, row))
             languages.append(language)
             detected.append(watch.lap())
-        found = decode_windows(engine, windows, encoded, self.point, languages, self.reading)
+        found = decode_with_fallback(engine, windows, encoded, self.point, languages, self.extras)
         return [
-            _Passed(with_detection(parts, lap), language, encoded.prepare_s)
+            _Passed(add_detection_time(parts, lap), language, encoded.prepare_s)
             for parts, lap, language in zip(found, detected, languages, strict=True)
         ]
 
     def take_passed(self, batch: list[_Place], passed: list[_Passed | AudioError]) -> None:
         """Hand the segments of a batch to their recordings; a recording of which a window failed has failed."""
-        for place, found in zip(batch, passed, strict=True):
-            recording = self._open.get(place.recording)
+        for index, found in zip(batch, passed, strict=True):
+            recording = self._open.get(index.recording)
             if recording is None:  # another of its windows has failed
                 continue
             if isinstance(found, AudioError):
-                self.finished[place.recording] = found
-                self.waiting = [other for other in self.waiting if other.recording != place.recording]
-                del self._open[place.recording]
+                self.finished[index.recording] = found
+                self.waiting = [other for other in self.waiting if other.recording != index.recording]
+                del self._open[index.recording]
                 continue
-            recording.segments[place.number] = found.segments
+            recording.segments[index.number] = found.segments
             recording.language = found.language
             recording.prepare_s += found.prepare_s
-            self._finish(place.recording)
+            self._finish(index.recording)
 
     def _finish(self, index: int) -> None:
         recording = self._open[index]
@@ -245,9 +247,9 @@ def choose_batch(frames: Sequence[int], size: int) -> list[int]:
         raise ValueError(f"{len(frames)} windows waiting, batches of {size}")
     low = high = frames[0]
     chosen: list[int] = []
-    for place in sorted(range(len(frames)), key=lambda place: (abs(log(frames[place] / frames[0])), place)):
-        lower, higher = min(low, frames[place]), max(high, frames[place])
+    for index in sorted(range(len(frames)), key=lambda index: (abs(log(frames[index] / frames[0])), index)):
+        lower, higher = min(low, frames[index]), max(high, frames[index])
         if len(chosen) < size and higher <= LARGEST_PADDING * lower:
             low, high = lower, higher
-            chosen.append(place)
+            chosen.append(index)
     return sorted(chosen)

@@ -14,8 +14,8 @@ from allophone.models.engine import Engine
 from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Transcript
-from allophone.transcription.fallback import decode_windows
-from allophone.transcription.windows import EncodedWindows, Reading, Window, encode_windows
+from allophone.transcription.fallback import decode_with_fallback
+from allophone.transcription.windows import DecodeExtras, EncodedWindows, Window, encode_windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,11 +25,11 @@ __all__ = [
     "AUTO_LANGUAGE",
     "PACK_FIT_S",
     "EncodedRecording",
+    "add_detection_time",
     "cut_windows",
     "encode_recording",
     "join_segments",
     "transcribe_points",
-    "with_detection",
 ]
 
 AUTO_LANGUAGE = "auto"
@@ -85,11 +85,11 @@ def transcribe_points(
             watch = Stopwatch()
             language = engine.detect_language(passed.output)
             detected = watch.lap()
-        whole: dict[tuple[int, ...], EncodedWindows] = {}
+        full_context_cache: dict[tuple[int, ...], EncodedWindows] = {}
         for index, point in enumerate(points):
-            reading = Reading(words=words, confidence=confidence)
-            (found,) = decode_windows(engine, [window], passed, point, [language], reading, whole)
-            segments[index] += with_detection(found, detected)
+            extras = DecodeExtras(words=words, confidence=confidence)
+            (found,) = decode_with_fallback(engine, [window], passed, point, [language], extras, full_context_cache)
+            segments[index] += add_detection_time(found, detected)
     return [
         join_segments(engine, point, parts, samples.size, prepare_s, language, cut.cpu_s)
         for point, parts in zip(points, segments, strict=True)
@@ -149,7 +149,7 @@ def cut_windows(samples: NDArray[np.float32], point: OperatingPoint) -> tuple[li
     return windows, watch.lap()
 
 
-def with_detection(segments: list[Segment], detected: Lap) -> list[Segment]:
+def add_detection_time(segments: list[Segment], detected: Lap) -> list[Segment]:
     """Charge telling the language to the first pass of a window."""
     first, *others = segments
     if first.rejected is not None:

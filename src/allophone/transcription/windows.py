@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EncodedWindows", "Reading", "Window", "align_words", "compression_ratio", "decode_pass", "encode_windows"]
+__all__ = [
+    "DecodeExtras",
+    "EncodedWindows",
+    "Window",
+    "align_words",
+    "compression_ratio",
+    "decode_once",
+    "encode_windows",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +47,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DecodeExtras:
     """What is asked of a pass beside its text: places of words, tokens' log-probabilities."""
 
     words: bool = False
@@ -86,13 +94,13 @@ def encode_windows(engine: Engine, windows: Sequence[Window], frames: int) -> En
     return EncodedWindows(tuple(mels), output, frames, prepared.wall_s / count, encoded.wall_s / count, cpu_s)
 
 
-def decode_pass(
+def decode_once(
     engine: Engine,
     windows: Sequence[Window],
     encoded: EncodedWindows,
     point: OperatingPoint,
     languages: Sequence[str],
-    reading: Reading,
+    extras: DecodeExtras,
 ) -> list[Segment]:
     """Decode windows together, once.
 
@@ -102,7 +110,7 @@ def decode_pass(
         encoded: From :func:`encode_windows`.
         point: Tail, stride and beams to decode with.
         languages: One code a window.
-        reading: What else to read.
+        extras: What else to read.
 
     Returns:
         A segment for each window; the text-token cap is that of the longest, the time is shared equally. Reading each
@@ -117,7 +125,7 @@ def decode_pass(
         beam_size=point.beam_size,
         max_tokens=max(text_token_cap(window.end_s - window.start_s) for window in windows),
         languages=languages,
-        confidence=reading.confidence,
+        confidence=extras.confidence,
     )
     shared = watch.lap()
     decode_s = shared.wall_s - sum(decoded.confidence_s for decoded in batch)
@@ -126,7 +134,7 @@ def decode_pass(
     for index, (window, decoded, language) in enumerate(zip(windows, batch, languages, strict=True)):
         watch = Stopwatch()
         words: tuple[Word, ...] = ()
-        if reading.words:
+        if extras.words:
             words = align_words(engine, engine.row(output, index), decoded.tokens, point, language, window)
         aligned = watch.lap()
         segments.append(

@@ -8,7 +8,7 @@ from allophone.routing import feature_store
 from allophone.routing.calibration import policy_samples
 from allophone.routing.evaluation import evaluate_policy
 from allophone.routing.policy_file import read_policy
-from allophone.routing.published.policy import FaithfulDecider, faithful_flops, place_read
+from allophone.routing.published.policy import PublishedDecider, decider_flops, encoder_point
 from allophone.routing.published.training import train_faithful
 from allophone.routing.replay import replay
 from allophone.routing.samples import encoder_flops
@@ -43,10 +43,10 @@ def test_a_running_policy_does_what_its_replay_says(folder, spoken, speech):
         assert found.scores[0] == pytest.approx(router.scores(samples)[0, place], abs=1e-6)
         assert found.ran == (NAMES[reached],)
         # what is billed is all that ran: the point, the decider, and an encoder whose work the point does not take up
-        looked = FaithfulDecider(policy, folder).look(load_audio(recording.path))
+        looked = PublishedDecider(policy, folder).look(load_audio(recording.path))
         expected = transcript_flops(DIMS, found.transcript).total
-        expected += faithful_flops(DIMS, looked.frames, reads_encoder=policy.reads != "mel")
-        if policy.reads != "mel" and reached != place_read(policy):
+        expected += decider_flops(DIMS, looked.frames, reads_encoder=policy.reads != "mel")
+        if policy.reads != "mel" and reached != encoder_point(policy):
             expected += round(encoder_flops(DIMS, looked.frames))
         assert found.executed_flops == expected
         assert found.executed_flops == pytest.approx(outcome.flops[place], rel=0.05)
@@ -76,8 +76,8 @@ def test_evaluation_stands_where_asked_and_charges_the_order(folder, spoken):
         threshold: evaluate_policy(folder, [spoken / "test"], threshold=threshold, n_replicates=20).results[0]
         for threshold in (-1.0, 2.0)
     }
-    assert found[-1.0].policy.climbed == 1
-    assert found[2.0].policy.climbed == 0
+    assert found[-1.0].policy.share_escalated == 1
+    assert found[2.0].policy.share_escalated == 0
     names = [item.name for item in found[2.0].flops]
     assert names[0].startswith("faithful on ")
     assert "snr" in names
@@ -91,12 +91,12 @@ def test_evaluation_stands_where_asked_and_charges_the_order(folder, spoken):
 
 
 def test_audio_without_a_window_stays_below(folder):
-    looked = FaithfulDecider(read_policy(folder), folder).look(np.zeros(100 * 16_000, np.float32))
+    looked = PublishedDecider(read_policy(folder), folder).look(np.zeros(100 * 16_000, np.float32))
     assert (looked.probability, looked.frames) == (0.0, ())
 
 
 def test_long_audio_is_decided_as_one(folder, speech):
-    decider = FaithfulDecider(read_policy(folder), folder)
+    decider = PublishedDecider(read_policy(folder), folder)
     long = np.concatenate([recording.samples for recording in speech] * 3)
     looked = decider.look(long)
     assert len(looked.frames) > 1

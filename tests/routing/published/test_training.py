@@ -8,7 +8,7 @@ from allophone.records.point import OperatingPoint
 from allophone.routing.calibration import calibrate_policy
 from allophone.routing.policy_file import read_policy
 from allophone.routing.published.training import train_faithful
-from allophone.routing.thresholds import Wish
+from allophone.routing.thresholds import CalibrationTarget
 from builders import write_run
 from route_runs import BASE, SMALL, TINY, write_routed
 
@@ -46,7 +46,7 @@ def test_the_decider_is_billed_by_the_audio(spoken, tmp_path):
 
 def test_it_can_be_calibrated_on_other_speakers(spoken, tmp_path):
     train_faithful([spoken / "train"], NAMES, tmp_path / "p", epochs=1, hold_out=0, force=True)
-    policy = calibrate_policy(tmp_path / "p", [spoken / "test"], Wish("big_share", 0.6), force=True)
+    policy = calibrate_policy(tmp_path / "p", [spoken / "test"], CalibrationTarget("big_share", 0.6), force=True)
     assert policy.calibration is not None
     assert policy.calibration.big_share[0] <= 0.6
     assert policy.calibration.cross_fitted is None  # of one speaker there are no others to choose on

@@ -8,7 +8,7 @@ from allophone.corpora.corpus import open_corpus
 from allophone.corpora.splits import make_folds
 from allophone.emotion.experiment import run_setting
 from allophone.emotion.recipe import EmotionSetting, Recipe
-from allophone.sweeps.emotion.forecast import UnitForecast, forecast_unit, look_at_encoder, order_settings
+from allophone.sweeps.emotion.forecast import JobForecast, forecast_job, order_settings, probe_encoder
 from emotion_builders import save_encoder, write_emotions
 
 RECIPE = Recipe(epochs=3, patience=3, batch_size=4)
@@ -30,10 +30,10 @@ def test_a_forecast_is_what_a_training_executes(place, corpus, family, knobs):
     model = save_encoder(place / family, family)
     setting = EmotionSetting(model=model, duration_s=0.2, **knobs)  # no clip is shorter, so no padding is guessed
     splits = make_folds(corpus)
-    facts = look_at_encoder(model)
+    facts = probe_encoder(model)
     utterances = list(corpus)
     lengths = dict.fromkeys((utterance.id for utterance in utterances), 0.3)
-    found = forecast_unit(setting, RECIPE, facts, utterances, lengths, splits, "fold-0")
+    found = forecast_job(setting, RECIPE, facts, utterances, lengths, splits, "fold-0")
     run = run_setting(
         setting, corpus, splits, "fold-0", recipe=RECIPE, precision="float32", cache_root=place / "cache", timed_rows=0
     )
@@ -46,7 +46,7 @@ def test_a_forecast_is_what_a_training_executes(place, corpus, family, knobs):
 
 def test_quick_settings_come_first_and_shared_states_are_paid_once():
     def forecast(seconds):
-        return UnitForecast(1, 1.0, 1.0, 1.0, 1.0, seconds, 100.0)
+        return JobForecast(1, 1.0, 1.0, 1.0, 1.0, seconds, 100.0)
 
     settings = [EmotionSetting(model="base", duration_s=d, lora_rank=r) for d, r in ((3, 8), (3, 16), (1, 0))]
     forecasts = {setting.name: forecast(float(seconds)) for setting, seconds in zip(settings, (30, 40, 5), strict=True)}

@@ -6,9 +6,9 @@ pytest.importorskip("torch")
 
 from allophone.emotion.results import EmotionRow
 from allophone.records.point import EmotionSetting
-from allophone.sweeps.emotion.jobs import Unit, unit_rows
+from allophone.sweeps.emotion.jobs import TrainingJob, unit_rows
 
-UNIT = Unit(EmotionSetting(model="base", duration_s=1.0), "fold-2", 4)
+UNIT = TrainingJob(EmotionSetting(model="base", duration_s=1.0), "fold-2", 4)
 
 
 def test_a_unit_is_named_by_point_fold_and_seed():

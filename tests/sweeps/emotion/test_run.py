@@ -111,7 +111,7 @@ def test_progress_counts_trainings_and_ends(measured):
 
 
 def test_the_same_call_measures_nothing_again(place, measured, monkeypatch):
-    monkeypatch.setattr(emotion_run.UnitRunner, "run", lambda *_: pytest.fail("a finished unit was trained again"))
+    monkeypatch.setattr(emotion_run.JobRunner, "run", lambda *_: pytest.fail("a finished unit was trained again"))
     before = rows_of(place / "r")
     assert run(place, place / "r", folds=5).rows == 60
     assert rows_of(place / "r") == before
@@ -233,14 +233,14 @@ def test_a_race_of_few_speakers_gives_nothing_up(place, tmp_path):
 def test_a_training_that_breaks_is_named_and_the_others_go_on(place, tmp_path, monkeypatch):
     from allophone.errors import AllophoneError
 
-    real = emotion_run.UnitRunner.run
+    real = emotion_run.JobRunner.run
 
     def breaking(self, unit, on_epoch):
         if unit.setting.unfrozen_layers:
             raise AllophoneError("the loss is not a number")
         return real(self, unit, on_epoch)
 
-    monkeypatch.setattr(emotion_run.UnitRunner, "run", breaking)
+    monkeypatch.setattr(emotion_run.JobRunner, "run", breaking)
     result = run(place, tmp_path / "r", folds=1)
     broken = [name for name, reason in result.failures if "not a number" in reason]
     assert len(broken) == 1

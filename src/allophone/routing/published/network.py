@@ -158,13 +158,13 @@ def train_decider(
     for _ in range(epochs):
         order = rng.permutation(len(states)).tolist()
         for start in range(0, len(order), batch):
-            places = order[start : start + batch]
+            indices = order[start : start + batch]
             optimizer.zero_grad()
-            for place in places:
-                label = torch.tensor([float(small_worse[place])])
-                logit = network(torch.from_numpy(states[place])[None].float())
+            for index in indices:
+                label = torch.tensor([float(small_worse[index])])
+                logit = network(torch.from_numpy(states[index])[None].float())
                 loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label)
-                (loss / len(places)).backward()
+                (loss / len(indices)).backward()
             optimizer.step()
     return network.eval()
 

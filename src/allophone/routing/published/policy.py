@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from allophone.dimensions.moonshine import RecognitionDimensions
 
 __all__ = [
-    "FaithfulDecider",
-    "FaithfulPolicy",
-    "Looked",
-    "faithful_flops",
+    "PublishedDecider",
+    "PublishedDecision",
+    "PublishedPolicy",
+    "decider_flops",
+    "encoder_point",
     "order_of",
-    "place_read",
     "replayed_faithful",
 ]
 
 
-def place_read(policy: PolicyFile) -> int:
+def encoder_point(policy: PolicyFile) -> int:
     """Return the point whose context is looked at: the last where its encoder is read, else the first."""
     return len(policy.points) - 1 if policy.reads == "big_encoder" else 0
 
@@ -53,7 +53,7 @@ def order_of(policy: PolicyFile) -> Order:
     return orders[policy.reads]
 
 
-def faithful_flops(dims: RecognitionDimensions, frames: Sequence[int], *, reads_encoder: bool) -> int:
+def decider_flops(dims: RecognitionDimensions, frames: Sequence[int], *, reads_encoder: bool) -> int:
     """Return the FLOPs of the decider alone on these windows; on a log-mel it has one position a frame, not a token.
 
     Args:
@@ -68,7 +68,7 @@ def faithful_flops(dims: RecognitionDimensions, frames: Sequence[int], *, reads_
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class PublishedDecision:
     """What the decider made of one recording.
 
     Args:
@@ -86,7 +86,7 @@ class Looked:
     encode_s: float
 
 
-class FaithfulDecider:
+class PublishedDecider:
     """A policy's graph, loaded.
 
     Args:
@@ -97,11 +97,11 @@ class FaithfulDecider:
 
     def __init__(self, policy: PolicyFile, folder: Path, *, threads: int = 1) -> None:
         self.path = folder / policy.steps[0]
-        self.point: OperatingPoint = policy.points[place_read(policy)]
+        self.point: OperatingPoint = policy.points[encoder_point(policy)]
         self._session = OnnxSession(self.path, RETRAIN, threads=threads)
         self._channels = mel_channels(point_dimensions(self.point))
 
-    def look(self, samples: NDArray[np.float32]) -> Looked:
+    def look(self, samples: NDArray[np.float32]) -> PublishedDecision:
         """Decide on one recording; of several windows the mean of their logits counts, weighted by length.
 
         Without any window (long audio without speech) nothing speaks for the last point: the probability is 0.
@@ -125,7 +125,7 @@ class FaithfulDecider:
         counts = tuple(passed.frames for passed in passes)
         reads_encoder = any(passed.output is not None for passed in passes)
         mean = float(np.average(logits, weights=counts)) if logits else -np.inf
-        return Looked(
+        return PublishedDecision(
             probability=float((1 + np.tanh(mean / 2)) / 2),
             recording=EncodedRecording(windows, passes, cut) if reads_encoder or not windows else None,
             frames=counts,
@@ -135,7 +135,7 @@ class FaithfulDecider:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FaithfulPolicy:
+class PublishedPolicy:
     """A policy of this kind, replayed on measured points.
 
     Args:
@@ -164,9 +164,9 @@ class FaithfulPolicy:
             card.overhead_flops, card.overhead_flops_per_audio_s, card.overhead_s, card.overhead_s_per_audio_s
         )
 
-    def on(self, places: IntArray) -> FaithfulPolicy:
+    def on(self, indices: IntArray) -> PublishedPolicy:
         """Return the same policy for some of the utterances only."""
-        return FaithfulPolicy(self.policy, self.probabilities[places])
+        return PublishedPolicy(self.policy, self.probabilities[indices])
 
     def scores(self, samples: RouteSamples) -> FloatArray:
         """The probabilities, one step."""
@@ -180,7 +180,7 @@ class FaithfulPolicy:
 
 def replayed_faithful(
     policy: PolicyFile, folder: Path, samples: RouteSamples, progress: Callable[[int, int], None] | None = None
-) -> FaithfulPolicy:
+) -> PublishedPolicy:
     """Run the decider on the recordings of runs; what it said is kept beside their measurements.
 
     Args:
@@ -193,10 +193,10 @@ def replayed_faithful(
         CorpusError: A corpus is no longer where its run says, or no longer holds an utterance.
         AudioError: A recording cannot be read.
     """
-    decider = FaithfulDecider(policy, folder)
+    decider = PublishedDecider(policy, folder)
     name = f"faithful-{file_sha256(decider.path)[:16]}.npz"
 
     def look(recording: NDArray[np.float32]) -> tuple[float]:
         return (decider.look(recording).probability,)
 
-    return FaithfulPolicy(policy, read_recordings(samples, name, look, progress)[:, 0])
+    return PublishedPolicy(policy, read_recordings(samples, name, look, progress)[:, 0])

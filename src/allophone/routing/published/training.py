@@ -22,7 +22,7 @@ from allophone.routing.feature_store import utterances_of
 from allophone.routing.policy_file import PolicyFile, policy_card, write_models, write_policy
 from allophone.routing.published.network import PUBLISHED_THRESHOLDS, predict_decider, train_decider
 from allophone.routing.published.onnx_graph import decider_graph, states_graph
-from allophone.routing.published.policy import FaithfulDecider, faithful_flops, place_read
+from allophone.routing.published.policy import PublishedDecider, decider_flops, encoder_point
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
 from allophone.routing.training import check_enough, trained_places
 from allophone.transcription.recording import cut_windows
@@ -112,7 +112,7 @@ def train_faithful(
 def _point_to_read(policy: PolicyFile) -> OperatingPoint:
     if len(policy.points) != 2:
         raise UsageError(f"the published decider chooses between two points, not {len(policy.points)}. Name two.")
-    point = policy.points[place_read(policy)]
+    point = policy.points[encoder_point(policy)]
     if point.guard:
         raise UsageError(
             f"{point.name}: a point whose encoder is read cannot have a guard. Name one without (sweep --axis "
@@ -145,20 +145,20 @@ def _states(
     channels = mel_channels(point_dimensions(point))
     states, owners = [], []
     audio = [utterances_of(run, _names(samples, domain)) for domain, run in enumerate(samples.runs)]
-    for place, (domain, name) in enumerate(zip(samples.domains.tolist(), samples.utterances, strict=True)):
+    for index, (domain, name) in enumerate(zip(samples.domains.tolist(), samples.utterances, strict=True)):
         windows, _ = cut_windows(load_utterance(audio[domain][name]), point)
         for window in windows:
             mel = log_mel(window.audio, context_frames(window.audio.size, point), channels)
             found = mel.T[None] if session is None else session.run({"mel": mel[None]})[0]
             states.append(found.astype(np.float16))
-            owners.append(place)
+            owners.append(index)
         if progress is not None:
-            progress(place + 1, len(samples))
+            progress(index + 1, len(samples))
     return states, np.array(owners, np.intp)
 
 
 def _names(samples: RouteSamples, domain: int) -> list[str]:
-    return [samples.utterances[place] for place in np.flatnonzero(samples.domains == domain).tolist()]
+    return [samples.utterances[index] for index in np.flatnonzero(samples.domains == domain).tolist()]
 
 
 def _trained(
@@ -177,7 +177,7 @@ def _trained(
 def _billed(point: OperatingPoint, reads_encoder: bool) -> dict[str, float]:
     """Return the decider's FLOPs: so many at no audio (the margin), so many more a second."""
     dims = point_dimensions(point)
-    per_s = faithful_flops(dims, [round(TRAINED_CONTEXT_S / FRAME_S)], reads_encoder=reads_encoder) / TRAINED_CONTEXT_S
+    per_s = decider_flops(dims, [round(TRAINED_CONTEXT_S / FRAME_S)], reads_encoder=reads_encoder) / TRAINED_CONTEXT_S
     if point.context == "full":
         return {"overhead_flops": per_s * TRAINED_CONTEXT_S}
     return {"overhead_flops": per_s * point.margin_s, "overhead_flops_per_audio_s": per_s / point.speed}
@@ -188,10 +188,10 @@ def _timed(policy: PolicyFile, out: Path, samples: RouteSamples, threads: int) -
 
     The graph brings the encoder in float32; the charge is that of the point's own encoder as the runs measured it.
     """
-    decider = FaithfulDecider(policy, out, threads=threads)
+    decider = PublishedDecider(policy, out, threads=threads)
     noise = np.random.default_rng(0).normal(size=_LOOKED_AT_S * 16_000).astype(np.float32)
     taken = measure_overhead(lambda: decider.look(noise), 5) / _LOOKED_AT_S
     if policy.reads == "mel":
         return taken
-    place = place_read(policy)
-    return max(0.0, taken - float(samples.before_s[place].sum() / samples.duration_s.sum()))
+    index = encoder_point(policy)
+    return max(0.0, taken - float(samples.before_s[index].sum() / samples.duration_s.sum()))

@@ -21,7 +21,7 @@ from allophone.encoders.loading import load_speech_encoder
 from allophone.records.point import EmotionSetting
 from allophone.records.utterance import Utterance
 
-__all__ = ["EncoderFacts", "UnitForecast", "forecast_unit", "look_at_encoder", "order_settings"]
+__all__ = ["EncoderProbe", "JobForecast", "forecast_job", "order_settings", "probe_encoder"]
 
 _OVERHEAD_S = 3.0  # loading an encoder, reading the corpus
 _PROBE_BATCH, _PROBE_TOKENS, _PROBES = 8, 100, 5
@@ -32,7 +32,7 @@ Dimensions = WhisperDimensions | SpeechEncoderDimensions
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderFacts:
+class EncoderProbe:
     """An encoder as far as its cost goes.
 
     Args:
@@ -45,7 +45,7 @@ class EncoderFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class UnitForecast:
+class JobForecast:
     """One training of a setting, testing and timing included.
 
     Args:
@@ -68,7 +68,7 @@ class UnitForecast:
     frozen_s: float
 
 
-def look_at_encoder(model: str, *, threads: int = 0, device: str = "cpu") -> EncoderFacts:
+def probe_encoder(model: str, *, threads: int = 0, device: str = "cpu") -> EncoderProbe:
     """Load an encoder and time its first layer.
 
     Raises:
@@ -93,18 +93,18 @@ def look_at_encoder(model: str, *, threads: int = 0, device: str = "cpu") -> Enc
                 torch.cuda.synchronize()
             taken.append(perf_counter() - started)
     flops = _PROBE_BATCH * frozen_flops(encoder.dimensions, tokens=_PROBE_TOKENS, layers=1)
-    return EncoderFacts(encoder.dimensions, flops / median(taken[1:]))
+    return EncoderProbe(encoder.dimensions, flops / median(taken[1:]))
 
 
-def forecast_unit(
+def forecast_job(
     setting: EmotionSetting,
     recipe: Recipe,
-    facts: EncoderFacts,
+    facts: EncoderProbe,
     utterances: Sequence[Utterance],
     durations_s: Mapping[str, float],
     splits: SplitFile,
     fold: str,
-) -> UnitForecast:
+) -> JobForecast:
     """Predict one training; epochs that early stopping spares are counted, so it is the most rather than the mean.
 
     Args:
@@ -134,7 +134,7 @@ def forecast_unit(
     frozen = float(len(utterances) * (_front_flops(dims, heard_s) + frozen_flops(dims, tokens=tokens, layers=first)))
     steps = recipe.epochs * -(-clips["train"] // recipe.batch_size)
     seconds = _OVERHEAD_S + (training + other) / facts.flop_per_s + steps * _PROBE_STEP_S
-    return UnitForecast(
+    return JobForecast(
         trainable_params=trainable_parameters(dims, adaptation),
         inference_gflops=inference / 1e9,
         training_flops=training,
@@ -146,7 +146,7 @@ def forecast_unit(
 
 
 def order_settings(
-    settings: Sequence[EmotionSetting], forecasts: Mapping[str, UnitForecast]
+    settings: Sequence[EmotionSetting], forecasts: Mapping[str, JobForecast]
 ) -> list[tuple[EmotionSetting, float]]:
     """Return settings from quick to slow, each with the seconds of its first unit.
 

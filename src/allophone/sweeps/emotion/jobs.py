@@ -22,13 +22,13 @@ from allophone.records.point import EmotionSetting
 from allophone.records.utterance import Utterance
 from allophone.sweeps.idle import load_average
 
-__all__ = ["Unit", "UnitRunner", "unit_rows"]
+__all__ = ["JobRunner", "TrainingJob", "unit_rows"]
 
 WORK = "work"  # checkpoints of trainings in flight
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class TrainingJob:
     """What is trained next."""
 
     setting: EmotionSetting
@@ -47,7 +47,7 @@ class Unit:
 
 
 @dataclass(slots=True)
-class UnitRunner:
+class JobRunner:
     """Trains units of one run and writes them down.
 
     A unit's rows are written first, then its line in ``units.jsonl``, then its checkpoint goes: whatever a kill cuts
@@ -81,9 +81,9 @@ class UnitRunner:
 
     def __post_init__(self) -> None:
         """Number the utterances."""
-        self._places = {utterance.id: place for place, utterance in enumerate(self.utterances)}
+        self._places = {utterance.id: index for index, utterance in enumerate(self.utterances)}
 
-    def is_done(self, unit: Unit) -> bool:
+    def is_done(self, unit: TrainingJob) -> bool:
         """Whether a unit is written down whole; what it left in the way then goes."""
         tested = self.splits.split(unit.fold).select(self.utterances, "test")
         done = unit.key in self.units and all(
@@ -93,7 +93,7 @@ class UnitRunner:
             shutil.rmtree(self._folder(unit), ignore_errors=True)
         return done
 
-    def run(self, unit: Unit, on_epoch: Callable[[Epoch], None]) -> TrainedUnit:
+    def run(self, unit: TrainingJob, on_epoch: Callable[[Epoch], None]) -> TrainedUnit:
         """Train a unit, or go on with it, and write it down.
 
         Raises:
@@ -125,7 +125,7 @@ class UnitRunner:
         shutil.rmtree(folder, ignore_errors=True)
         return trained
 
-    def _add_twins(self, unit: Unit, found: EmotionRun, there: Container[tuple[str, int, int]]) -> None:
+    def _add_twins(self, unit: TrainingJob, found: EmotionRun, there: Container[tuple[str, int, int]]) -> None:
         load = load_average()
         rows = [
             TwinRow(unit.setting.name, self._places[row.utterance_id], *row.again, load, None, unit.seed)
@@ -134,7 +134,7 @@ class UnitRunner:
         ]
         add_twins(self.ledger.folder, [row for row in rows if row.key not in there])
 
-    def _folder(self, unit: Unit) -> Path:
+    def _folder(self, unit: TrainingJob) -> Path:
         return self.ledger.folder / WORK / unit.name
 
     def _precision(self, model: str) -> Precision | Literal["auto"]:
@@ -147,21 +147,21 @@ class UnitRunner:
 
 
 def unit_rows(
-    unit: Unit, found: EmotionRun, places: Mapping[str, int], durations_s: Mapping[str, float]
+    unit: TrainingJob, found: EmotionRun, indices: Mapping[str, int], durations_s: Mapping[str, float]
 ) -> list[EmotionMeasurement]:
     """Return the ledger rows of a unit, one a test utterance.
 
     Args:
         unit: What was trained.
         found: How it went.
-        places: Place of every utterance in the corpus, by id.
+        indices: Place of every utterance in the corpus, by id.
         durations_s: Length of every recording in seconds, by id.
     """
     labels, load = found.record.labels, load_average()
     return [
         EmotionMeasurement(
             point=unit.setting.name,
-            utterance_index=places[row.utterance_id],
+            utterance_index=indices[row.utterance_id],
             utterance_id=row.utterance_id,
             speaker=row.speaker,
             label=row.label,
@@ -183,7 +183,7 @@ def unit_rows(
     ]
 
 
-def _trained(unit: Unit, found: EmotionRun, wall_s: float) -> TrainedUnit:
+def _trained(unit: TrainingJob, found: EmotionRun, wall_s: float) -> TrainedUnit:
     record = found.record
     return TrainedUnit(
         point=unit.setting.name,

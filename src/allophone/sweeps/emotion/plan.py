@@ -18,11 +18,11 @@ from allophone.ledger.run_record import EmotionRunRecord
 from allophone.ledger.trained_units import read_units
 from allophone.records.point import EmotionSetting
 from allophone.records.utterance import Utterance
-from allophone.sweeps.emotion.forecast import UnitForecast, forecast_unit, look_at_encoder, order_settings
-from allophone.sweeps.emotion.jobs import Unit
+from allophone.sweeps.emotion.forecast import JobForecast, forecast_job, order_settings, probe_encoder
+from allophone.sweeps.emotion.jobs import TrainingJob
 from allophone.sweeps.emotion.space import EmotionSpace, distinct_settings, plan_settings
 from allophone.sweeps.isoflop import check_budgets, meet_budgets
-from allophone.sweeps.resume import earlier_run
+from allophone.sweeps.resume import existing_run
 
 __all__ = ["SPLIT_FILE", "EmotionPlan", "plan_emotion"]
 
@@ -56,25 +56,25 @@ class EmotionPlan:
     points: tuple[EmotionSetting, ...]
     settings: tuple[tuple[EmotionSetting, float], ...]
     recipes: Mapping[str, Recipe]
-    forecasts: Mapping[str, UnitForecast]
+    forecasts: Mapping[str, JobForecast]
 
     @property
     def n_tested(self) -> int:
         """Utterances of the test speakers of all folds."""
         return sum(len(self.splits.split(fold).select(self.utterances, "test")) for fold in self.folds)
 
-    def units(self) -> list[Unit]:
+    def units(self) -> list[TrainingJob]:
         """Return the trainings in their order: seed by seed, fold by fold, quick points first."""
         rounds = [(seed, fold) for seed in self.seeds for fold in self.folds]
-        return [Unit(setting, fold, seed) for seed, fold in rounds for setting, _ in self.settings]
+        return [TrainingJob(setting, fold, seed) for seed, fold in rounds for setting, _ in self.settings]
 
-    def unit_seconds(self, unit: Unit) -> float:
+    def unit_seconds(self, unit: TrainingJob) -> float:
         """Predicted seconds of one of them; the first of a point may be the one that runs its frozen layers."""
         if unit.fold == self.folds[0] and unit.seed == self.seeds[0]:
             return next(seconds for setting, seconds in self.settings if setting == unit.setting)
         return self.forecasts[unit.setting.name].seconds
 
-    def units_left(self, out: Path) -> list[Unit]:
+    def units_left(self, out: Path) -> list[TrainingJob]:
         """Return those that a run has neither trained nor, as a race, given up; all where there is no run yet.
 
         Raises:
@@ -113,10 +113,10 @@ def plan_emotion(
     opened = open_corpus(corpus)
     splits, measured = _choose_folds(opened, Path(out) / SPLIT_FILE, split, folds, seed)
     utterances = tuple(labelled_utterances(opened, splits.labels))
-    run = earlier_run(Path(out), EmotionRunRecord) if extend else None
+    run = existing_run(Path(out), EmotionRunRecord) if extend else None
     earlier = run.points if run else []
     models = dict.fromkeys([*space.model, *(setting.model for setting in earlier)])
-    facts = {model: look_at_encoder(model, threads=threads, device=device) for model in models}
+    facts = {model: probe_encoder(model, threads=threads, device=device) for model in models}
     dimensions = {model: found.dimensions for model, found in facts.items()}
     settings = plan_settings(space, plan, dimensions)
     changes = {} if epochs is None else {"epochs": epochs}
@@ -125,7 +125,7 @@ def plan_emotion(
     }
     durations_s = {utterance.id: _duration(utterance) for utterance in utterances}
     forecasts = {
-        setting.name: forecast_unit(
+        setting.name: forecast_job(
             setting, recipes[setting.name], facts[setting.model], utterances, durations_s, splits, measured[0]
         )
         for setting in dict.fromkeys([*earlier, *settings])
@@ -150,7 +150,7 @@ def plan_emotion(
 
 def _meet_budgets(
     settings: Sequence[EmotionSetting],
-    forecasts: Mapping[str, UnitForecast],
+    forecasts: Mapping[str, JobForecast],
     budgets_gflops: Sequence[float],
     *,
     training: bool,

@@ -22,12 +22,12 @@ from allophone.ledger.race_record import read_race, write_race
 from allophone.ledger.readers import failed_utterances
 from allophone.ledger.run_record import EmotionRunRecord, machine_stamp
 from allophone.ledger.trained_units import read_units
-from allophone.sweeps.emotion.jobs import Unit, UnitRunner
+from allophone.sweeps.emotion.jobs import JobRunner, TrainingJob
 from allophone.sweeps.emotion.plan import SPLIT_FILE, EmotionPlan, plan_emotion
 from allophone.sweeps.emotion.space import EmotionSpace
 from allophone.sweeps.race import judge
 from allophone.sweeps.recognition.run import Progress, SweepResult, await_idle
-from allophone.sweeps.resume import continue_run
+from allophone.sweeps.resume import resume_run
 
 __all__ = ["check_emotion_options", "sweep_emotion"]
 
@@ -126,10 +126,10 @@ def sweep_emotion(
         recipes={name: recipe.model_dump(exclude={"seed"}) for name, recipe in planned.recipes.items()},
         precision=precision,
     )
-    record = continue_run(folder, asked, extend=extend)
+    record = resume_run(folder, asked, extend=extend)
     with Ledger(folder, record) as ledger:
         write_splits(folder / SPLIT_FILE, planned.splits)
-        runner = UnitRunner(
+        runner = JobRunner(
             corpus=planned.corpus,
             utterances=planned.utterances,
             durations_s=planned.durations_s,
@@ -168,7 +168,7 @@ def check_emotion_options(cost: str, precision: Precision | str) -> Precision | 
 
 
 def _train_all(
-    planned: EmotionPlan, runner: UnitRunner, record: EmotionRunRecord, progress: Callable[[Progress], None] | None
+    planned: EmotionPlan, runner: JobRunner, record: EmotionRunRecord, progress: Callable[[Progress], None] | None
 ) -> list[tuple[str, str]]:
     """Run what is not done yet: seed by seed, fold by fold, quick points first; return what broke, with the reason."""
     folder = runner.ledger.folder
@@ -179,7 +179,7 @@ def _train_all(
     rounds = [(seed, fold) for seed in planned.seeds for fold in planned.folds]
     for number, (seed, fold) in enumerate(rounds):
         for setting, _ in planned.settings:
-            unit = Unit(setting, fold, seed)
+            unit = TrainingJob(setting, fold, seed)
             if setting.name in gone or runner.is_done(unit):
                 continue
             try:
@@ -205,8 +205,8 @@ class _Meter:
     def __init__(
         self,
         planned: EmotionPlan,
-        units: Sequence[Unit],
-        runner: UnitRunner,
+        units: Sequence[TrainingJob],
+        runner: JobRunner,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._planned, self._progress = planned, progress
@@ -215,12 +215,12 @@ class _Meter:
         self._spent = 0.0  # forecast seconds of what this sitting finished
         self._started = time.monotonic()
 
-    def epoch(self, unit: Unit, number: int) -> None:
+    def epoch(self, unit: TrainingJob, number: int) -> None:
         """Report an epoch of a unit in flight."""
         share = min(1.0, number / self._planned.recipes[unit.setting.name].epochs)
         self._report(share * self._waiting[unit.key])
 
-    def finish(self, unit: Unit) -> None:
+    def finish(self, unit: TrainingJob) -> None:
         """Count a unit."""
         self._spent += self._waiting.pop(unit.key)
         self._report(0.0)

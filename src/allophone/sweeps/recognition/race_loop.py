@@ -8,7 +8,7 @@ from pathlib import Path
 
 from allophone.errors import SpaceError
 from allophone.frontier.noise_floor import read_noise
-from allophone.frontier.run_state import load_numbers
+from allophone.frontier.run_state import materialise_numbers
 from allophone.frontier.samples import RunSamples, read_samples, share_utterances
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
@@ -137,7 +137,7 @@ def _affordable(
         return float(connection.execute(f"SELECT sum(latency_s) {rows}", [of, list(order[:size])]).fetchall()[0][0])
 
     with connect(folder) as connection:
-        load_numbers(connection)
+        materialise_numbers(connection)
         left = spend * seconds(names, first) / first * len(order) - seconds(names, looked)
         each = seconds(names_alive, looked) / looked
     return min(wanted, looked + max(0, int(left / each))) if each > 0 else wanted
@@ -146,7 +146,7 @@ def _affordable(
 def _samples(folder: Path, alive: Sequence[OperatingPoint]) -> RunSamples:
     names = tuple(point.name for point in alive)
     with connect(folder) as connection:
-        load_numbers(connection)
+        materialise_numbers(connection)
         connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(names)])
         share_utterances(connection, len(names))
         return replace(read_samples(connection, names), noise=read_noise(connection, folder))

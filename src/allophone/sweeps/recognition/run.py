@@ -40,7 +40,7 @@ from allophone.sweeps.recognition.references import (
 from allophone.sweeps.recognition.roofline import device_rates
 from allophone.sweeps.recognition.twin import Twin, cheapest_point, twin_places
 from allophone.sweeps.recognition.worker import Settings, Task
-from allophone.sweeps.resume import SEARCHES, continue_run, describe_run, earlier_run
+from allophone.sweeps.resume import SEARCHES, describe_run, existing_run, resume_run
 from allophone.sweeps.space import SearchSpace
 
 __all__ = ["Progress", "SweepResult", "await_idle", "sweep"]
@@ -161,7 +161,7 @@ def sweep(
     space = (space or SearchSpace()).model_copy(update={"model": tuple(models)} if models else {})
     opened = open_corpus(corpus)
     summary = opened.scan()
-    there = earlier_run(folder, RunRecord)
+    there = existing_run(folder, RunRecord)
     earlier = there if extend else None
     normalizer, notices = _normalizer(normalizer, language, there, summary.notices)
     points = _kept(plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops), keep, earlier)
@@ -185,7 +185,7 @@ def sweep(
     )
     opened, record, inferred = _infer_speakers(
         opened,
-        continue_run(
+        resume_run(
             folder,
             describe_run(summary, points, plan, space, settings, machine, cost, _inferred_by(opened, speakers)),
             extend=extend,

@@ -82,7 +82,7 @@ def measure_throughput(
     with writing(folder):
         record = _begin(folder, run, points, jobs, batch_size, minutes)
         wanted = frozenset(record.utterances)
-        chosen = [one for place, one in enumerate(opened) if place in wanted]
+        chosen = [one for index, one in enumerate(opened) if index in wanted]
         left = [(turn, group) for turn in range(rounds) for group in _turns(run.seed, turn, points, record)]
         total = rounds * len(points)
         done = before = total - sum(len(group) for _, group in left)
@@ -150,11 +150,11 @@ def _sample(
         raise LedgerError(f"{folder}: no recording that can be read is measured yet. Let its sweep go on.")
     random.Random(run.seed).shuffle(rows)
     chosen: list[tuple[int, float]] = []
-    for place, seconds in rows:
+    for index, seconds in rows:
         if chosen and sum(one[1] for one in chosen) + seconds > 60 * minutes:
             break
-        chosen.append((int(place), float(seconds)))
-    return tuple(sorted(place for place, _ in chosen)), sum(seconds for _, seconds in chosen)
+        chosen.append((int(index), float(seconds)))
+    return tuple(sorted(index for index, _ in chosen)), sum(seconds for _, seconds in chosen)
 
 
 def _turns(

@@ -31,18 +31,18 @@ class Twin:
 
     Args:
         folder: The run folder.
-        places: Utterances that it is measured on, by place in the corpus.
+        indices: Utterances that it is measured on, by place in the corpus.
         cheapest: Chooses among points.
     """
 
     def __init__(
         self,
         folder: Path,
-        places: Collection[int],
+        indices: Collection[int],
         cheapest: Callable[[Sequence[OperatingPoint]], OperatingPoint],
     ) -> None:
         self._folder = folder
-        self._places = places
+        self._places = indices
         self._cheapest = cheapest
         self._done = {(point, index) for point, index, _ in read_twins(folder)}
         self._twinned = {point for point, _ in self._done}
