@@ -51,13 +51,13 @@ def axis(name="model", purchase="capacity", **changes):
             "here": None,
             "everywhere": None,
             "moves": (),
-            "free_gain": None,
-            "paid_gain": None,
-            "open_gain": None,
+            "free_improvement": None,
+            "costlier_improvement": None,
+            "unproven_improvement": None,
             "buys_nothing": False,
-            "saving": None,
-            "open_saving": None,
-            "less_harms": False,
+            "safe_saving": None,
+            "unproven_saving": None,
+            "cheaper_hurts": False,
             "still_improving": None,
             **changes,
         }
@@ -158,7 +158,7 @@ def test_a_run_that_measured_nothing_else_answers_nothing():
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        ({"paid_gain": PAID, "moves": (PAID,)}, "yes"),
+        ({"costlier_improvement": PAID, "moves": (PAID,)}, "yes"),
         ({"moves": (PAID,), "buys_nothing": True}, "no"),
         ({"moves": (PAID,)}, "undecided"),
         ({"still_improving": END, "moves": (END,)}, "not measured"),
@@ -171,12 +171,12 @@ def test_capacity(found, verdict):
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        ({"paid_gain": PAID}, ("yes", "accuracy")),
-        ({"saving": SAVING}, ("yes", "compute")),
-        ({"free_gain": FREE}, ("yes", "compute")),
-        ({"exhausted": True, "at_limit": True, "less_harms": True, "open_saving": SAVING}, ("no", None)),
-        ({"exhausted": True, "at_limit": True, "open_saving": SAVING}, ("undecided", None)),
-        ({"exhausted": True, "less_harms": True}, ("undecided", None)),  # more exists and was not measured
+        ({"costlier_improvement": PAID}, ("yes", "accuracy")),
+        ({"safe_saving": SAVING}, ("yes", "compute")),
+        ({"free_improvement": FREE}, ("yes", "compute")),
+        ({"exhausted": True, "at_limit": True, "cheaper_hurts": True, "unproven_saving": SAVING}, ("no", None)),
+        ({"exhausted": True, "at_limit": True, "unproven_saving": SAVING}, ("undecided", None)),
+        ({"exhausted": True, "cheaper_hurts": True}, ("undecided", None)),  # more exists and was not measured
         ({"buys_nothing": True}, ("no", None)),
     ],
 )
@@ -187,9 +187,9 @@ def test_context(found, verdict):
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        ({"open_saving": SAVING, "saving": SAVING}, "yes"),
-        ({"open_saving": SAVING, "less_harms": True}, "no"),
-        ({"open_saving": SAVING}, "undecided"),
+        ({"unproven_saving": SAVING, "safe_saving": SAVING}, "yes"),
+        ({"unproven_saving": SAVING, "cheaper_hurts": True}, "no"),
+        ({"unproven_saving": SAVING}, "undecided"),
     ],
 )
 def test_resolution(found, verdict):

@@ -251,7 +251,7 @@ def test_blocks_of_one_rate_have_an_interval_without_width():
 @pytest.mark.parametrize(("pivot", "reach"), [(1.0, 1.0), (1.7, 1.7), (np.inf, 2.0)])
 def test_studentised_reach_lies_between_the_widened_one_and_twice_that(monkeypatch, pivot, reach):
     # Every replicate deviates by 1, as does its widened one where no factor widens it.
-    monkeypatch.setattr(Resample, "stretch", lambda self: np.ones(self.n_replicates))
+    monkeypatch.setattr(Resample, "small_sample_factor", lambda self: np.ones(self.n_replicates))
     resample = draw_blocks([str(i) for i in range(30)], n_replicates=100)
     values, pivots = np.full((100, 1), 4.0), np.full((100, 1), 0.5 if pivot == 1 else pivot)
     replicates = Replicates(resample, np.full(1, 5.0), values, np.ones(1), pivots)

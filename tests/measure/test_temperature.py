@@ -3,14 +3,14 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from allophone.errors import UsageError
-from allophone.measure.temperature import calibration_error, fit_temperature, negative_log_likelihood, posteriors
+from allophone.measure.temperature import calibration_error, fit_temperature, negative_log_likelihood, softmax
 
 
 def drawn(n=4000, sharpness=1.0, seed=0):
     """Logits, and labels drawn from their softmax: perfectly calibrated before the logits are sharpened."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (n, 4))
-    labels = np.array([rng.choice(4, p=p) for p in posteriors(logits)])
+    labels = np.array([rng.choice(4, p=p) for p in softmax(logits)])
     return logits * sharpness, labels
 
 
@@ -21,7 +21,7 @@ def test_the_temperature_undoes_overconfidence(sharpness):
     assert temperature == pytest.approx(sharpness, rel=0.07)
     best = minimize_scalar(lambda t: negative_log_likelihood(logits, labels, t), bounds=(0.05, 20), method="bounded")
     assert temperature == pytest.approx(best.x, rel=1e-3)
-    before, after = (posteriors(logits, t) for t in (1.0, temperature))
+    before, after = (softmax(logits, t) for t in (1.0, temperature))
     hits = after.argmax(1) == labels
     assert (after.argmax(1) == before.argmax(1)).all()
     assert calibration_error(after.max(1), hits) < 0.03
@@ -41,10 +41,10 @@ def test_calibration_error_by_hand():
     assert np.isnan(calibration_error([], []))
 
 
-def test_posteriors_and_their_limits():
-    assert posteriors([1000.0, 0.0]).tolist() == [1.0, 0.0]
-    assert posteriors([[0.0, 0.0]], 3.0).tolist() == [[0.5, 0.5]]
+def test_softmax_and_their_limits():
+    assert softmax([1000.0, 0.0]).tolist() == [1.0, 0.0]
+    assert softmax([[0.0, 0.0]], 3.0).tolist() == [[0.5, 0.5]]
     with pytest.raises(UsageError, match="above 0"):
-        posteriors([0.0], 0.0)
+        softmax([0.0], 0.0)
     with pytest.raises(UsageError, match="needs utterances"):
         fit_temperature(np.empty((0, 3)), [])

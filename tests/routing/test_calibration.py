@@ -15,7 +15,7 @@ from allophone.routing.thresholds import CalibrationTarget
 from route_runs import BASE, TINY, write_routed
 
 
-@pytest.mark.parametrize("wish", [CalibrationTarget("big_share", 0.3), CalibrationTarget("wer", 0.3)])
+@pytest.mark.parametrize("goal", [CalibrationTarget("big_share", 0.3), CalibrationTarget("wer", 0.3)])
 def test_calibration_is_written_with_what_unseen_speakers_showed(policy, unseen, goal):
     written = calibrate_policy(policy, [unseen], goal)
     assert read_policy(policy) == written
@@ -66,7 +66,7 @@ def test_speakers_that_trained_are_left_out(policy, seen, unseen):
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("goal", "message"),
     [
         (
             CalibrationTarget("wer", 0.0001),
@@ -86,7 +86,7 @@ def test_what_is_out_of_reach_says_how_near_it_comes(policy, unseen, goal, messa
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "goal",
     [
         CalibrationTarget("wer", 0.0),
         CalibrationTarget("gflops", -1),

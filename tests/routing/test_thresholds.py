@@ -56,7 +56,7 @@ def drawn(seed, n_speakers=12, per=15):
     return samples, PredictedRouter("r", "cascade", Overhead(), score[None])
 
 
-@pytest.mark.parametrize("wish", [CalibrationTarget("gflops", 40.0), CalibrationTarget("big_share", 0.4)])
+@pytest.mark.parametrize("goal", [CalibrationTarget("gflops", 40.0), CalibrationTarget("big_share", 0.4)])
 def test_a_cost_is_spent_up_to_the_last_threshold_before_one_fails(goal):
     samples, router = drawn(0)
     scores = router.values[0]

@@ -1,4 +1,4 @@
-"""From a target to a threshold that keeps it on speakers not heard, chosen on speakers that did not train the policy."""
+"""Calibration: the threshold that keeps a target on speakers not heard, chosen on speakers not trained on."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[ReplayedPolicy, 
 def calibrate_policy(
     folder: str | Path, runs: Sequence[str | Path], goal: CalibrationTarget, *, force: bool = False
 ) -> PolicyFile:
-    """Set a policy's threshold so that speakers not heard keep a target with its confidence, and write it into the card.
+    """Set a policy's threshold so that speakers not heard keep a target with its confidence; write it into the card.
 
     Args:
         folder: The policy's folder.
