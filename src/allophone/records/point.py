@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from allophone.dimensions.moonshine import MOONSHINE_MODELS
 from allophone.dimensions.whisper import TRAINED_CONTEXT_S
 from allophone.errors import SpaceError
+from allophone.records.names import title_of
 
 __all__ = ["TAIL_PATTERN", "ComputeType", "Context", "EmotionSetting", "OperatingPoint"]
 
@@ -59,7 +60,7 @@ class OperatingPoint(BaseModel):
 
     @property
     def name(self) -> str:
-        """Short name, unique among points and safe as a file name, e.g. ``tiny.en-fit+1t4g-s2-int8-b1``."""
+        """Id, unique among points and safe as a file name, e.g. ``tiny.en-fit+1t4g-s2-int8-b1``."""
         parts = [self.model_slug, self.context_name]
         if self.window_s != TRAINED_CONTEXT_S:
             parts.append(f"w{self.window_s:.12g}")
@@ -67,6 +68,11 @@ class OperatingPoint(BaseModel):
             parts.append(f"x{self.speed:.12g}")
         parts += [f"s{self.token_stride}", self.compute_type, f"b{self.beam_size}"]
         return "-".join(parts)
+
+    @property
+    def title(self) -> str:
+        """Name for people, e.g. ``tiny.en, short context, stride 2``; see docs/names.md."""
+        return title_of(self.name)
 
     @property
     def context_name(self) -> str:
@@ -114,13 +120,18 @@ class EmotionSetting(BaseModel):
 
     @property
     def name(self) -> str:
-        """Short name, unique among settings and safe as a file name, e.g. ``base-3s-r16-top4``, ``base-3s-frozen``."""
+        """Id, unique among settings and safe as a file name, e.g. ``base-3s-r16-top4``, ``base-3s-frozen``."""
         parts = [self.model_slug, f"{self.duration_s:.12g}s"]
         if self.lora_rank:
             parts.append(f"r{self.lora_rank}")
         if self.unfrozen_layers:
             parts.append("all" if self.unfrozen_layers == "all" else f"top{self.unfrozen_layers}")
         return "-".join(parts if len(parts) > 2 else [*parts, "frozen"])
+
+    @property
+    def title(self) -> str:
+        """Name for people, e.g. ``base, 3 s, rank 16, top 4``; see docs/names.md."""
+        return title_of(self.name)
 
     @property
     def model_slug(self) -> str:
