@@ -13,10 +13,11 @@ from allophone.dimensions.whisper import TRAINED_CONTEXT_S
 from allophone.errors import SpaceError
 from allophone.records.names import title_of
 
-__all__ = ["TAIL_PATTERN", "ComputeType", "Context", "EmotionSetting", "OperatingPoint"]
+__all__ = ["LEARNED_TAIL", "TAIL_PATTERN", "ComputeType", "Context", "EmotionSetting", "OperatingPoint"]
 
 Context = Literal["full", "fit"]
-TAIL_PATTERN = r"^(none|all|every-([2-9]|[1-9]\d{1,3})|last-[1-9]\d{0,3})$"
+TAIL_PATTERN = r"^(none|all|every-([2-9]|[1-9]\d{1,3})|(last|learned)-[1-9]\d{0,3})$"
+LEARNED_TAIL = "learned-64"  # the size that the shipped tails have (docs/results/default_point.md)
 ComputeType = Literal[
     "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32"
 ]
@@ -28,9 +29,10 @@ class OperatingPoint(BaseModel):
     ``context="full"`` pads every window to the 30 s the encoder was trained on; ``context="fit"`` runs the encoder on
     the audio plus ``margin_s``, at least ``floor_s``. The decoder then sees the encoder's outputs for pure silence at
     the positions that were left out, as ``tail`` says: ``none`` of them, ``all``, every n-th (``every-4``) or only the
-    last n (``last-300``). ``guard`` runs a window again at full context when its short pass went wrong. A full context
-    has none of these, so they are set to nothing there and equal settings compare equal. Moonshine has no trained
-    context to pad to: its context is always ``fit`` without any of them.
+    last n (``last-300``); or n vectors in their place that were learned for the model's weights (``learned-64``, which
+    is also what ``learned`` means). ``guard`` runs a window again at full context when its short pass went wrong. A
+    full context has none of these, so they are set to nothing there and equal settings compare equal. Moonshine has no
+    trained context to pad to: its context is always ``fit`` without any of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,7 +42,7 @@ class OperatingPoint(BaseModel):
     context: Context = Field("full", description="positions that the encoder runs on")
     margin_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="seconds of silence after the audio")
     floor_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="least seconds that the encoder runs on")
-    tail: str = Field("none", pattern=TAIL_PATTERN, description="silent positions that the decoder sees after a fit")
+    tail: str = Field("none", pattern=TAIL_PATTERN, description="what the decoder sees after a fit")
     guard: bool = Field(False, description="whether a fit pass that went wrong is run again at full context")
     token_stride: int = Field(1, ge=1, le=100, description="every n-th audio token reaches the decoder")
     speed: float = Field(1.0, ge=0.5, le=4.0, description="pitch-preserving time compression")
@@ -56,6 +58,8 @@ class OperatingPoint(BaseModel):
         if moonshine or data.get("context", "full") == "full":
             context = "fit" if moonshine else "full"
             return {**data, "context": context, "margin_s": 0.0, "floor_s": 0.0, "tail": "none", "guard": False}
+        if data.get("tail") == "learned":
+            return {**data, "tail": LEARNED_TAIL}
         return data
 
     @property
