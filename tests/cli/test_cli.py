@@ -90,7 +90,7 @@ def test_a_dry_run_prints_points_and_cost_and_writes_nothing(tmp_path):
     done = allophone("sweep", manifest, "--models", "fake:tiny", "--out", tmp_path / "r", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "4 points x 3 utterances" in done.stdout
-    assert "fake.tiny-full-s1-int8-b1" in done.stdout
+    assert "fake.tiny, full context" in done.stdout
     assert not (tmp_path / "r").exists()
 
 

@@ -25,7 +25,7 @@ def invoke(*arguments):
 def test_the_diagnosis_is_printed(run):
     done = invoke(run)
     assert done.exit_code == 0, done.output
-    assert "Next: buy model: base-full-s1-int8-b1." in done.output
+    assert "Next: buy model: base, full context." in done.output
     assert "points per doubling" in done.output
     assert done.output.count("Not measured") == 3
 
@@ -39,4 +39,4 @@ def test_json_is_all_that_is_printed(run):
 def test_an_unknown_point_is_an_error_that_names_the_known(run):
     done = invoke(run, "--point", "nope")
     assert isinstance(done.exception, SpaceError)
-    assert BASE.name in str(done.exception)
+    assert BASE.title in str(done.exception)

@@ -79,7 +79,7 @@ def test_hypotheses_are_shown_on_request(tmp_path, said):
         (("--budget", 5, "--apply", "t.csv"), "give --budget N"),
         (("--budget", 0), "--budget 0: give from 2 to 60"),
         (("--budget", 61), "--budget 61: give from 2 to 60"),
-        (("--budget", 5, "--points", "nothing"), "no measured point 'nothing'"),
+        (("--budget", 5, "--points", "nothing"), "'nothing' is no point of this run"),
     ],
 )
 def test_impossible_requests_are_refused(tmp_path, said, arguments, message):

@@ -30,7 +30,7 @@ def made(tmp_path_factory):
 
 def test_train_says_what_it_trained_on(made):
     _, _, shown = made
-    assert f"cascade over {TINY.name}, {BASE.name}" in shown
+    assert f"cascade over {TINY.title}; {BASE.title}" in shown
     assert "utterances of" in shown
     assert "on speakers not seen, recovers" in shown
     assert "allophone route calibrate" in shown

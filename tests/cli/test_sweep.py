@@ -33,7 +33,8 @@ def test_an_extension_is_planned_with_the_points_that_the_run_has(corpus, tmp_pa
     assert "star: 1 points x 2 utterances" in alone.stdout
     added = sweep(corpus, tmp_path / "r", "token_stride=4", "--dry-run", "--extend")
     assert "star: 3 points x 2 utterances" in added.stdout
-    assert re.findall(r"-s(\d)-", added.stdout) == ["1", "2", "4", "2"]  # what is measured again stays
+    strides = [re.findall(r"stride (\d)", line) for line in added.stdout.splitlines() if "fake.tiny, " in line]
+    assert strides == [[], ["2"], ["4"], ["2"]]  # what is measured again stays
     done = sweep(corpus, tmp_path / "r", "token_stride=4", "--extend")
     assert "3 points, 6 rows in" in done.stdout
 
@@ -82,9 +83,10 @@ def test_a_dry_run_counts_the_pass_that_makes_the_references(tmp_path):
     manifest = write_tones(tmp_path / "c", n=2, references=False)
     done = sweep(manifest, tmp_path / "r", "token_stride=1,2", "--dry-run", "--reference-model", "fake:base")
     assert "star: 2 points x 2 utterances" in done.stdout
-    rows = [line.split("│")[1].strip() for line in done.stdout.splitlines() if "-b" in line]
-    measured = ["fake.tiny-full-s1-int8-b1", "fake.tiny-full-s2-int8-b1", "fake.tiny-full-s2-int8-b1 again"]
-    assert rows == ["references: fake.base-full-s1-int8-b5", *measured]
+    rows = [line.split("│")[1].strip() for line in done.stdout.splitlines() if "context" in line]
+    plain = "fake.tiny, full context"
+    measured = [plain, f"{plain}, stride 2", f"{plain}, stride 2, again"]
+    assert rows == ["references: fake.base, full context, beam 5", *measured]
     assert not (tmp_path / "r").exists()
     gone = sweep(manifest, tmp_path / "r", "token_stride=1", "--dry-run", "--reference-model", "no-such-model")
     assert isinstance(gone.exception, UsageError)
@@ -138,9 +140,9 @@ def test_tables_show_characters_where_words_tell_less(corpus, tmp_path, language
 
 def test_a_plan_counts_the_point_that_is_measured_again(corpus, tmp_path):
     planned = sweep(corpus, tmp_path / "r", "token_stride=1,4", "--dry-run").stdout
-    rows = [line.split("│") for line in planned.splitlines() if "fake.tiny-full-s" in line]
-    assert [row[1].split()[0][len("fake.tiny-full-") :] for row in rows] == ["s1-int8-b1", "s4-int8-b1", "s4-int8-b1"]
-    assert "again" in rows[2][1]
+    rows = [line.split("│") for line in planned.splitlines() if "fake.tiny, full" in line]
+    named = ["full context", "full context, stride 4", "full context, stride 4, again"]
+    assert [row[1].strip().removeprefix("fake.tiny, ") for row in rows] == named
     assert rows[2][2:4] == rows[1][2:4]
     assert "measured again on 2 utterances" in planned
 

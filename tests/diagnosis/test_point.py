@@ -34,7 +34,7 @@ def test_a_decision_about_another_run_is_passed_over(tmp_path):
 
 def test_an_unknown_point_names_the_known_ones(tmp_path):
     folder = write_star(tmp_path / "r", {BASE: (3, 10.0), BIGGER: (2, 40.0)})
-    with pytest.raises(SpaceError, match=f"'nope' is not in this run; measured points: {BASE.name}, {BIGGER.name}"):
+    with pytest.raises(SpaceError, match=f"'nope' is not in this run; measured points: {BASE.title}; {BIGGER.title}"):
         diagnose(folder, "nope")
 
 

@@ -81,7 +81,8 @@ def test_a_limit_may_be_met_exactly():
 def test_the_nearest_miss_is_named_with_its_distance():
     # CHEAP misses rtf 0.01 by 100 %; MIDDLE by 400 %
     with pytest.raises(
-        InfeasibleError, match=r"tiny\.en-full-s4-int8-b1 comes nearest; its real-time factor 0\.020 .* by 100 %"
+        InfeasibleError,
+        match=r"tiny\.en, full context, stride 4 comes nearest; its real-time factor 0\.020 .* by 100 %",
     ):
         recommend(POINTS, {"rtf": 0.01})
 
@@ -218,7 +219,7 @@ def test_met_as_measured_but_not_surely_is_said(tmp_path):
     limit = min(p.wer for p in run.points) + 1e-6
     with pytest.raises(
         InfeasibleError,
-        match=r"as measured 1 of 3 points .* none with that probability\. .*-s1-.*\(about \d+ more would",
+        match=r"1 of 3 points .* none with that probability\. tiny\.en, full context .*\(about \d+ more would",
     ):
         recommend(run, {"wer": limit}, confidence=0.9)
     with pytest.raises(InfeasibleError, match="comes nearest; its word error rate"):
@@ -299,10 +300,10 @@ def test_a_run_of_before_characters_were_counted_meets_no_limit_on_them(tmp_path
     [
         ({}, "word error rate"),
         ({"normalizer": "characters", "language": "zh"}, "character error rate"),
-        ({"relative_to": "base-full-s1-int8-b5"}, "error rate relative to base-full-s1-int8-b5"),
+        ({"relative_to": "base-full-s1-int8-b5"}, "error rate relative to base, full context, beam 5"),
         (
             {"relative_to": "base-full-s1-int8-b5", "normalizer": "characters"},
-            "character error rate relative to base-full-s1-int8-b5",
+            "character error rate relative to base, full context, beam 5",
         ),
     ],
 )

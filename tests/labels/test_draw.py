@@ -49,7 +49,7 @@ def test_another_draw_is_refused_while_transcripts_may_rest_on_the_first(run):
 
 
 def test_unknown_points_and_runs_with_references_are_refused(run, tmp_path):
-    with pytest.raises(UsageError, match="no measured point 'big'"):
+    with pytest.raises(UsageError, match="'big' is no point of this run"):
         draw_utterances(summarise_run(run), run, ["big"])
     other = write_run(tmp_path / "own", {FAST: [{}] * 4})
     with pytest.raises(UsageError, match=r"references of its own.*allophone recommend"):

@@ -30,7 +30,7 @@ def line(lines, start):
 
 def test_the_table_has_a_row_per_axis_with_the_cost_of_every_setting(found):
     table = diagnosis_table(found)
-    assert "tiny.en-full-s1-int8-b1, the centre of the plan: WER 20.0 %" in table.title
+    assert "tiny.en, full context (the centre of the plan): WER 20.0 %" in table.title
     cells = {row[0]: row for row in table.rows}
     assert all(len(row) == len(table.columns) for row in table.rows)
     assert cells["model"][2] == "tiny.en (here) | base (4.00)"
@@ -49,7 +49,7 @@ def test_the_sentences_say_what_binds_and_what_to_do(found):
     assert line(lines, "Binding").startswith(
         "Binding: model. base: -10.0 points [-10.0, -10.0] at 4.00 times the cost (p > 0.99 that it is better)."
     )
-    assert line(lines, "Next") == "Next: buy model: base-full-s1-int8-b1."
+    assert line(lines, "Next") == "Next: buy model: base, full context."
     assert line(lines, "Wasted") == "Wasted: no axis, as far as was measured."
     assert line(lines, "Capacity") == (
         "Capacity: would a bigger model pay? Yes. base: -10.0 points [-10.0, -10.0] at 4.00 times the cost (p > 0.99)."
@@ -83,8 +83,13 @@ def test_the_anatomy_tells_a_loop_from_hard_words(found):
 @pytest.mark.parametrize(
     ("points", "base", "start", "expected"),
     [
-        ({BASE: (3, 10.0), COARSE: (2, 9.0)}, BASE, "Next", "Next: take tiny.en-full-s2-int8-b1. 2: -10.0 points"),
-        ({BASE: (3, 10.0), COARSE: (2, 9.0)}, BASE, "Dominated", "Yes, by tiny.en-full-s2-int8-b1 (p > 0.99)."),
+        (
+            {BASE: (3, 10.0), COARSE: (2, 9.0)},
+            BASE,
+            "Next",
+            "Next: take tiny.en, full context, stride 2. 2: -10.0",
+        ),
+        ({BASE: (3, 10.0), COARSE: (2, 9.0)}, BASE, "Dominated", "Yes, by tiny.en, full context, stride 2 (p > 0.99)."),
         ({BASE: (3, 10.0), BIGGER: (2, 40.0)}, BIGGER, "Next", "Next: measure model beyond what this run holds."),
         ({BASE: (3, 10.0), BIGGER: (2, 40.0)}, BIGGER, "Capacity", "Not measured: base is the dearest model"),
         ({BASE: (3, 10.0), BIGGER: (4, 40.0)}, BASE, "Wasted", "Wasted: model (no dearer setting gains 0.5 points)."),
@@ -105,7 +110,10 @@ def test_every_outcome_has_its_sentence(tmp_path, points, base, start, expected)
 def test_a_saving_is_told_with_its_margin(tmp_path):
     found = diagnose(write_star(tmp_path / "r", {BASE: (MIXED, 10.0), SHORT: (MIXED, 4.0)}), margin=0.01)
     lines = diagnosis_lines(found)
-    assert line(lines, "Next") == "Next: save on context: tiny.en-fit+1-s1-int8-b1 is as good at 0.40 times the cost."
+    assert (
+        line(lines, "Next")
+        == "Next: save on context: tiny.en, short context, no tail, no guard is as good at 0.40 times the cost."
+    )
     assert line(lines, "Wasted").startswith("Wasted: context (fit +1 s is as good (p 0.98)")
     assert "Yes, compute. fit +1 s: +0.0 points" in line(lines, "Context")
     assert "worse by less than 1 points with p 0.98" in line(lines, "Context")

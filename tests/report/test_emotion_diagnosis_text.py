@@ -31,7 +31,7 @@ def test_changes_are_told_in_points_of_uar_where_more_is_better(found):
     # every third of 80 wrong is 27, every seventh 12: (27 - 12) / 80 of both classes alike
     assert "pays: base, +18.7 points" in rows["model"][-1]
     assert rows["duration_s"][2].startswith("1 s (0.50) | 2 s (here) | 3 s (1.50)")
-    assert table.title.startswith("tiny.en-2s-frozen, the centre of the plan: UAR 66.3 %")
+    assert table.title.startswith("tiny.en, 2 s, frozen (the centre of the plan): UAR 66.3 %")
     assert found.axes[0].moves[0].change.estimate < 0  # inside, lower is better
 
 
@@ -45,7 +45,7 @@ def test_every_question_has_an_answer(found):
     assert duration.startswith("No optimum but a plateau from 2 s")
     assert "recordings are longer than 2 s" in duration
     assert adaptation.startswith("Not measured")  # the rows' trainings are of one size
-    assert "tiny.en-2s-top1 over tiny.en-2s-r8 (1 times the parameters)" in depth
+    assert "tiny.en, 2 s, top 1 over tiny.en, 2 s, rank 8 (1 times the parameters)" in depth
     assert dominated.startswith("Yes, by")
 
 

@@ -14,21 +14,21 @@ ROWS = {SHORT: [{}, {"correct": False}] * 12, LONG: [{"latency_s": 0.2}] * 23 + 
 def test_uar_is_shown_in_percent_with_its_interval_the_right_way_round(tmp_path):
     table = any_frontier_table(Frontier.from_run(write_emotion_run(tmp_path / "r", ROWS), "training_gflops"))
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
-    assert rows[SHORT.name]["UAR %"] == "50.0"
-    estimate, ends = rows[LONG.name]["UAR %"].split(" ", 1)
+    assert rows[SHORT.title]["UAR %"] == "50.0"
+    estimate, ends = rows[LONG.title]["UAR %"].split(" ", 1)
     low, high = (float(end) for end in ends.strip("[]").split(", "))
     assert low < float(estimate) == 95.8 <= high  # (12/12 + 11/12) / 2
-    assert rows[LONG.name]["WA %"] == "95.8"
-    assert rows[LONG.name]["training GFLOPs"] == "3.00"
+    assert rows[LONG.title]["WA %"] == "95.8"
+    assert rows[LONG.title]["training GFLOPs"] == "3.00"
     assert table.title.startswith("UAR against compute of a training: 24 utterances")
 
 
 def test_points_that_a_race_gave_up_are_shown(tmp_path):
     run = write_emotion_run(tmp_path / "r", ROWS, plan="race", cost="rtf")
     write_race(run, 1, [Elimination(SHORT.name, 12, LONG.name, 0.99, 0.5, 0.25)])
-    row = next(row for row in any_frontier_table(Frontier.from_run(run)).rows if row[0] == SHORT.name)
+    row = next(row for row in any_frontier_table(Frontier.from_run(run)).rows if row[0] == SHORT.title)
     assert row[1:3] == ("50.0", "0.250")
-    assert row[-1] == f"given up after 12: dominated by {LONG.name} (p 0.99)"
+    assert row[-1] == f"given up after 12: dominated by {LONG.title} (p 0.99)"
 
 
 def test_confusions_are_shares_of_the_class(tmp_path):
@@ -36,8 +36,8 @@ def test_confusions_are_shares_of_the_class(tmp_path):
     short, long = (confusion_table(point, run.run.labels).rows for point in run.points)
     assert short == (("high", "100", "0", "12"), ("low", "100", "0", "12"))
     assert long == (("high", "100", "0", "12"), ("low", "8", "92", "12"))
-    assert [row[0] for row in recall_table(run).rows] == [LONG.name, SHORT.name]
-    assert recall_table(run).rows[0] == (LONG.name, "95.8 %", "100", "92")
+    assert [row[0] for row in recall_table(run).rows] == [LONG.title, SHORT.title]
+    assert recall_table(run).rows[0] == (LONG.title, "95.8 %", "100", "92")
 
 
 def test_runs_of_speech_recognition_have_their_own_table(tmp_path):

@@ -26,7 +26,7 @@ def test_the_report_needs_nothing_beside_it(tmp_path):
     run = write_run(tmp_path / "r", ROWS)
     page = write_report(run).read_text(encoding="utf-8")
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="(?!data:)', page)
-    assert TINY.name in page
+    assert TINY.title in page
     assert "dominated" in page
     assert "&lt;empty&gt;" in page  # text from the corpus is escaped
     assert "Plotly.newPlot" in page
@@ -34,9 +34,9 @@ def test_the_report_needs_nothing_beside_it(tmp_path):
 
 def test_the_saved_decision_is_the_one_shown(tmp_path):
     run = write_run(tmp_path / "r", ROWS)
-    assert BASE.name in headline(write_report(run))
+    assert BASE.title in headline(write_report(run))
     save_decision(run, decide(run, {"rtf": 0.15}), run.parent / "point.json")
-    assert TINY.name in headline(write_report(run))
+    assert TINY.title in headline(write_report(run))
     assert json.loads((run / "frontier.json").read_text())["costs"] == ["rtf"]
 
 
@@ -44,7 +44,7 @@ def test_a_decision_for_a_point_that_is_gone_is_not_shown(tmp_path):
     run = write_run(tmp_path / "r", ROWS)
     other = write_run(tmp_path / "other", {OperatingPoint(model="small"): [{}]})
     (run / "decision.json").write_text(decide(other, {}).model_dump_json())
-    assert BASE.name in headline(write_report(run))
+    assert BASE.title in headline(write_report(run))
 
 
 def test_the_recommended_point_is_diagnosed_as_the_command_does(tmp_path):
@@ -83,7 +83,7 @@ def test_an_emotion_run_has_a_report_of_its_own(tmp_path):
     rows = {short: [{"correct": index % 3 > 0} for index in range(40)], deep: [{}] * 40}
     path = write_report(write_emotion_run(tmp_path / "r", rows))
     page = path.read_text(encoding="utf-8")
-    assert deep.name in headline(path)
+    assert deep.title in headline(path)
     for part in ("What is taken for what", "Recall of every class", "allophone adapt emotion corpus --model tiny.en"):
         assert part in page
     assert "Depth or rank" in page

@@ -19,7 +19,7 @@ def test_cells_are_what_people_read(tmp_path):
     table = table_of(tmp_path)
     cells = dict(zip(table.columns, table.rows[1], strict=True))
     assert cells == {
-        "point": BASE.name,
+        "point": BASE.title,
         "WER %": "50.00",  # 5 errors over 10 words
         "RTF": "0.100",
         "p95 latency s": "1.000",
@@ -27,7 +27,7 @@ def test_cells_are_what_people_read(tmp_path):
         "peak MB": "300",
         "of peak %": "25",  # 0.25 s of 1 s
         "S/D/I": "30/30/90",
-        "verdict": f"dominated by {TINY.name} (p > 0.99)",
+        "verdict": f"dominated by {TINY.title} (p > 0.99)",
     }
     assert table.muted == (False, True)
 

@@ -38,7 +38,7 @@ def test_only_utterances_that_all_points_have_count(tmp_path):
 
 
 def test_a_run_without_a_candidate_names_what_it_has(seen):
-    with pytest.raises(UsageError, match=rf"'{SMALL.name}' is no point of this run\. Name one of: {TINY.name}"):
+    with pytest.raises(UsageError, match=rf"'{SMALL.name}' is no point of this run\. Name one of: {TINY.title}"):
         read_route_samples([seen], [TINY.name, SMALL.name])
 
 

@@ -53,7 +53,7 @@ def test_it_says_in_words_and_in_data_what_was_done():
     found = RoutedTranscript(transcript(), ("a", "b"), (0.25,), 0.1, 3_000_000_000, 1.5, ("45.0 s of audio",))
     assert found.text == found.transcript.text
     assert found.explain() == (
-        f"{POINT.name} of a > b; score 0.25 (escalates above 0.1); 3.0 GFLOPs, 1.50 s; "
+        f"{POINT.title}, of a > b; score 0.25 (climbs above 0.1); 3.0 GFLOPs, 1.50 s; "
         "outside the policy's range: 45.0 s of audio"
     )
     fields = json.loads(json.dumps(found.route_dict()))

@@ -57,7 +57,7 @@ def test_flags_win_over_the_file(tmp_path):
         ("margin_s=-1", "axis 'margin_s', value -1"),
         ("beam_size=many", "axis 'beam_size', value 'many'"),
         ("speed=nan", "axis 'speed'"),
-        ("tail=every-1", "axis 'tail', value 'every-1': write none, all, every-N with N from 2, or last-N"),
+        ("tail=every-1", "axis 'tail', value 'every-1': write none, all, every-N with N from 2, last-N"),
         ("guard=maybe", "axis 'guard', value 'maybe'"),
     ],
 )

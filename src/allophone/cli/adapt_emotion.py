@@ -116,7 +116,7 @@ def emotion(
 def _print(run: EmotionRun, summary: EmotionSummary, out: Path) -> None:
     record = run.record
     say(
-        f"{record.setting.name}: UAR {100 * summary.uar:.1f} % "
+        f"{record.setting.title}: UAR {100 * summary.uar:.1f} % "
         f"[{100 * summary.uar_low:.1f}, {100 * summary.uar_high:.1f}], WA {100 * summary.wa:.1f} %, "
         f"macro-F1 {100 * summary.macro_f1:.1f} %, on {summary.n_utterances} utterances of {summary.n_speakers} "
         "speakers that it never heard"

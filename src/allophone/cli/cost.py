@@ -48,7 +48,7 @@ def cost(
     context: Annotated[str, typer.Option(help="full (padded to 30 s) or fit (the audio, margin and floor).")] = "full",
     margin_s: Annotated[float, typer.Option(help="Seconds of silence after the audio, in a fit context.")] = 0.0,
     floor_s: Annotated[float, typer.Option(help="Least seconds that the encoder runs on, in a fit context.")] = 0.0,
-    tail: Annotated[str, typer.Option(help="Silence after a fit context: none, all, every-N or last-N.")] = "none",
+    tail: Annotated[str, typer.Option(help="Behind a fit context: none, all, every-N, last-N or learned-N.")] = "none",
     token_stride: Annotated[int, typer.Option(help="Every n-th audio token reaches the decoder.")] = 1,
     speed: Annotated[float, typer.Option(help="Time compression, 0.5 to 4.")] = 1.0,
     beam_size: Annotated[int, typer.Option(help="Beams of the decoder; 1 is greedy.")] = 1,

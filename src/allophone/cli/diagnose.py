@@ -15,7 +15,10 @@ __all__ = ["diagnose"]
 def diagnose(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     point: Annotated[
-        str | None, typer.Option(help="A measured point; else the recommended one, else the centre of the plan.")
+        str | None,
+        typer.Option(
+            help="A measured point, by name or id (docs/names.md); else the recommended one, else the plan's centre."
+        ),
     ] = None,
     cost: Annotated[
         str,

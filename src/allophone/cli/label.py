@@ -25,7 +25,7 @@ def label(
     ] = None,
     apply: Annotated[Path | None, typer.Option(help="A filled CSV: estimate every point's WER from it.")] = None,
     points: Annotated[
-        str | None, typer.Option(help="Points to decide between, comma-separated; else all of the run.")
+        str | None, typer.Option(help="Points to decide between, by name or id, comma-separated; else all of the run.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draw; else 0, or that of the run's draw.")] = None,
     hypotheses: Annotated[
@@ -74,6 +74,7 @@ def _of_the_chosen(estimated: RunSummary, chosen: str) -> str:
     from allophone.frontier.confidence import draw_replicates
     from allophone.measure.bootstrap import intervals
     from allophone.measure.linearised import resample_linearised
+    from allophone.records.names import title_of
 
     samples = estimated.samples
     assert samples.transcribed is not None
@@ -81,7 +82,7 @@ def _of_the_chosen(estimated: RunSummary, chosen: str) -> str:
     found = intervals(resample_linearised(samples.transcribed, resample, simultaneous=True), _LEVEL)
     its = found[samples.points.index(chosen)]
     return (
-        f"WER of {chosen}, its choice among {len(found)} points included: {100 * its.low:.2f} to "
+        f"WER of {title_of(chosen)}, its choice among {len(found)} points included: {100 * its.low:.2f} to "
         f"{100 * its.high:.2f} % with probability {_LEVEL:g}."
     )
 

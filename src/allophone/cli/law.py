@@ -171,7 +171,7 @@ def _lines(
         )
     if best is not None:
         lines.append(
-            f"Within {budget_gflops:g} GFLOPs an utterance: {best.point.name} at {best.gflops:.1f} GFLOPs, predicted "
+            f"Within {budget_gflops:g} GFLOPs an utterance: {best.point.title} at {best.gflops:.1f} GFLOPs, predicted "
             f"{100 * best.loss.estimate:.2f} % ({100 * best.loss.level:g} % interval {100 * best.loss.low:.2f} to "
             f"{100 * best.loss.high:.2f} %)."
         )
@@ -180,5 +180,5 @@ def _lines(
         if best.left_out:
             lines.append(f"  {best.left_out} affordable candidates lie where the law was not seen to carry.")
     if following:
-        lines.append(f"Measure next: {', '.join(point.name for point in following)}.")
+        lines.append(f"Measure next: {'; '.join(point.title for point in following)}.")
     return lines

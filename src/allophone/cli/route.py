@@ -34,7 +34,7 @@ _ForceCalibration = Annotated[
 @route.command("train")
 def train(
     runs: _Runs,
-    points: Annotated[str, typer.Option(help="Two or more points, cheap to dear, comma-separated.")],
+    points: Annotated[str, typer.Option(help="Two or more points, cheap to dear, by name or id, comma-separated.")],
     out: Annotated[Path, typer.Option(help="The policy's folder.")],
     kind: Annotated[
         str,
@@ -99,7 +99,7 @@ def train(
         )
     trained = policy.training
     better, equal, worse = (f"{100 * share:.0f} %" for share in trained.label_shares)
-    say(f"{policy.kind} over {', '.join(point.name for point in policy.points)}: {trained.regressor}")
+    say(f"{policy.kind} over {'; '.join(point.title for point in policy.points)}: {trained.regressor}")
     say(
         f"  trained on {trained.n_utterances} utterances of {len(trained.speakers)} speakers; the last point is better "
         f"on {better}, equal on {equal}, worse on {worse} of them"
@@ -174,7 +174,7 @@ def _calibrated(policy: PolicyFile) -> list[str]:
     found = policy.calibration
     if found is None or found.cross_fitted is None:
         return []
-    last = policy.points[-1].name
+    last = policy.points[-1].title
     folds = f"folds of other speakers set {min(found.fold_thresholds):.4g} to {max(found.fold_thresholds):.4g}"
     lines = [
         f"threshold {policy.threshold:.4g}, from {found.n_utterances} utterances of {found.n_speakers} speakers "

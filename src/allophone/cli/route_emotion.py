@@ -14,7 +14,9 @@ __all__ = ["route_emotion"]
 
 def route_emotion(
     run: Annotated[Path, typer.Argument(help="A run folder of --task emotion.")],
-    points: Annotated[str, typer.Option(help="Two or more of its points, cheap to dear, comma-separated.")],
+    points: Annotated[
+        str, typer.Option(help="Two or more of its points, cheap to dear, by name or id, comma-separated.")
+    ],
     big_share: Annotated[
         float | None, typer.Option(help="Share, 0 to 1, that may reach the last point; 0.3 where nothing is given.")
     ] = None,

@@ -287,18 +287,18 @@ def _print_plan(
     planned = plan_points(space, plan, corpus=opened, budgets_gflops=budgets)
     points = list(dict.fromkeys([*(earlier.points if earlier else []), *planned]))
     n_utterances = opened.scan().n_utterances
-    names, n_points = [point.name for point in points], len(points)
+    names, n_points = [point.title for point in points], len(points)
     if reference_model is None:
         require_references(opened)
     else:  # its transcripts are made first, of the whole corpus
         stand_in = reference_point(reference_model)
-        points, names = [stand_in, *points], [f"references: {stand_in.name}", *names]
+        points, names = [stand_in, *points], [f"references: {stand_in.title}", *names]
     predictions = [predict(opened, n_utterances, [points[0]], settings)[0]] if reference_model is not None else []
     predictions += predict(opened, n_utterances, points[len(predictions) :], settings)
     twinned = min(n_utterances, TWIN_UTTERANCES)
     twin = predict_twin(predictions[-n_points:], n_utterances, extended)
     counts = [*(n_utterances for _ in predictions), twinned]
-    predictions, names = [*predictions, twin], [*names, f"{twin.point.name} again"]
+    predictions, names = [*predictions, twin], [*names, f"{twin.point.title}, again"]
     known = [prediction.engine_s for prediction in predictions if prediction.engine_s is not None]
     rows = tuple(
         (

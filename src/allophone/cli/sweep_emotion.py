@@ -101,7 +101,7 @@ def _print_plan(planned: EmotionPlan, plan: str, out: Path) -> None:
         total_s = first_s + cost.seconds * (times - 1)
         rows.append(
             (
-                setting.name,
+                setting.title,
                 f"{cost.trainable_params:,}",
                 f"{cost.inference_gflops:.2f}",
                 f"{cost.training_flops / 1e12:.3g}",

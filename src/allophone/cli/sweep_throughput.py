@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from allophone.cli.say import say
+from allophone.records.names import title_of
 
 __all__ = ["THROUGHPUT_OPTIONS", "run_throughput"]
 
@@ -41,5 +42,5 @@ def run_throughput(corpus: str, out: Path, *, jobs: int, batch_size: int, minute
     fastest = max(rtfx, key=lambda point: rtfx[point])
     say(
         f"Throughput of {len(rtfx)} points on {len(record.utterances)} recordings ({record.audio_s / 60:.1f} min): "
-        f"up to {rtfx[fastest]:.1f} seconds of audio a second ({fastest})."
+        f"up to {rtfx[fastest]:.1f} seconds of audio a second ({title_of(fastest)})."
     )

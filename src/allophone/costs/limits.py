@@ -119,7 +119,7 @@ def check_context(context: str, *, window_s: float, margin_s: float, floor_s: fl
 def check_tail_rule(tail: str) -> None:
     """Refuse a tail that is no rule."""
     if not re.match(TAIL_PATTERN, tail):
-        raise SpaceError(f"tail '{tail}'; write none, all, every-N (N from 2) or last-N")
+        raise SpaceError(f"tail '{tail}'; write none, all, every-N (N from 2), last-N or learned-N")
 
 
 def check_tail(dims: WhisperDimensions, frames: int, tail_tokens: int) -> None:

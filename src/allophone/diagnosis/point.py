@@ -18,6 +18,7 @@ from allophone.frontier.objectives import Objective, find_cost
 from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
 from allophone.frontier.uncertainty import Status, too_few
 from allophone.measure.blocks import Resample, draw_blocks
+from allophone.records.names import match_names
 from allophone.records.saved_point import DECISION_FILE, read_decision
 
 __all__ = ["MARGIN", "BaseSource", "PointDiagnosis", "diagnose_point"]
@@ -95,7 +96,7 @@ def diagnose_point(
     frontier = Frontier.from_summary(run, cost, confidence)
     base, source = _find_base(folder, run, point)
     if not isfinite(getattr(run.points[base], cost)):
-        raise SpaceError(f"{cost} was not measured at {run.points[base].name}; choose another --cost.")
+        raise SpaceError(f"{cost} was not measured at {run.points[base].title}; choose another --cost.")
     resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
     changes = PairedChanges(run.samples, cost, resample, confidence, margin)
     enough = not too_few(resample)
@@ -125,11 +126,14 @@ def _find_base(folder: Path, run: AnySummary, asked: str | None) -> tuple[int, B
     """Return the place of the point asked for, of the recommended one, or of the first of the plan, and why it."""
     names = [point.name for point in run.points]
     if asked is not None:
-        if asked in names:
-            return names.index(asked), "asked"
-        known = ", ".join(names[:_NAMED_POINTS]) + (", ..." if len(names) > _NAMED_POINTS else "")
-        planned = asked in {point.name for point in run.run.points}
-        problem = "is planned but not measured yet" if planned else "is not in this run"
+        found = [point for _, points in match_names([asked], run.run.points) for point in points]
+        measured = [point for point in found if point.name in names]
+        if len(measured) == 1:
+            return names.index(measured[0].name), "asked"
+        titles = [point.title for point in measured or run.points]
+        known = "; ".join(titles[:_NAMED_POINTS]) + ("; ..." if len(titles) > _NAMED_POINTS else "")
+        problem = "is planned but not measured yet" if found else "is not in this run"
+        problem = "names several points" if measured else problem
         raise SpaceError(f"{folder}: point '{asked}' {problem}; measured points: {known}.")
     decision = folder / DECISION_FILE
     if decision.exists():

@@ -96,7 +96,7 @@ def check_point(saved: PointFile, summary: AnySummary) -> list[str]:
             "point.json' makes one."
         )
     if saved.point.name not in samples.points:
-        raise UsageError(f"{run.corpus}: the run has not measured {saved.point.name}, the point that was certified.")
+        raise UsageError(f"{run.corpus}: the run has not measured {saved.point.title}, the point that was certified.")
     heard = _heard(summary)
     errors = samples.errors[samples.points.index(saved.point.name)]
     return [line for found in saved.certificates for line in check_certificate(found, [saved.point], errors, heard)]

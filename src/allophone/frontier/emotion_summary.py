@@ -71,8 +71,13 @@ class EmotionPointSummary:
 
     @property
     def name(self) -> str:
-        """Name of the point, or the label of what is no single point, such as a policy."""
+        """Id of the point, or the label of what is no single point, such as a policy."""
         return self.label or self.point.name
+
+    @property
+    def title(self) -> str:
+        """Name of the point for people, or the label."""
+        return self.label or self.point.title
 
 
 @dataclass(frozen=True, slots=True)

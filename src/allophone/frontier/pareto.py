@@ -23,6 +23,7 @@ from allophone.frontier.summary import PointSummary
 from allophone.frontier.uncertainty import LEAST_SPEAKERS, LEAST_UTTERANCES, Status, assess_frontier, too_few
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, intervals
+from allophone.records.names import title_of
 
 __all__ = ["Frontier", "FrontierPoint"]
 
@@ -59,8 +60,13 @@ class FrontierPoint:
 
     @property
     def name(self) -> str:
-        """Name of the operating point."""
+        """Id of the operating point."""
         return self.summary.name
+
+    @property
+    def title(self) -> str:
+        """Name of the operating point for people."""
+        return self.summary.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +214,7 @@ def _warnings(
             "utterances."
         )
     if resample.blocked and (found := [name for name, one in zip(names, concentrated.tolist(), strict=True) if one]):
-        who = found[0] if len(found) == 1 else f"{len(found)} points"
+        who = title_of(found[0]) if len(found) == 1 else f"{len(found)} points"
         warnings.append(f"One speaker makes more than half of the errors of {who}: do not trust the intervals there.")
     return tuple(warnings)
 

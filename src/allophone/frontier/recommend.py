@@ -63,13 +63,13 @@ class Recommendation:
         objective = OBJECTIVES[self.minimised]
         met = ", ".join(_stated(self.chosen, name, limit, self.titles) for name, limit in self.constraints.items())
         lines = [
-            f"{self.chosen.name}: {self.titles[self.minimised]} {objective.show(getattr(self.chosen, self.minimised))}"
+            f"{self.chosen.title}: {self.titles[self.minimised]} {objective.show(getattr(self.chosen, self.minimised))}"
             + (f"; {met}." if met else ".")
         ]
         if self.binding is not None and self.without_binding is not None:
             gain = objective.show(getattr(self.without_binding, self.minimised))
             limit = self.titles[self.binding]
-            lines.append(f"The limit on {limit} binds: without it {self.without_binding.name} would give {gain}.")
+            lines.append(f"The limit on {limit} binds: without it {self.without_binding.title} would give {gain}.")
         elif self.constraints:
             lines.append("No constraint binds: dropping any one of them would not change the answer.")
         if self.confidence is not None and self.probability is not None:
@@ -86,15 +86,15 @@ class Recommendation:
         if not self.ties:
             return [f"No other point that could be chosen is tied with it in {self.titles[self.minimised]}."]
         nearest = self.ties[0]
-        names = ", ".join(tie.point.name for tie in self.ties)
+        names = "; ".join(tie.point.title for tie in self.ties)
         lines = [
             f"Tied with it in {self.titles[self.minimised]}, the paired difference's {100 * confidence:g} % interval "
             f"including zero: {names}."
         ]
         if not isfinite(nearest.more_utterances):
-            return [*lines, f"{nearest.point.name} is equal to it as measured: no number of utterances would decide."]
+            return [*lines, f"{nearest.point.title} is equal to it as measured: no number of utterances would decide."]
         apart = objective.show_apart(nearest.difference.estimate)
-        between = f"between it and {nearest.point.name} ({apart} apart)"
+        between = f"between it and {nearest.point.title} ({apart} apart)"
         if nearest.more_transcripts == inf:
             return [*lines, f"Transcripts of the other recordings would not decide {between}: it takes more speakers."]
         if nearest.more_transcripts is not None:
@@ -173,7 +173,7 @@ def recommend(
         more = more_speakers(run.samples, limits, resample, confidence, index)
         raise InfeasibleError(
             f"{question} None: as measured {len(feasible)} of {len(points)} points meet the limits, but none with that "
-            f"probability. {nearest.name} comes nearest, with probability {probability[nearest.name]:.3f}. Measure "
+            f"probability. {nearest.title} comes nearest, with probability {probability[nearest.name]:.3f}. Measure "
             f"more speakers (about {more:.0f} more would do, if it goes on as here), or ask for less."
             + (f" {resample.warning}" if resample.warning else "")
         )
@@ -274,7 +274,7 @@ def _nearest_miss(points: Sequence[AnyPoint], limits: Mapping[str, float], title
         for name, limit in limits.items()
         if not getattr(nearest, name) <= limit
     ]
-    return f"{nearest.name} comes nearest; its {'; its '.join(missed)}."
+    return f"{nearest.title} comes nearest; its {'; its '.join(missed)}."
 
 
 def _by(name: str, value: float, limit: float) -> str:

@@ -19,6 +19,7 @@ from allophone.ledger.race_record import Elimination, race_ended, read_race
 from allophone.ledger.readers import connect, failed_utterances
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.measure.wer import word_error_rate
+from allophone.records.names import title_of
 from allophone.records.point import OperatingPoint
 
 if TYPE_CHECKING:
@@ -72,8 +73,13 @@ class PointSummary:
 
     @property
     def name(self) -> str:
-        """Name of the point, or the label of what is no single point, such as a policy."""
+        """Id of the point, or the label of what is no single point, such as a policy."""
         return self.label or self.point.name
+
+    @property
+    def title(self) -> str:
+        """Name of the point for people, or the label."""
+        return self.label or self.point.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ def summarise_run(folder: Path) -> RunSummary:
 
 def relative_notice(relative_to: str) -> str:
     """Return what a reader of error rates without references must know."""
-    return f"Errors are counted relative to {relative_to}, not against references: they are not WER."
+    return f"Errors are counted relative to {title_of(relative_to)}, not against references: they are not WER."
 
 
 def _point(point: OperatingPoint, row: tuple[Any, ...]) -> PointSummary:

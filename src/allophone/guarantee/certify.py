@@ -28,6 +28,7 @@ from allophone.guarantee.certificate import (
 )
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio
+from allophone.records.names import title_of
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import Certificate
 
@@ -104,7 +105,7 @@ class Heard:
         """
         if relative_to is not None:
             raise UsageError(
-                f"Errors of this run are counted relative to {relative_to}, not against human references, "
+                f"Errors of this run are counted relative to {title_of(relative_to)}, not against human references, "
                 "so no error rate of it can be certified. Sweep a corpus with references."
             )
         if not words.any():

@@ -20,6 +20,7 @@ from allophone.labels.transcripts import Transcripts, read_transcripts
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.linearised import Linearised
 from allophone.measure.wer import Normalizer, count_word_errors
+from allophone.records.names import title_of
 
 __all__ = ["apply_transcripts", "refuse_policies"]
 
@@ -121,8 +122,8 @@ def _notices(
     later = len([name for name in transcripts.empty if name not in drawn])
     notices = [
         f"WER is estimated from {len(names)} human transcripts ({transcripts.path}, sha256 {transcripts.sha256[:12]}) "
-        f"and {relative_to}'s of all {n_utterances} utterances, by prediction-powered inference; S/D/I are still "
-        f"against {relative_to}'s."
+        f"and {title_of(relative_to)}'s of all {n_utterances} utterances, by prediction-powered inference; S/D/I "
+        f"are still against {title_of(relative_to)}'s."
     ]
     if skipped:
         notices.append(

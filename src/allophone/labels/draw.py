@@ -20,6 +20,7 @@ from allophone.ledger.race_record import race_ended
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord
 from allophone.measure.wer import Normalizer, load_normalizer
+from allophone.records.names import find_named
 
 __all__ = ["DRAW_FILE", "Draw", "Hypotheses", "draw_utterances", "read_draw", "read_hypotheses", "require_relative"]
 
@@ -84,13 +85,12 @@ def draw_utterances(
         LedgerError: The folder cannot be written, or the draw in it is damaged.
     """
     require_relative(summary.run, folder)
-    measured = [point.name for point in summary.points]
-    named = list(dict.fromkeys(points or measured))
-    if unknown := [name for name in named if name not in measured]:
-        raise UsageError(f"--points: {folder} has no measured point '{unknown[0]}'; it has: {', '.join(measured)}.")
+    measured = [point.point for point in summary.points]
+    asked = find_named(points, measured, f"--points: {folder}") if points else measured
+    named = list(dict.fromkeys(point.name for point in asked))
     found = read_draw(folder)
     if found is not None:
-        _check_same(found, folder, list(points or found.points), found.seed if seed is None else seed)
+        _check_same(found, folder, named if points else found.points, found.seed if seed is None else seed)
         return found
     utterances = summary.samples.utterances
     if len(utterances) + len(summary.failures) < summary.run.n_utterances and not race_ended(folder):

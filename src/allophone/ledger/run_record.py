@@ -12,6 +12,7 @@ from allophone.errors import LedgerError, UsageError
 from allophone.files import first_problem, load_json
 from allophone.ledger.machine import MachineStamp, machine_stamp
 from allophone.records.measurement import EmotionMeasurement, Measurement
+from allophone.records.names import title_of
 from allophone.records.point import EmotionSetting, OperatingPoint
 
 __all__ = [
@@ -83,7 +84,7 @@ class RunRecord(_Run):
     def quality_name(self) -> str:
         """What the error rate is called: WER, or a word error rate relative to a model's own transcripts."""
         if self.relative_to is not None:
-            return f"difference relative to {self.relative_to}"
+            return f"difference relative to {title_of(self.relative_to)}"
         return "CER" if self.normalizer == "characters" else "WER"
 
     def title_of(self, objective: str, title: str) -> str:
@@ -97,7 +98,7 @@ class RunRecord(_Run):
             return title
         characters = objective == "cer" or self.normalizer == "characters"
         if self.relative_to is not None:
-            return f"{'character ' if characters else ''}error rate relative to {self.relative_to}"
+            return f"{'character ' if characters else ''}error rate relative to {title_of(self.relative_to)}"
         return "character error rate" if characters else "word error rate"
 
     @property

@@ -14,6 +14,7 @@ from allophone.dimensions.whisper import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, 
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.ct2_vocabulary import check_alignment_heads, check_languages, check_vocabulary
 from allophone.models.engine import Decoded, Engine
+from allophone.models.learned_tail import load_learned_tail
 from allophone.models.loaded_here import LoadedHere
 from allophone.models.threads import choose_replicas, choose_threads
 from allophone.models.token_confidence import token_confidence
@@ -106,14 +107,14 @@ class CTranslate2Engine(Engine):
             ) from error
         check_vocabulary(weights.folder, self._tokenizer, weights.dimensions.n_vocab)
         self._loaded = LoadedHere()
-        self._folder = weights.folder
+        self._weights, self._folder = weights, weights.folder
         self._dimensions = weights.dimensions
         self._prompts: dict[str, list[int]] = {}
         # The model's own list (-1), and every token above end-of-text: languages, tasks and timestamps are no text.
         self._end_of_text = self._token_id("<|endoftext|>")
         self._suppressed = [-1, *range(self._end_of_text + 1, weights.dimensions.n_vocab)]
-        self._silence: NDArray[np.float32] | None = None
-        self._silence_lock = Lock()
+        self._tails: dict[int, NDArray[np.float32]] = {}  # trained contexts to take tails from; 0 is silence
+        self._tails_lock = Lock()
 
     @property
     def dimensions(self) -> WhisperDimensions:
@@ -147,18 +148,26 @@ class CTranslate2Engine(Engine):
         """Return one window of a batch; see :class:`allophone.models.engine.Engine`."""
         return encoded if encoded.shape[0] == 1 else storage_view(host_array(encoded)[index : index + 1])
 
-    def append_tail(self, encoded: Any, positions: range) -> Any:
-        """Append outputs of silence; see :class:`allophone.models.engine.Engine`."""
+    def append_tail(self, encoded: Any, positions: range, *, learned: int = 0) -> Any:
+        """Append outputs of silence, or learned vectors; see :class:`allophone.models.engine.Engine`."""
         if not positions:
             return encoded
         import numpy as np
 
-        with self._silence_lock:
-            if self._silence is None:
-                self._silence = self._encode_silence()
+        with self._tails_lock:
+            if learned not in self._tails:
+                silent = self._encode_silence if not learned else lambda: self._trained_context(learned)
+                self._tails[learned] = silent()
         windows = host_array(encoded)
-        tail = self._silence[:, positions.start : positions.stop : positions.step]
+        tail = self._tails[learned][:, positions.start : positions.stop : positions.step]
         return storage_view(np.concatenate([windows, np.repeat(tail, len(windows), axis=0)], axis=1))
+
+    def _trained_context(self, learned: int) -> NDArray[np.float32]:
+        """Return a trained context whose last positions are the learned tail; nothing reads the others."""
+        import numpy as np
+
+        tail = load_learned_tail(self._weights, learned)
+        return np.pad(tail, ((self._dimensions.n_audio_ctx - len(tail), 0), (0, 0)))[None]
 
     def _encode_silence(self) -> NDArray[np.float32]:
         import numpy as np

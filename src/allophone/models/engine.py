@@ -83,14 +83,18 @@ class Engine(Protocol):
         """Return one window of an encoded batch, as if it had been encoded alone."""
         ...
 
-    def append_tail(self, encoded: Any, positions: range) -> Any:
-        """Append to every window what the encoder puts at these positions of a full context of silence.
+    def append_tail(self, encoded: Any, positions: range, *, learned: int = 0) -> Any:
+        """Append a tail to every window: the encoder's outputs of a full context of silence, or learned vectors.
 
-        The silent context is encoded when it is first needed, and kept.
+        The silent context is encoded, and the learned tail read, when it is first needed, and kept.
 
         Args:
             encoded: What :meth:`encode` returned; it is not changed.
             positions: Positions of the trained context; none returns ``encoded`` as it is.
+            learned: How many vectors the learned tail has, of which the last take these positions; 0 for silence.
+
+        Raises:
+            WeightsError: The model has no such tail.
         """
         ...
 

@@ -76,9 +76,11 @@ class FakeEngine(Engine):
         """Return one window: shape ``(1, n_audio_tokens)``."""
         return encoded[index : index + 1]
 
-    def append_tail(self, encoded: Any, positions: range) -> Any:
-        """Repeat the quietest value of each window, which stands for silence."""
+    def append_tail(self, encoded: Any, positions: range, *, learned: int = 0) -> Any:
+        """Repeat the quietest value of each window, which stands for silence and for what was learned of it."""
         import numpy as np
+
+        del learned
 
         return np.concatenate([encoded, encoded.min(axis=1, keepdims=True).repeat(len(positions), axis=1)], axis=1)
 

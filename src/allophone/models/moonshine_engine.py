@@ -105,9 +105,9 @@ class MoonshineEngine(Engine):
         """Return one window of a batch; see :class:`allophone.models.engine.Engine`."""
         return encoded[index : index + 1]
 
-    def append_tail(self, encoded: Any, positions: range) -> Any:
+    def append_tail(self, encoded: Any, positions: range, *, learned: int = 0) -> Any:
         """Return the windows as they are: without a trained context there is no silence to show."""
-        del positions
+        del positions, learned
         return encoded
 
     def features(self, encoded: Any) -> NDArray[np.float32]:

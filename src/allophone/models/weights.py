@@ -26,6 +26,7 @@ __all__ = [
     "WeightPackage",
     "Weights",
     "check_digest",
+    "has_digest",
     "locate_weights",
     "point_dimensions",
     "resolve_weights",
@@ -246,11 +247,20 @@ def check_digest(path: Path, digest: str, problem: str) -> None:
         WeightsError: It has another, or cannot be read.
     """
     try:
-        intact = _is_intact([path], digest)
+        intact = has_digest(path, digest)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}). {problem}") from None
     if not intact:
         raise WeightsError(f"{path}: {problem}")
+
+
+def has_digest(path: Path, digest: str) -> bool:
+    """Whether a file has this SHA-256; a large one that was once found to have it is not hashed again.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return _is_intact([path], digest)
 
 
 def _is_intact(parts: list[Path], digest: str) -> bool:

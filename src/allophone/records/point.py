@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from allophone.dimensions.moonshine import MOONSHINE_MODELS
 from allophone.dimensions.whisper import TRAINED_CONTEXT_S
 from allophone.errors import SpaceError
+from allophone.records.names import title_of
 
-__all__ = ["TAIL_PATTERN", "ComputeType", "Context", "EmotionSetting", "OperatingPoint"]
+__all__ = ["LEARNED_TAIL", "TAIL_PATTERN", "ComputeType", "Context", "EmotionSetting", "OperatingPoint"]
 
 Context = Literal["full", "fit"]
-TAIL_PATTERN = r"^(none|all|every-([2-9]|[1-9]\d{1,3})|last-[1-9]\d{0,3})$"
+TAIL_PATTERN = r"^(none|all|every-([2-9]|[1-9]\d{1,3})|(last|learned)-[1-9]\d{0,3})$"
+LEARNED_TAIL = "learned-64"  # the size that the shipped tails have (docs/results/default_point.md)
 ComputeType = Literal[
     "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32"
 ]
@@ -27,9 +29,10 @@ class OperatingPoint(BaseModel):
     ``context="full"`` pads every window to the 30 s the encoder was trained on; ``context="fit"`` runs the encoder on
     the audio plus ``margin_s``, at least ``floor_s``. The decoder then sees the encoder's outputs for pure silence at
     the positions that were left out, as ``tail`` says: ``none`` of them, ``all``, every n-th (``every-4``) or only the
-    last n (``last-300``). ``guard`` runs a window again at full context when its short pass went wrong. A full context
-    has none of these, so they are set to nothing there and equal settings compare equal. Moonshine has no trained
-    context to pad to: its context is always ``fit`` without any of them.
+    last n (``last-300``); or n vectors in their place that were learned for the model's weights (``learned-64``, which
+    is also what ``learned`` means). ``guard`` runs a window again at full context when its short pass went wrong. A
+    full context has none of these, so they are set to nothing there and equal settings compare equal. Moonshine has no
+    trained context to pad to: its context is always ``fit`` without any of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +42,7 @@ class OperatingPoint(BaseModel):
     context: Context = Field("full", description="positions that the encoder runs on")
     margin_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="seconds of silence after the audio")
     floor_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="least seconds that the encoder runs on")
-    tail: str = Field("none", pattern=TAIL_PATTERN, description="silent positions that the decoder sees after a fit")
+    tail: str = Field("none", pattern=TAIL_PATTERN, description="what the decoder sees after a fit")
     guard: bool = Field(False, description="whether a fit pass that went wrong is run again at full context")
     token_stride: int = Field(1, ge=1, le=100, description="every n-th audio token reaches the decoder")
     speed: float = Field(1.0, ge=0.5, le=4.0, description="pitch-preserving time compression")
@@ -55,11 +58,13 @@ class OperatingPoint(BaseModel):
         if moonshine or data.get("context", "full") == "full":
             context = "fit" if moonshine else "full"
             return {**data, "context": context, "margin_s": 0.0, "floor_s": 0.0, "tail": "none", "guard": False}
+        if data.get("tail") == "learned":
+            return {**data, "tail": LEARNED_TAIL}
         return data
 
     @property
     def name(self) -> str:
-        """Short name, unique among points and safe as a file name, e.g. ``tiny.en-fit+1t4g-s2-int8-b1``."""
+        """Id, unique among points and safe as a file name, e.g. ``tiny.en-fit+1t4g-s2-int8-b1``."""
         parts = [self.model_slug, self.context_name]
         if self.window_s != TRAINED_CONTEXT_S:
             parts.append(f"w{self.window_s:.12g}")
@@ -67,6 +72,11 @@ class OperatingPoint(BaseModel):
             parts.append(f"x{self.speed:.12g}")
         parts += [f"s{self.token_stride}", self.compute_type, f"b{self.beam_size}"]
         return "-".join(parts)
+
+    @property
+    def title(self) -> str:
+        """Name for people, e.g. ``tiny.en, short context, stride 2``; see docs/names.md."""
+        return title_of(self.name)
 
     @property
     def context_name(self) -> str:
@@ -114,13 +124,18 @@ class EmotionSetting(BaseModel):
 
     @property
     def name(self) -> str:
-        """Short name, unique among settings and safe as a file name, e.g. ``base-3s-r16-top4``, ``base-3s-frozen``."""
+        """Id, unique among settings and safe as a file name, e.g. ``base-3s-r16-top4``, ``base-3s-frozen``."""
         parts = [self.model_slug, f"{self.duration_s:.12g}s"]
         if self.lora_rank:
             parts.append(f"r{self.lora_rank}")
         if self.unfrozen_layers:
             parts.append("all" if self.unfrozen_layers == "all" else f"top{self.unfrozen_layers}")
         return "-".join(parts if len(parts) > 2 else [*parts, "frozen"])
+
+    @property
+    def title(self) -> str:
+        """Name for people, e.g. ``base, 3 s, rank 16, top 4``; see docs/names.md."""
+        return title_of(self.name)
 
     @property
     def model_slug(self) -> str:

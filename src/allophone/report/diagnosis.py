@@ -14,7 +14,8 @@ from allophone.diagnosis.elasticity import AxisChange, Elasticity
 from allophone.diagnosis.emotion import EmotionDiagnosis
 from allophone.diagnosis.recognition import Contrast, Diagnosis
 from allophone.frontier.pareto import FrontierPoint
-from allophone.measure.error_breakdown import ErrorBreakdown, ErrorKind, GroupErrors
+from allophone.measure.error_breakdown import Anatomy, ErrorKind, GroupErrors
+from allophone.records.names import title_of
 from allophone.report.tables import Table
 
 __all__ = [
@@ -148,14 +149,14 @@ def _capacity(answer: Answer, move: AxisChange, diagnosis: Diagnosis) -> str:
 def dominated_words(answer: Answer, standing: FrontierPoint) -> str:
     """Say whether another point beats this one, and how sure that is."""
     if answer.verdict == "yes":
-        return f"Yes, by {standing.dominated_by} (p {probability(standing.p_dominated)})."
+        return f"Yes, by {title_of(standing.dominated_by or '')} (p {probability(standing.p_dominated)})."
     if answer.verdict == "no":
         return f"No (p {probability(standing.p_on_frontier)} that none does)."
     if answer.verdict == "not measured":
         return "Not measured."
-    rival = (
-        f"; likeliest {standing.dominated_by}, p {probability(standing.p_dominated)}" if standing.dominated_by else ""
-    )
+    rival = ""
+    if standing.dominated_by:
+        rival = f"; likeliest {title_of(standing.dominated_by)}, p {probability(standing.p_dominated)}"
     return f"Undecided: p {probability(standing.p_on_frontier)} that no point does{rival}."
 
 
@@ -183,7 +184,7 @@ def diagnosis_table(diagnosis: Diagnosis) -> Table:
     base, cost, record = diagnosis.base, diagnosis.cost, diagnosis.run.run
     level = f"{100 * diagnosis.confidence:g} %"
     return Table(
-        title=f"{base.name}, {SOURCES[diagnosis.base_source]}: {record.quality_name} {percent(base.wer)}, "
+        title=f"{base.title} ({SOURCES[diagnosis.base_source]}): {record.quality_name} {percent(base.wer)}, "
         f"{cost.title} {cost.show(getattr(base, cost.name))}, {base.n_utterances} utterances of {record.corpus}",
         columns=(
             "axis",
@@ -272,7 +273,7 @@ def _next(diagnosis: AnyDiagnosis) -> str:
     step = diagnosis.next_step
     if step.move is None:
         return "Next: nothing to buy among what was measured. Measure more settings, or keep this point."
-    target = f"{step.move.target}"
+    target = title_of(step.move.target)
     if step.kind == "free":
         return (
             f"Next: take {target}. {move_words(step.move)}, so it costs nothing (p {probability(step.move.p_better)})."

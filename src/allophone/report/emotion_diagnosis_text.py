@@ -10,6 +10,7 @@ from allophone.diagnosis.axis_verdict import AxisDiagnosis
 from allophone.diagnosis.elasticity import AxisChange, Elasticity
 from allophone.diagnosis.emotion import DepthPair, DurationAnswer, EmotionDiagnosis
 from allophone.measure.bootstrap import Interval
+from allophone.records.names import title_of
 from allophone.report.diagnosis import (
     SOURCES,
     axis_row,
@@ -31,7 +32,7 @@ def emotion_table(diagnosis: EmotionDiagnosis) -> Table:
     base, cost = shown.base, shown.cost
     level = f"{100 * shown.confidence:g} %"
     return Table(
-        title=f"{base.name}, {SOURCES[shown.base_source]}: UAR {percent(base.uar)}, {cost.title} "
+        title=f"{base.title} ({SOURCES[shown.base_source]}): UAR {percent(base.uar)}, {cost.title} "
         f"{cost.show(getattr(base, cost.name))}, {base.n_utterances} utterances of {shown.run.run.corpus}",
         columns=("axis", "buys", "settings (cost here = 1)", "UAR per doubling, here", "in the whole run", "verdict"),
         rows=tuple(axis_row(axis, shown) for axis in shown.axes),
@@ -128,8 +129,9 @@ def _depth(pairs: tuple[DepthPair, ...], shown: EmotionDiagnosis) -> str:
     if not pairs:
         return "Not measured: it takes a setting with adapters alone and one with unfrozen layers alone."
     told = "; ".join(
-        f"{pair.depth} over {pair.rank} ({pair.size_ratio:.2g} times the parameters): {signed(pair.gain.estimate)} "
-        f"points [{signed(pair.gain.low)}, {signed(pair.gain.high)}] (p {probability(pair.p_depth)})"
+        f"{title_of(pair.depth)} over {title_of(pair.rank)} ({pair.size_ratio:.2g} times the parameters): "
+        f"{signed(pair.gain.estimate)} points [{signed(pair.gain.low)}, {signed(pair.gain.high)}] "
+        f"(p {probability(pair.p_depth)})"
         for pair in pairs
     )
     if not pairs[0].equal_size:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from math import isfinite
 
 from allophone.measure.bootstrap import Interval
+from allophone.records.names import title_of
 from allophone.report.diagnosis import finite
 from allophone.report.tables import Table, probability_of
 from allophone.routing.emotion import CascadeResult
@@ -17,7 +18,7 @@ __all__ = ["cascade_json", "cascade_table"]
 def cascade_table(found: CascadeResult) -> Table:
     """Return fixed points, the cascade, and chance and oracle at the cascade's cost."""
     rows = [
-        (name, f"{100 * uar:.1f}", f"{gflops:.2f}", f"{seconds:.3f}", str(hits))
+        (title_of(name), f"{100 * uar:.1f}", f"{gflops:.2f}", f"{seconds:.3f}", str(hits))
         for name, uar, gflops, seconds, hits in found.fixed
     ]
     chance = found.uar.estimate - found.over_chance.estimate
@@ -48,7 +49,7 @@ def cascade_table(found: CascadeResult) -> Table:
     if found.warning:
         notes.append(found.warning)
     return Table(
-        title=f"A cascade over {', '.join(item[0] for item in found.fixed)}: {found.n_rows} decisions, "
+        title=f"A cascade over {'; '.join(title_of(item[0]) for item in found.fixed)}: {found.n_rows} decisions, "
         f"{found.n_speakers} speakers",
         columns=("router", "UAR %", "GFLOPs/utt.", "s/utt.", "recognised"),
         rows=tuple(rows),

@@ -6,6 +6,7 @@ from allophone.frontier.emotion_summary import EmotionPointSummary, EmotionRunSu
 from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier
+from allophone.records.names import title_of
 from allophone.report.tables import (
     Table,
     eliminated_words,
@@ -52,13 +53,13 @@ def emotion_frontier_table(frontier: Frontier, run: EmotionRunSummary) -> Table:
         assert isinstance(summary, EmotionPointSummary)
         cells = [objective_cell(point, name) for name in columns]
         rates = (f"{100 * summary.wa:.1f}", f"{100 * summary.macro_f1:.1f}")
-        rows.append((point.name, *cells, *rates, verdict_of(point)))
+        rows.append((point.title, *cells, *rates, verdict_of(point)))
     for gone in run.eliminated:
         shown = {"uar_loss": number_of("uar_loss", gone.loss)}
         if run.run.cost is not None:
             shown[run.run.cost] = number_of(run.run.cost, gone.cost)
         verdict = eliminated_words(gone)
-        rows.append((gone.point, *(shown.get(name, "") for name in columns), "", "", verdict))
+        rows.append((title_of(gone.point), *(shown.get(name, "") for name in columns), "", "", verdict))
     first, level = run.points[0], f"{100 * frontier.confidence:g} %"
     costs = " and ".join(cost.title for cost in frontier.costs)
     return Table(
@@ -92,7 +93,7 @@ def confusion_table(point: EmotionPointSummary, labels: tuple[str, ...]) -> Tabl
         total = sum(line)
         rows.append((label, *(f"{100 * count / total:.0f}" if total else "" for count in line), str(total)))
     return Table(
-        title=f"{point.name}: what each class (row) is taken for (column), percent",
+        title=f"{point.title}: what each class (row) is taken for (column), percent",
         columns=("class", *labels, "decisions"),
         rows=tuple(rows),
         muted=(False,) * len(rows),
@@ -104,7 +105,7 @@ def recall_table(run: EmotionRunSummary) -> Table:
     """Return the recall of every class at every point, in percent, best UAR first."""
     points = sorted(run.points, key=lambda point: point.uar_loss)
     cells = [["absent" if recall is None else f"{100 * recall:.0f}" for recall in point.recalls] for point in points]
-    rows = [(p.name, OBJECTIVES["uar_loss"].show(p.uar_loss), *line) for p, line in zip(points, cells, strict=True)]
+    rows = [(p.title, OBJECTIVES["uar_loss"].show(p.uar_loss), *line) for p, line in zip(points, cells, strict=True)]
     return Table(
         title="Recall of every class, percent",
         columns=("point", "UAR", *run.run.labels),

@@ -69,7 +69,7 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
         if not (isfinite(x) and isfinite(y)):
             continue
         hover = (
-            f"<b>{point.name}</b><br>{frontier.run.run.quality_name} {quality.show(y)}"
+            f"<b>{point.title}</b><br>{frontier.run.run.quality_name} {quality.show(y)}"
             f"<br>RTF {summary.rtf:.3f}, p95 latency {summary.latency_p95_s:.2f} s"
             f"<br>{summary.executed_gflops:.1f} GFLOPs an utterance"
         )

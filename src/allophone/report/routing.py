@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from allophone.records.names import title_of
 from allophone.report.tables import Table, probability_of
 from allophone.routing.router_metrics import SAVING_GAP
 
@@ -23,7 +24,8 @@ def evaluation_tables(found: Evaluation) -> list[Table]:
 
 def _table(result: DomainResult, found: Evaluation) -> Table:
     rows = [
-        (name, _percent(wer), f"{gflops:.2f}", f"{seconds:.3f}", "", "") for name, wer, gflops, seconds in result.fixed
+        (title_of(name), _percent(wer), f"{gflops:.2f}", f"{seconds:.3f}", "", "")
+        for name, wer, gflops, seconds in result.fixed
     ]
     muted = [False] * len(rows)
     by_seconds = {item.name: item for item in result.seconds}
@@ -51,7 +53,9 @@ def _table(result: DomainResult, found: Evaluation) -> Table:
         "chance itself; fewer than 5 speakers or 20 utterances say too little.",
     ]
     if result.frontier:
-        static = "; ".join(f"{name} {_percent(wer)} % at {gflops:.2f}" for name, wer, gflops, _ in result.frontier)
+        static = "; ".join(
+            f"{title_of(name)} {_percent(wer)} % at {gflops:.2f}" for name, wer, gflops, _ in result.frontier
+        )
         notes.append(f"Static frontier (WER at GFLOPs): {static}.")
     if found.left_out and result is found.results[0]:
         notes.append(f"{found.left_out} utterances of speakers that the policy was trained on are left out.")
@@ -122,7 +126,7 @@ def evaluation_html(found: Evaluation) -> str:
                 go.Scatter(
                     x=[point[key] for point in points],
                     y=[100 * point[1] for point in points],
-                    text=[point[0] for point in points],
+                    text=[title_of(point[0]) for point in points],
                     mode="markers",
                     name="static points",
                     showlegend=row == column == 1,

@@ -12,6 +12,7 @@ from allophone.frontier.pareto import Frontier, FrontierPoint
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.ledger.race_record import Elimination
 from allophone.ledger.run_record import RunRecord
+from allophone.records.names import title_of
 
 __all__ = [
     "Table",
@@ -84,14 +85,14 @@ def frontier_table(frontier: Frontier) -> Table:
             for name in columns
         ]
         errors = f"{summary.substitutions}/{summary.deletions}/{summary.insertions}"
-        rows.append((point.name, *cells, _share(summary.roofline_share), errors, verdict_of(point)))
+        rows.append((point.title, *cells, _share(summary.roofline_share), errors, verdict_of(point)))
     for gone in frontier.run.eliminated:
         shown = {"wer": number_of("wer", gone.loss)}
         if (raced := frontier.run.run.cost) is not None:
             shown[raced] = number_of(raced, gone.cost)
         cells = [shown.get(name, "") for name in columns]
         verdict = eliminated_words(gone)
-        rows.append((gone.point, *cells, "", "", verdict))
+        rows.append((title_of(gone.point), *cells, "", "", verdict))
     first = frontier.points[0].summary
     compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"
     costs = " and ".join(cost.title for cost in frontier.costs)
@@ -159,7 +160,7 @@ def verdict_of(point: FrontierPoint) -> str:
     if point.status == "on":
         return f"on{star} ({probability_of(point.p_on_frontier)})"
     if point.status == "dominated":
-        return f"dominated by {point.dominated_by} ({probability_of(point.p_dominated)})"
+        return f"dominated by {title_of(point.dominated_by or '')} ({probability_of(point.p_dominated)})"
     if point.status == "tied":
         return f"tied{star} (on with {probability_of(point.p_on_frontier)})"
     return f"too few to say{star}" if point.status == "too few" else "not measured"
@@ -168,9 +169,9 @@ def verdict_of(point: FrontierPoint) -> str:
 def eliminated_words(gone: Elimination) -> str:
     """Return why a race gave a point up, in words."""
     why = (
-        f"hardly to be shown better than {gone.dominated_by}, which is no dearer"
+        f"hardly to be shown better than {title_of(gone.dominated_by)}, which is no dearer"
         if gone.tied
-        else f"dominated by {gone.dominated_by} ({probability_of(gone.p_dominated)})"
+        else f"dominated by {title_of(gone.dominated_by)} ({probability_of(gone.p_dominated)})"
     )
     return f"given up after {gone.utterances}: {why}"
 

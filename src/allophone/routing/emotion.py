@@ -28,6 +28,7 @@ from allophone.ledger.readers import connect
 from allophone.ledger.run_record import EmotionRunRecord, read_emotion_run
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
+from allophone.records.names import find_named
 from allophone.records.point import EmotionSetting
 from allophone.routing.cross_fitting import cross_fit
 from allophone.routing.recovery import LEAST_BLOCKS, LEAST_UTTERANCES, Recovery, mean_curve, recovered_gains
@@ -162,7 +163,7 @@ def read_candidates(folder: Path, names: Sequence[str]) -> EmotionCandidates:
     means = flops.mean(axis=1)
     for index in np.flatnonzero(np.diff(means) <= 0):
         raise UsageError(
-            f"{points[index + 1].name} runs no more FLOPs than {points[index].name}: name points from cheap to dear; "
+            f"{points[place + 1].title} runs no more FLOPs than {points[place].title}: name points from cheap to dear; "
             "adaptation costs nothing at inference, so vary the duration or the encoder."
         )
     samples = RouteSamples(
@@ -185,13 +186,10 @@ def read_candidates(folder: Path, names: Sequence[str]) -> EmotionCandidates:
 
 
 def _find_points(run: EmotionRunRecord, folder: Path, names: Sequence[str]) -> tuple[EmotionSetting, ...]:
-    by_name = {point.name: point for point in run.points}
-    for name in names:
-        if name not in by_name:
-            raise UsageError(f"{folder}: '{name}' is no point of this run. Name some of: {', '.join(by_name)}.")
-    if len(set(names)) < max(2, len(names)):
+    found = find_named(names, run.points, str(folder))
+    if len(set(found)) < max(2, len(found)):
         raise UsageError(f"{', '.join(names) or 'no point'}: a cascade takes two or more different points.")
-    return tuple(by_name[name] for name in names)
+    return tuple(found)
 
 
 FOLDS = 5

@@ -17,6 +17,7 @@ from allophone.frontier.samples import share_utterances
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.models.weights import point_dimensions
+from allophone.records.names import find_named
 from allophone.records.point import OperatingPoint
 from allophone.routing.transcript_features import TranscriptFeatures
 
@@ -85,20 +86,12 @@ class RouteSamples:
 
 
 def find_points(run: RunRecord, folder: Path, names: Sequence[str]) -> tuple[OperatingPoint, ...]:
-    """Find points of a run by their names, or by their model's where the run has one point of it.
+    """Find points of a run by names as :func:`allophone.records.names.find_named` understands them.
 
     Raises:
         UsageError: The run has no such point or several, or fewer than two different ones are named.
     """
-    found = []
-    for name in names:
-        matches = [point for point in run.points if point.name == name]
-        matches = matches or [point for point in run.points if point.model == name]
-        if len(matches) != 1:
-            known = ", ".join(point.name for point in matches or run.points)
-            problem = "names several points" if matches else "is no point of this run"
-            raise UsageError(f"{folder}: '{name}' {problem}. Name one of: {known}.")
-        found.append(matches[0])
+    found = find_named(names, run.points, str(folder))
     if len(set(found)) < max(2, len(found)):
         raise UsageError(f"{', '.join(names) or 'no point'}: a router chooses among two or more different points.")
     return tuple(found)
@@ -153,7 +146,7 @@ def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSa
     for earlier, later in zip(range(len(means)), range(1, len(means)), strict=False):
         if means[later] <= means[earlier]:
             raise UsageError(
-                f"{joined.points[later].name} runs fewer FLOPs than {joined.points[earlier].name}: name points from "
+                f"{joined.points[later].title} runs fewer FLOPs than {joined.points[earlier].title}: name points from "
                 "cheap to dear."
             )
     return joined

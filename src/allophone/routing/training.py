@@ -84,8 +84,8 @@ def train_policy(
     check_enough(everything, force=force)
     if kind == "decider" and everything.points[0].guard:
         raise UsageError(
-            f"{everything.points[0].name}: a decider's first point cannot have a guard. Name one without (sweep --axis "
-            "guard=false), or use --kind cascade."
+            f"{everything.points[0].title}: a decider's first point cannot have a guard. Name one without (sweep "
+            "--axis guard=false), or use --kind cascade."
         )
     records = [read_run(folder) for folder in folders]
     if len({record.language for record in records}) > 1:
@@ -140,8 +140,8 @@ def check_enough(samples: RouteSamples, *, force: bool = False) -> None:
     interval = intervals(difference)[-1]
     raise UsageError(
         f"{len(samples)} utterances of {samples.n_speakers} speakers: a router needs {LEAST_UTTERANCES} of "
-        f"{LEAST_SPEAKERS}. From so few, all that is known is the WER of {samples.points[-1].name} "
-        f"less that of {samples.points[0].name}: {100 * interval.estimate:+.2f} points, 95 % interval "
+        f"{LEAST_SPEAKERS}. From so few, all that is known is the WER of {samples.points[-1].title} "
+        f"less that of {samples.points[0].title}: {100 * interval.estimate:+.2f} points, 95 % interval "
         f"[{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]. Measure more, or pass --force."
     )
 
@@ -163,7 +163,7 @@ def trained_places(samples: RouteSamples, hold_out: float, seed: int) -> NDArray
 def _check_labels(samples: RouteSamples) -> None:
     for step, saved in enumerate(samples.errors[:-1] - samples.errors[1:]):
         if (saved == saved[0]).all():
-            names = f"{samples.points[step].name} and {samples.points[step + 1].name}"
+            names = f"{samples.points[step].title} and {samples.points[step + 1].title}"
             raise UsageError(
                 f"all {len(samples)} utterances have one label: between {names} the difference is always "
                 f"{saved[0]:.0f} word errors. There is nothing to learn; use a fixed point."

@@ -17,6 +17,7 @@ from allophone.costs.transcript import transcript_flops
 from allophone.errors import UsageError
 from allophone.models.engine import Engine, load_engine
 from allophone.models.threads import choose_threads
+from allophone.records.names import title_of
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.routing.audio_features import encode_audio, mel_channels
@@ -66,7 +67,7 @@ class RoutedTranscript:
         """Return in one line which point's transcript this is, what ran, by which scores, and what it cost."""
         scores = ", ".join(f"{score:.3g}" for score in self.scores)
         line = (
-            f"{self.transcript.point.name} of {' > '.join(self.ran)}; score {scores} (escalates above "
+            f"{self.transcript.point.title}, of {' > '.join(map(title_of, self.ran))}; score {scores} (climbs above "
             f"{self.threshold:.3g}); {self.executed_flops / 1e9:.1f} GFLOPs, {self.seconds:.2f} s"
         )
         return line + "".join(f"; outside the policy's range: {reason}" for reason in self.outside)

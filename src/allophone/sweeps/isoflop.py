@@ -72,7 +72,7 @@ def meet_budgets(costs: Mapping[Point, float], budgets_gflops: Sequence[float], 
             nearest = min(costs, key=lambda point: abs(costs[point] - budget))
             raise SpaceError(
                 f"budget {budget:g}: no point of the space costs that within {TOLERANCE:.0%}; the nearest is "
-                f"{nearest.name} with {costs[nearest]:.1f} GFLOPs. Widen the space or move the budget."
+                f"{nearest.title} with {costs[nearest]:.1f} GFLOPs. Widen the space or move the budget."
             )
         chosen += met
     return list(dict.fromkeys(chosen))

@@ -151,7 +151,7 @@ def fill_space(
         given = first["input"]
         problem = first["msg"]
         if first["type"] == "string_pattern_mismatch":  # the tail's; its pattern is not for people
-            problem = "write none, all, every-N with N from 2, or last-N"
+            problem = "write none, all, every-N with N from 2, last-N, learned or learned-N"
         raise SpaceError(f"{where}axis '{axis}', value {given!r}: {_lower_first(problem)}.") from None
     return space
 

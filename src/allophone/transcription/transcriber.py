@@ -14,6 +14,7 @@ from allophone.audio.utterance_audio import decode_utterance
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, UsageError, WeightsError
 from allophone.models.engine import load_engine
+from allophone.models.learned_tail import require_learned_tail
 from allophone.models.weights_digest import weights_digest
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import PointFile, read_point
@@ -61,7 +62,9 @@ class Transcriber:
     ) -> None:
         self.point, self._max_audio_s = point, max_audio_s
         self._language = language
-        self._engine = load_engine(model or point.model, point.compute_type, threads=threads, replicas=0, device=device)
+        self._model = model or point.model  # where its weights lie
+        require_learned_tail(self._model, point.tail)
+        self._engine = load_engine(self._model, point.compute_type, threads=threads, replicas=0, device=device)
 
     def at(self, point: OperatingPoint) -> Transcriber:
         """Return a transcriber at another point of the same model, which stays in memory once.
@@ -73,6 +76,7 @@ class Transcriber:
             raise UsageError(
                 f"{point.name} is not of {self.point.model} in {self.point.compute_type}: load it by itself."
             )
+        require_learned_tail(self._model, point.tail)
         other = copy(self)
         other.point = point
         return other

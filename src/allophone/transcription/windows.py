@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from allophone.audio.tail import tail_positions
+from allophone.audio.tail import learned_vectors, tail_positions
 from allophone.audio.windows import Span
 from allophone.models.engine import Engine, text_token_cap
 from allophone.models.stopwatch import Stopwatch
@@ -118,7 +118,7 @@ def decode_once(
     """
     watch = Stopwatch()
     positions = tail_positions(encoded.frames, point.tail, engine.dimensions.n_audio_ctx)
-    output = engine.append_tail(encoded.output, positions)
+    output = engine.append_tail(encoded.output, positions, learned=learned_vectors(point.tail))
     batch = engine.decode_batch(
         output,
         token_stride=point.token_stride,

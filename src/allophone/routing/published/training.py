@@ -115,7 +115,7 @@ def _point_to_read(policy: PolicyFile) -> OperatingPoint:
     point = policy.points[encoder_point(policy)]
     if point.guard:
         raise UsageError(
-            f"{point.name}: a point whose encoder is read cannot have a guard. Name one without (sweep --axis "
+            f"{point.title}: a point whose encoder is read cannot have a guard. Name one without (sweep --axis "
             "guard=false), or use --kind cascade."
         )
     if policy.reads != "mel" and not isinstance(point_dimensions(point), WhisperDimensions):

@@ -21,6 +21,7 @@ from allophone.ledger.run_record import MachineStamp, RunRecord, machine_stamp
 from allophone.measure.device import MeasuredDevice
 from allophone.measure.wer import Normalizer, default_normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX, require_weights
+from allophone.models.learned_tail import require_learned_tail
 from allophone.models.threads import choose_threads
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
@@ -168,6 +169,8 @@ def sweep(
     models = tuple(dict.fromkeys(point.model for point in points))
     real = [model for model in models if not model.startswith(FAKE_PREFIX)]
     _check_asked([*real, *([reference_model] if reference_model else [])], normalizer, cost, limits or {})
+    for model, tail in dict.fromkeys((point.model, point.tail) for point in points):
+        require_learned_tail(model, tail)
     machine = machine_stamp()
     stand_in = reference_point(reference_model) if reference_model else None
     if stand_in is None:
