@@ -14,7 +14,7 @@ from allophone.diagnosis.elasticity import AxisChange, Elasticity
 from allophone.diagnosis.emotion import EmotionDiagnosis
 from allophone.diagnosis.recognition import Contrast, Diagnosis
 from allophone.frontier.pareto import FrontierPoint
-from allophone.measure.error_breakdown import Anatomy, ErrorKind, GroupErrors
+from allophone.measure.error_breakdown import ErrorBreakdown, ErrorKind, GroupErrors
 from allophone.records.names import title_of
 from allophone.report.tables import Table
 

@@ -163,7 +163,7 @@ def read_candidates(folder: Path, names: Sequence[str]) -> EmotionCandidates:
     means = flops.mean(axis=1)
     for index in np.flatnonzero(np.diff(means) <= 0):
         raise UsageError(
-            f"{points[place + 1].title} runs no more FLOPs than {points[place].title}: name points from cheap to dear; "
+            f"{points[index + 1].title} runs no more FLOPs than {points[index].title}: name points from cheap to dear; "
             "adaptation costs nothing at inference, so vary the duration or the encoder."
         )
     samples = RouteSamples(
