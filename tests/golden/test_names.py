@@ -1,0 +1,134 @@
+"""Commands, options, public names, names of points and exit codes are a promise: more may come, none may go."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+import allophone
+from golden.golden_call import call, command_tree
+from golden.golden_shape import missing_or_changed
+from golden.make_golden import DATA, LONG, SHORT, parameters_of
+
+SENTENCES_SHA256 = "c42e1d22702cd6b216fbf2acc14b206cc5454568e4b3d5a939178355f65155d3"
+DEMO_CORPUS_SHA256 = "b1614f7d37ef6e1d2b3a18cc25a9086e92a1be7d5f8e4fb07626896e8e00ed49"
+
+
+def golden(name):
+    return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_every_command_and_option_is_there_with_its_default():
+    found = command_tree()
+    gone = [f"{verb}: the command is gone" for verb in golden("commands") if verb not in found]
+    for verb, parameters in golden("commands").items():
+        for name, fields in parameters.items():
+            now = found.get(verb, {}).get(name)
+            if verb in found and now is None:
+                gone.append(f"{verb} {name}: is gone")
+            elif now is not None:
+                names = [alias for alias in fields["names"] if alias not in now["names"]]
+                gone += [f"{verb} {alias}: is gone" for alias in names]
+                gone += [
+                    f"{verb} {name}: {field} was {fields.get(field)!r}, now {now.get(field)!r}"
+                    for field in ("default", "marks")
+                    if fields.get(field) != now.get(field)
+                ]
+    assert not gone, "\n".join(gone)
+
+
+def test_no_new_option_is_required():
+    old = golden("commands")
+    new = [
+        f"{verb} {name}"
+        for verb, parameters in command_tree().items()
+        for name, fields in parameters.items()
+        if verb in old and name not in old[verb] and "required" in fields.get("marks", [])
+    ]
+    assert not new
+
+
+def test_public_names_and_their_parameters():
+    gone = [f"allophone.{name}: is gone" for name in golden("public_names") if name not in allophone.__all__]
+    for name, parameters in golden("public_names").items():
+        if name in allophone.__all__:
+            now = parameters_of(getattr(allophone, name))
+            gone += [f"allophone.{name}: parameter {one} is gone" for one in parameters if one not in now]
+    assert not gone, "\n".join(gone)
+
+
+def test_names_of_points():
+    points = golden("point_names")
+    assert len({point["name"] for point in points}) > 35
+    for point in points:
+        assert allophone.OperatingPoint(**point["fields"]).name == point["name"], point["fields"]
+
+
+def test_names_of_emotion_settings(old):
+    command = ("sweep", "corpora/emotions/manifest.jsonl", "--task", "emotion", "--models", "encoders/small,base")
+    axes = ("--axis", "duration_s=0.1,1.5,30", "--axis", "lora_rank=0,8", "--axis", "unfrozen_layers=0,1,all")
+    shown = call(old, *command, *axes, "--plan", "grid", "--folds", "2", "--out", "none", "--dry-run")
+    assert shown.code == 0, shown.stderr
+    names = {word for line in shown.stdout.splitlines() for word in line.split()}
+    models = ("small@2d28c905", "base")
+    depths = ("frozen", "r8", "top1", "all", "r8-top1", "r8-all")
+    expected = {
+        f"{model}-{seconds}s-{depth}" for model in models for seconds in ("0.1", "1.5", "30") for depth in depths
+    }
+    assert expected <= names, expected - names
+    assert {SHORT, LONG} <= {*json.loads((old / "runs/emotion/run.json").read_text(encoding="utf-8"))["recipes"]}
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [
+        (0, "frontier runs/speech"),
+        (0, "--version"),
+        (0, "route train --help"),
+        (1, "frontier runs/none"),
+        (1, "law runs/speech"),
+        (1, "transcribe --point point.json none.wav"),
+        (2, "sweep none.jsonl --models fake:tiny --out runs/new"),
+        (2, "frontier"),
+        (2, "frontier runs/speech --colour blue"),
+        (2, "sing"),
+        (2, "frontier runs/speech --cost beauty"),
+        (2, "frontier runs/speech --confidence 2"),
+        (2, "recommend runs/speech --minimise beauty"),
+        (2, "recommend runs/emotion --max-wer 5"),
+        (2, "law runs/emotion"),
+        (2, "cost huge.en"),
+        (2, "transcribe --point emotion-point.json a.wav"),
+        (2, "sweep corpora/short/manifest.jsonl --models fake:tiny --axis beam_size=0 --out runs/new"),
+        (2, "sweep corpora/short/manifest.jsonl --models fake:tiny --plan spiral --out runs/new"),
+        (3, "recommend runs/speech --max-rtf 1e-9"),
+        (3, "recommend runs/emotion --max-gflops 1e-9"),
+    ],
+)
+def test_exit_codes(old, code, command):
+    done = call(old, *command.split())
+    assert done.code == code, done.stderr
+    assert (code == 0) == (not done.stderr.startswith(("allophone: ", "Usage: ")))
+    assert not (old / "runs/new/run.json").exists()
+
+
+def test_the_demo_corpus_says_what_it_said():
+    """Its bytes are tested where it is made; here that sentences and digest are still those of before."""
+    package = Path(allophone.__file__).parent
+    assert SENTENCES_SHA256 in {sha256(path.read_bytes()).hexdigest() for path in package.rglob("*.txt")}
+    assert any(DEMO_CORPUS_SHA256 in path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+
+
+def test_what_may_change_and_what_not():
+    """The comparison itself: more fields are fine, a field that is gone, another type or figure is not."""
+    golden_fields = {"wer": 0.5, "notices": ["Only 3 speakers."], "points": [{"name": "a"}]}
+    more = {"wer": 0.5, "notices": ["Three speakers only.", "Other work ran."], "points": [{"name": "a", "new": 1}]}
+    assert not list(missing_or_changed(golden_fields, more))
+    for changes in ({"wer": 0.6}, {"wer": "0.5"}, {"points": [{"name": "b"}]}, {"points": []}, {"points": [{}]}):
+        assert len(list(missing_or_changed(golden_fields, {**more, **changes}))) == 1
+    assert [*missing_or_changed(golden_fields, {"points": [{"title": "a"}]}, values=False)] == [
+        ".wer: is gone; there are points",
+        ".notices: is gone; there are points",
+        ".points[].name: is gone; there are title",
+    ]
