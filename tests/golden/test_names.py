@@ -1,7 +1,9 @@
 """Commands, options, public names, names of points and exit codes are a promise: more may come, none may go."""
 
 import json
+import shutil
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import allophone
 from golden.golden_call import call, command_tree
 from golden.golden_shape import missing_or_changed
-from golden.make_golden import DATA, LONG, SHORT, parameters_of
+from golden.make_golden import DATA, SHORT, parameters_of
 
 SENTENCES_SHA256 = "c42e1d22702cd6b216fbf2acc14b206cc5454568e4b3d5a939178355f65155d3"
 DEMO_CORPUS_SHA256 = "b1614f7d37ef6e1d2b3a18cc25a9086e92a1be7d5f8e4fb07626896e8e00ed49"
@@ -65,19 +67,44 @@ def test_names_of_points():
         assert allophone.OperatingPoint(**point["fields"]).name == point["name"], point["fields"]
 
 
-def test_names_of_emotion_settings(old):
-    command = ("sweep", "corpora/emotions/manifest.jsonl", "--task", "emotion", "--models", "encoders/small,base")
-    axes = ("--axis", "duration_s=0.1,1.5,30", "--axis", "lora_rank=0,8", "--axis", "unfrozen_layers=0,1,all")
-    shown = call(old, *command, *axes, "--plan", "grid", "--folds", "2", "--out", "none", "--dry-run")
-    assert shown.code == 0, shown.stderr
-    names = {word for line in shown.stdout.splitlines() for word in line.split()}
-    ways = ("frozen", "r8", "top1", "r8-top1")
-    depths = {"small@2d28c905": ways, "base": (*ways, "all", "r8-all")}  # all layers of the small one are its top one
-    expected = {
-        f"{model}-{seconds}s-{way}" for model in depths for seconds in ("0.1", "1.5", "30") for way in depths[model]
+def test_names_of_emotion_settings(old, tmp_path):
+    """A setting is found by the name of its file: a run of many, whose rows are those of one, is read whole."""
+    from pyarrow import array
+    from pyarrow.parquet import read_table, write_table
+
+    depths = {
+        "frozen": (0, 0),
+        "r8": (8, 0),
+        "top1": (0, 1),
+        "all": (0, "all"),
+        "r8-top2": (8, 2),
+        "r8-all": (8, "all"),
     }
-    assert expected <= names, expected - names
-    assert {SHORT, LONG} <= {*json.loads((old / "runs/emotion/run.json").read_text(encoding="utf-8"))["recipes"]}
+    models = {"encoders/small": "small@2d28c905", "tiny.en": "tiny.en", "/srv/models/short": "short@45eb18c8"}
+    knobs = ("model", "duration_s", "lora_rank", "unfrozen_layers")
+    settings = {
+        f"{slug}-{seconds:g}s-{depth}": dict(zip(knobs, (model, seconds, *below), strict=True))
+        for (model, slug), seconds, (depth, below) in product(models.items(), (0.1, 3.0, 30.0), depths.items())
+    }
+    run = Path(shutil.copytree(old / "runs/emotion", tmp_path / "run"))
+    fields = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    recipe = fields["recipes"][SHORT]
+    fields |= {"points": list(settings.values()), "recipes": dict.fromkeys(settings, recipe)}
+    (run / "run.json").write_text(json.dumps(fields), encoding="utf-8")
+    units = [json.loads(line) for line in (run / "units.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [json.dumps({**unit, "point": name}) for name in settings for unit in units if unit["point"] == SHORT]
+    (run / "units.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (run / "twin.jsonl").unlink()
+    rows = read_table(run / f"measurements/{SHORT}.parquet")
+    shutil.rmtree(run / "measurements")
+    (run / "measurements").mkdir()
+    for name in settings:
+        points = array([name] * len(rows), rows.schema.field("point").type)
+        write_table(rows.set_column(0, rows.schema.field("point"), points), run / f"measurements/{name}.parquet")
+    shown = call(tmp_path, "frontier", "run", "--cost", "training_gflops", "--json")
+    assert shown.code == 0, shown.stderr
+    found = {point["name"]: point["point"] for point in json.loads(shown.stdout)["points"]}
+    assert found == settings
 
 
 @pytest.mark.parametrize(
