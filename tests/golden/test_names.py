@@ -16,6 +16,9 @@ from golden.make_golden import DATA, SHORT, parameters_of
 SENTENCES_SHA256 = "c42e1d22702cd6b216fbf2acc14b206cc5454568e4b3d5a939178355f65155d3"
 DEMO_CORPUS_SHA256 = "b1614f7d37ef6e1d2b3a18cc25a9086e92a1be7d5f8e4fb07626896e8e00ed49"
 
+# Names of Python that were changed on purpose; those of files and commands never are.
+RENAMED = {"Wish": "CalibrationTarget", "calibrate_policy(wish)": "goal"}
+
 
 def golden(name):
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
@@ -52,11 +55,15 @@ def test_no_new_option_is_required():
 
 
 def test_public_names_and_their_parameters():
-    gone = [f"allophone.{name}: is gone" for name in golden("public_names") if name not in allophone.__all__]
-    for name, parameters in golden("public_names").items():
-        if name in allophone.__all__:
-            now = parameters_of(getattr(allophone, name))
-            gone += [f"allophone.{name}: parameter {one} is gone" for one in parameters if one not in now]
+    gone = []
+    for old, parameters in golden("public_names").items():
+        name = RENAMED.get(old, old)
+        if name not in allophone.__all__:
+            gone.append(f"allophone.{name}: is gone")
+            continue
+        now = parameters_of(getattr(allophone, name))
+        kept = [RENAMED.get(f"{old}({parameter})", parameter) for parameter in parameters]
+        gone += [f"allophone.{name}: parameter {parameter} is gone" for parameter in kept if parameter not in now]
     assert not gone, "\n".join(gone)
 
 
