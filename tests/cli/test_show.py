@@ -2,38 +2,65 @@ import sys
 
 import pytest
 
-from allophone.cli.show import print_table
+from allophone.cli.show import print_csv, print_table
 from allophone.report.tables import Table
 
 TABLE = Table(
     title="t",
     columns=("point", "WER %", "latency s", "memory", "verdict"),
-    rows=(("tiny.en-fit", "12.00 [10.00, 14.00]", "0.123", "266", "tied"),),
-    muted=(False,),
+    rows=(("tiny.en, full context", "12.00 [10.00, 14.00]", "0.123 [0.1, 0.2]", "266", "tied (p 0.60)"),),
+    muted=(True,),
     notes=("a note",),
     side=("memory", "latency s"),
+    bracketed=("latency s", "WER %"),
 )
 
 
 @pytest.mark.parametrize(
-    ("width", "left_out"), [(80, []), (62, ["memory"]), (52, ["memory", "latency s"]), (20, ["memory", "latency s"])]
+    ("width", "missing", "row"),
+    [
+        (100, "", "tiny.en, full context  12.00 [10.00, 14.00]  0.123 [0.1, 0.2]     266  tied (p 0.60)"),
+        (80, "memory", "tiny.en, full context  12.00 [10.00, 14.00]  0.123 [0.1, 0.2]  tied (p 0.60)"),
+        (60, "memory; latency s", "tiny.en, full context  12.00 [10.00, 14.00]  tied (p 0.60)"),
+        (50, "memory; latency s; intervals of WER %", "tiny.en, full context  12.00  tied (p 0.60)"),
+    ],
 )
-def test_a_narrow_terminal_leaves_side_columns_out_and_says_so(monkeypatch, capsys, width, left_out):
+def test_a_narrow_terminal_leaves_out_what_the_table_says(monkeypatch, capsys, width, missing, row):
     monkeypatch.setenv("COLUMNS", str(width))
+    print_table(TABLE)
+    out = capsys.readouterr().out
+    assert row in [line.rstrip() for line in out.splitlines()]
+    said = f"No room for: {missing}. --wide prints everything."
+    assert (said in " ".join(out.split())) == bool(missing)
+    assert "a note" in out
+    print_table(TABLE, wide=True)
+    assert TABLE.rows[0][2] in capsys.readouterr().out
+
+
+def test_names_are_cut_before_a_row_is_folded(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "36")
+    print_table(TABLE)
+    rows = [line.rstrip() for line in capsys.readouterr().out.splitlines() if "tied" in line]
+    assert rows == ["tiny.en, ful…  12.00  tied (p 0.60)"]
+
+
+def test_off_a_terminal_there_are_80_columns(monkeypatch, capsys):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_table(TABLE)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "No room for: memory." in out
+
+
+def test_a_terminal_without_colour_gets_no_escape_codes(monkeypatch, capsys):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     print_table(TABLE)
-    told = " ".join(capsys.readouterr().out.split())
-    said = f"No room for: {'; '.join(left_out)}. Widen the terminal, or use --json."
-    assert (said in told) == bool(left_out)
-    for column, value in (("memory", "266"), ("latency s", "0.123")):
-        assert (value in told) == (column not in left_out)
-    assert "a note" in told
-
-
-def test_off_a_terminal_nothing_is_left_out(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "40")
+    assert "\x1b[" in capsys.readouterr().out  # bold and dim
+    monkeypatch.setenv("NO_COLOR", "1")
     print_table(TABLE)
-    assert "│ tiny.en-fit │ 12.00 [10.00, 14.00] │     0.123 │    266 │ tied    │" in capsys.readouterr().out
+    assert "\x1b[" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -53,3 +80,8 @@ def test_names_do_not_write_to_the_terminal_s_state(capsys):
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert out.count("\\x1b]0;title\\x07\\x1b[2J") == 3
+
+
+def test_csv_has_a_column_for_every_number(capsys):
+    print_csv([{"a": 1.5, "b": {"c": "x, y"}, "intervals": {"wer": [0.1, 0.2]}}, {"a": None, "d": ["p", "q"]}])
+    assert capsys.readouterr().out == 'a,b.c,intervals.wer.low,intervals.wer.high,d\n1.5,"x, y",0.1,0.2,\n,,,,p;q\n'

@@ -47,7 +47,7 @@ def test_a_dry_run_prints_points_and_trains_nothing(place, tmp_path):
     done = sweep(place, tmp_path / "r", *QUICK, "--dry-run")
     assert done.exit_code == 0, done.output
     assert "star: 3 points x 2 folds x 1 seeds = 6 trainings, at most about" in done.stdout
-    assert len(re.findall(r"0\.[12]s-(?:frozen|top1)", done.stdout)) == 3
+    assert len(re.findall(r"0\.[12] s, (?:frozen|top 1)", done.stdout)) == 3
     assert not (tmp_path / "r").exists()
 
 

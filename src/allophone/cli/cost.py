@@ -9,6 +9,7 @@ import typer
 
 from allophone.cli.cost_reproduction import plain_table, reproduction
 from allophone.cli.say import say
+from allophone.cli.show import Wide
 
 if TYPE_CHECKING:
     from allophone.costs import EmotionCost, RecognitionCost
@@ -66,6 +67,7 @@ def cost(
     device: Annotated[str | None, typer.Option(help="Also bound the latency from below on this device.")] = None,
     reproduce: Annotated[str | None, typer.Option(help="Recompute a paper's costs: 2606.22790 or 2309.12712.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    wide: Wide = False,
 ) -> None:
     """Print FLOPs, parameters and bytes of a setting. Whisper with an emotion option costs its encoder and a head."""
     from allophone.errors import UsageError
@@ -73,14 +75,14 @@ def cost(
     if reproduce is not None:
         if model is not None:
             raise UsageError("--reproduce takes no model: it goes through the paper's own")
-        _print(reproduction(reproduce), as_json=as_json)
+        _print(reproduction(reproduce), as_json=as_json, wide=wide)
         return
     if model is None:
         raise UsageError("give a model, or --reproduce 2606.22790")
     sources = {name: ctx.get_parameter_source(name) for name in (*_RECOGNITION, *_EMOTION)}
     given = {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
     knobs = {name: ctx.params[name] for name in (*_RECOGNITION, *_EMOTION)}
-    _print(_costs(model, knobs, given, convention), as_json=as_json)
+    _print(_costs(model, knobs, given, convention), as_json=as_json, wide=wide)
 
 
 def _dimensions(model: str) -> RecognitionDimensions | SpeechEncoderDimensions:
@@ -176,7 +178,7 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, ...]]:
     return lines
 
 
-def _print(result: tuple[dict[str, Any], list[Table]], *, as_json: bool) -> None:
+def _print(result: tuple[dict[str, Any], list[Table]], *, as_json: bool, wide: bool) -> None:
     import json
 
     from allophone.cli.show import print_table
@@ -186,4 +188,4 @@ def _print(result: tuple[dict[str, Any], list[Table]], *, as_json: bool) -> None
         say(json.dumps(record, indent=1, default=float))
         return
     for table in tables:
-        print_table(table)
+        print_table(table, wide=wide)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from allophone.cli.say import say
+from allophone.cli.show import Wide
 
 __all__ = ["diagnose"]
 
@@ -30,6 +31,7 @@ def diagnose(
     confidence: Annotated[float, typer.Option(help="Probability from which something is sure.")] = 0.95,
     margin: Annotated[float, typer.Option(help="Points of error rate that count as no gain or no loss.")] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, GFLOPs, seconds, bytes.")] = False,
+    wide: Wide = False,
 ) -> None:
     """Say which knob binds at an operating point, which is wasted, and what to buy next."""
     from allophone.cli.show import print_table
@@ -50,7 +52,7 @@ def diagnose(
         table, lines = emotion_table(found), emotion_lines(found)
     else:
         table, lines = diagnosis_table(found), diagnosis_lines(found)
-    print_table(table)
+    print_table(table, wide=wide)
     say()
     for line in lines:
         say(line)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from allophone.cli.say import say
+from allophone.cli.show import Csv, Wide
 
 __all__ = ["frontier"]
 
@@ -30,16 +31,20 @@ def frontier(
         Path | None, typer.Option(help="Human transcripts of a sample, as 'allophone label' draws it: WER from these.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, seconds, bytes.")] = False,
+    as_csv: Csv = False,
+    wide: Wide = False,
 ) -> None:
     """Show the frontier and the dominated points of a run."""
-    from allophone.cli.show import print_table
+    from allophone.cli.show import print_csv, print_table, refuse_two_formats
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.probability import check_confidence
     from allophone.frontier.summary import summarise_run
     from allophone.labels.apply import apply_transcripts, refuse_policies
+    from allophone.records.names import title_of
     from allophone.report.emotion_tables import any_frontier_table
     from allophone.routing.as_points import add_policies
 
+    refuse_two_formats(as_json=as_json, as_csv=as_csv)
     check_confidence(confidence)
     if labels is not None:
         refuse_policies(policy or ())
@@ -51,4 +56,9 @@ def frontier(
     if as_json:
         say(found.to_json())
         return
-    print_table(any_frontier_table(found))
+    if as_csv:
+        print_csv(
+            {"id": point["name"], "title": title_of(point["name"]), **point} for point in found.to_dict()["points"]
+        )
+        return
+    print_table(any_frontier_table(found), wide=wide)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.show import Wide
+
 if TYPE_CHECKING:
     from allophone.frontier.summary import RunSummary
     from allophone.labels.draw import Draw
@@ -32,6 +34,7 @@ def label(
         bool,
         typer.Option("--hypotheses", help="Show what was recognised in the CSV; it makes errors easy to overlook."),
     ] = False,
+    wide: Wide = False,
 ) -> None:
     """Name the utterances whose transcripts would decide between the points, or decide from their transcripts.
 
@@ -53,7 +56,7 @@ def label(
     summary = summarise_run(run)
     if apply is not None:
         estimated = apply_transcripts(summary, run, apply)
-        print_table(frontier_table(Frontier.from_summary(estimated)))
+        print_table(frontier_table(Frontier.from_summary(estimated)), wide=wide)
         answer = recommend(estimated, minimise="wer", confidence=_LEVEL)
         for line in [*answer.explain(), _of_the_chosen(estimated, answer.chosen.name)]:
             say(line)

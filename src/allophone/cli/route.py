@@ -9,6 +9,7 @@ import typer
 
 from allophone.cli.route_emotion import route_emotion
 from allophone.cli.say import say
+from allophone.cli.show import Wide
 
 if TYPE_CHECKING:
     from allophone.routing.policy_file import Calibration, CalibrationFigures, PolicyFile
@@ -223,6 +224,7 @@ def evaluate(
         Path | None, typer.Option(help="Write evaluation.json and evaluation.html into this folder.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, GFLOPs, seconds.")] = False,
+    wide: Wide = False,
 ) -> None:
     """Replay a policy on runs beside chance, oracle, weak baselines and static points."""
     from allophone.cli.show import print_table
@@ -239,7 +241,7 @@ def evaluate(
         say(found.to_json())
         return
     for table in evaluation_tables(found):
-        print_table(table)
+        print_table(table, wide=wide)
     if threshold is None:
         for line in check_policy(policy, runs):
             say(line)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from allophone.cli.say import say
+from allophone.cli.show import Wide
 
 __all__ = ["route_emotion"]
 
@@ -31,6 +32,7 @@ def route_emotion(
         Path | None, typer.Option(help="Write the cascade as a policy for 'allophone classify --policy'.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, GFLOPs, seconds.")] = False,
+    wide: Wide = False,
 ) -> None:
     """Replay a cascade on the cheap point's posterior, chosen and judged on different speakers."""
     from allophone.cli.show import print_table
@@ -60,7 +62,7 @@ def route_emotion(
     if as_json:
         say(cascade_json(found))
     else:
-        print_table(cascade_table(found))
+        print_table(cascade_table(found), wide=wide)
     if out is None:
         return
     policy = write_emotion_policy(out, run, candidates, found, folders)

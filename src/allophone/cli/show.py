@@ -2,60 +2,138 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import os
+import re
+import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from allophone.cli.say import printable
+import typer
+
+from allophone.cli.say import printable, say
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table as RichTable
 
     from allophone.report.tables import Table
     from allophone.sweeps.recognition.run import Progress
 
-__all__ = ["print_table", "show_progress"]
+__all__ = ["Csv", "Wide", "console", "print_csv", "print_table", "refuse_two_formats", "show_progress"]
 
+Wide = Annotated[bool, typer.Option("--wide", help="Print all columns of tables, however wide the terminal is.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print the numbers of --json as CSV, a line per row of the table.")]
 _LINE_EVERY_S = 15.0
+_WIDTH = 80  # off a terminal, where COLUMNS does not say another
+_UNLIMITED = 10_000
+_LEAST_NAME = 8
+_BRACKETS = re.compile(r" \[[^\]]*\]")
 
 
-def print_table(table: Table) -> None:
-    """Print a table; rows that stand back are dim. Off a terminal nothing is cut or folded.
-
-    A terminal too narrow for all columns shows those that matter, and says which it leaves out.
-    """
+def console(*, wide: bool = False, stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal, or as COLUMNS says, or 80; plain text where NO_COLOR is set."""
     from rich.console import Console
+
+    width = _UNLIMITED if wide else shutil.get_terminal_size((_WIDTH, 24)).columns
+    if os.environ.get("NO_COLOR"):
+        return Console(width=width, stderr=stderr, color_system=None)
+    return Console(width=width, stderr=stderr)
+
+
+def print_table(table: Table, *, wide: bool = False) -> None:
+    """Print a table, a line per row; rows that stand back are dim.
+
+    Where there is no room for all, columns are left out, then intervals, as the table says, and what is left out is
+    named. If that is not enough, names of points are cut; where rows are no points, the last column is folded.
+
+    Args:
+        table: The table.
+        wide: Whether to print everything, whatever the width of the terminal.
+    """
     from rich.measure import Measurement
+    from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else 240)
-    unlimited = console.options.update(max_width=10_000)
+    screen = console(wide=wide)
+    unlimited = screen.options.update(max_width=_UNLIMITED)
     left_out: list[str] = []
-    for column in (None, *table.side):
-        left_out += [column] if column is not None else []
-        grid = _grid(table, left_out)
-        if Measurement.get(console, unlimited, grid).maximum <= console.width:
-            break
-    console.print(grid)
-    notes = [f"No room for: {'; '.join(left_out)}. Widen the terminal, or use --json."] if left_out else []
+    bare: list[str] = []
+    steps = [(left_out, name) for name in table.side] + [
+        (bare, name) for name in table.bracketed if name not in table.side
+    ]
+    while Measurement.get(screen, unlimited, _grid(table, left_out, bare)).maximum > screen.width and steps:
+        where, name = steps.pop(0)
+        where.append(name)
+    grid = _grid(table, left_out, bare)
+    if table.bracketed and (excess := Measurement.get(screen, unlimited, grid).maximum - screen.width) > 0:
+        names = max(len(printable(row[0])) for row in table.rows)
+        grid.columns[0].max_width = max(_LEAST_NAME, names - excess)
+        grid.columns[-1].no_wrap = True
+    screen.print(Text(printable(table.title), style="bold"))
+    screen.print(grid)
+    missing = [*left_out, *(f"intervals of {name}" for name in bare)]
+    notes = [f"No room for: {'; '.join(missing)}. --wide prints everything."] if missing else []
     for note in (*notes, *table.notes):
-        console.print(printable(note), highlight=False, markup=False, emoji=False)
+        screen.print(printable(note), highlight=False, markup=False, emoji=False)
 
 
-def _grid(table: Table, left_out: Collection[str]) -> RichTable:
+def _grid(table: Table, left_out: Collection[str], bare: Collection[str]) -> RichTable:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
 
     # As Text: a string would be read as markup, and names such as speech[final] or x[/b] are none.
-    grid = RichTable(title=Text(printable(table.title)), title_justify="left", title_style="bold")
+    grid = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     shown = [index for index, column in enumerate(table.columns) if column not in left_out]
     for index in shown:
         justify: Literal["left", "right"] = "left" if index in (0, len(table.columns) - 1) else "right"
-        grid.add_column(Text(table.columns[index]), justify=justify, overflow="fold")
+        last = index == len(table.columns) - 1
+        grid.add_column(
+            Text(table.columns[index]), justify=justify, overflow="fold" if last else "ellipsis", no_wrap=not last
+        )
     for row, muted in zip(table.rows, table.muted, strict=True):
-        grid.add_row(*(Text(printable(row[index])) for index in shown), style="dim" if muted else "")
+        cells = [_BRACKETS.sub("", row[index]) if table.columns[index] in bare else row[index] for index in shown]
+        grid.add_row(*(Text(printable(cell)) for cell in cells), style="dim" if muted else "")
     return grid
+
+
+def print_csv(records: Iterable[Mapping[str, Any]]) -> None:
+    """Print records as CSV, a line per record: the numbers of --json, nested names joined by dots."""
+    rows = [dict(_flat(record)) for record in records]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    say(text.getvalue().removesuffix("\n"))
+
+
+def refuse_two_formats(*, as_json: bool, as_csv: bool) -> None:
+    """Refuse --json and --csv together.
+
+    Raises:
+        UsageError: Both were given.
+    """
+    from allophone.errors import UsageError
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv: output has one format. Give one of them.")
+
+
+def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        elif above == "intervals." and value:
+            yield from zip((f"{above}{name}.low", f"{above}{name}.high"), value, strict=True)
+        elif isinstance(value, list | tuple):
+            yield above + name, ";".join(map(str, value))
+        else:
+            yield above + name, value
 
 
 @contextmanager
@@ -64,7 +142,6 @@ def show_progress() -> Iterator[Callable[[Progress], None]]:
     if not sys.stderr.isatty():
         yield _line_printer()
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     bar = Progress(
@@ -73,7 +150,7 @@ def show_progress() -> Iterator[Callable[[Progress], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}", markup=False),
-        console=Console(stderr=True),
+        console=console(stderr=True),
     )
     with bar:
         tasks = {}

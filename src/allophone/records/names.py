@@ -81,7 +81,8 @@ def _recognition(found: re.Match[str]) -> Iterator[str]:
 
 
 def _tail(tail: str) -> str:
-    return tail.replace("last", "last-") if tail.startswith("last") else f"every-{tail}"
+    kind = tail.rstrip("0123456789")  # nothing, where it is a number: every n-th position
+    return f"{kind or 'every'}-{tail.removeprefix(kind)}"
 
 
 def _emotion(found: re.Match[str]) -> Iterator[str]:

@@ -9,11 +9,14 @@ from allophone.frontier.pareto import Frontier
 from allophone.records.names import title_of
 from allophone.report.tables import (
     Table,
+    bracketed_columns,
+    dominator_of,
     eliminated_words,
     frontier_table,
     number_of,
     objective_cell,
     side_columns,
+    verdict_notes,
     verdict_of,
 )
 
@@ -53,31 +56,31 @@ def emotion_frontier_table(frontier: Frontier, run: EmotionRunSummary) -> Table:
         assert isinstance(summary, EmotionPointSummary)
         cells = [objective_cell(point, name) for name in columns]
         rates = (f"{100 * summary.wa:.1f}", f"{100 * summary.macro_f1:.1f}")
-        rows.append((point.title, *cells, *rates, verdict_of(point)))
+        rows.append((point.title, *cells, *rates, dominator_of(point), verdict_of(point)))
     for gone in run.eliminated:
         shown = {"uar_loss": number_of("uar_loss", gone.loss)}
         if run.run.cost is not None:
             shown[run.run.cost] = number_of(run.run.cost, gone.cost)
-        verdict = eliminated_words(gone)
-        rows.append((title_of(gone.point), *(shown.get(name, "") for name in columns), "", "", verdict))
+        told = (title_of(gone.dominated_by), eliminated_words(gone))
+        rows.append((title_of(gone.point), *(shown.get(name, "") for name in columns), "", "", *told))
     first, level = run.points[0], f"{100 * frontier.confidence:g} %"
     costs = " and ".join(cost.title for cost in frontier.costs)
     return Table(
         title=f"{run.run.quality_name} against {costs}: {first.n_utterances} utterances, {first.audio_s / 60:.1f} min "
         f"of {run.run.corpus}, {len(run.run.labels)} classes",
-        columns=("point", *(_HEADS[name] for name in columns), "WA %", "macro-F1 %", "verdict"),
+        columns=("point", *(_HEADS[name] for name in columns), "WA %", "macro-F1 %", "by", "verdict"),
         rows=tuple(rows),
         muted=(*(point.status == "dominated" for point in frontier.points), *(True for _ in run.eliminated)),
         notes=(
             *run.notices,
             *frontier.warnings,
             *noise_notes(run.samples.noise, frontier.costs),
-            f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
-            f"dominated where that is {level} sure, else tied; * marks what is on the frontier as measured.",
+            *verdict_notes(level),
             "UAR: mean over classes of the share recognised; higher is better. Training GFLOPs: all optimizer steps of "
             "one training; frozen layers run once for all points that share them and are not counted.",
         ),
-        side=("WA %", "macro-F1 %", *side_columns(frontier, columns, _HEADS)),
+        side=("WA %", "macro-F1 %", "by", *side_columns(frontier, columns, _HEADS)),
+        bracketed=bracketed_columns(frontier, _HEADS),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from allophone.frontier.objectives import Objective
 from allophone.frontier.pareto import Frontier, FrontierPoint
 from allophone.frontier.uncertainty import Status
-from allophone.report.tables import verdict_of
+from allophone.report.tables import dominator_of, verdict_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -73,7 +73,8 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
             f"<br>RTF {summary.rtf:.3f}, p95 latency {summary.latency_p95_s:.2f} s"
             f"<br>{summary.executed_gflops:.1f} GFLOPs an utterance"
         )
-        hover += f"<br>{verdict_of(point)}"
+        by = f" by {dominator_of(point)}" if dominator_of(point) else ""
+        hover += f"<br>{verdict_of(point)}{by}"
         points.append(
             PlottedPoint(
                 name=point.name,

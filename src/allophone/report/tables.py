@@ -16,12 +16,15 @@ from allophone.records.names import title_of
 
 __all__ = [
     "Table",
+    "bracketed_columns",
+    "dominator_of",
     "eliminated_words",
     "frontier_table",
     "number_of",
     "objective_cell",
     "probability_of",
     "side_columns",
+    "verdict_notes",
     "verdict_of",
 ]
 
@@ -39,6 +42,7 @@ class Table:
         muted: For every row whether it should stand back (a dominated point).
         notes: Lines below.
         side: Columns that a narrow terminal leaves out, the first one first.
+        bracketed: Columns whose intervals in brackets it leaves out then, the first one first.
     """
 
     title: str
@@ -47,6 +51,7 @@ class Table:
     muted: tuple[bool, ...]
     notes: tuple[str, ...]
     side: tuple[str, ...] = ()
+    bracketed: tuple[str, ...] = ()
 
 
 def _counts_characters(frontier: Frontier) -> bool:
@@ -85,21 +90,22 @@ def frontier_table(frontier: Frontier) -> Table:
             for name in columns
         ]
         errors = f"{summary.substitutions}/{summary.deletions}/{summary.insertions}"
-        rows.append((point.title, *cells, _share(summary.roofline_share), errors, verdict_of(point)))
+        rows.append(
+            (point.title, *cells, _share(summary.roofline_share), errors, dominator_of(point), verdict_of(point))
+        )
     for gone in frontier.run.eliminated:
         shown = {"wer": number_of("wer", gone.loss)}
         if (raced := frontier.run.run.cost) is not None:
             shown[raced] = number_of(raced, gone.cost)
         cells = [shown.get(name, "") for name in columns]
-        verdict = eliminated_words(gone)
-        rows.append((title_of(gone.point), *cells, "", "", verdict))
+        rows.append((title_of(gone.point), *cells, "", "", title_of(gone.dominated_by), eliminated_words(gone)))
     first = frontier.points[0].summary
     compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"
     costs = " and ".join(cost.title for cost in frontier.costs)
     level = f"{100 * frontier.confidence:g} %"
     return Table(
         title=f"{record.quality_name} against {costs}: {compared} of {record.corpus}",
-        columns=("point", *(heads[name] for name in columns), "of peak %", "S/D/I", "verdict"),
+        columns=("point", *(heads[name] for name in columns), "of peak %", "S/D/I", "by", "verdict"),
         rows=tuple(rows),
         muted=(
             *(point.status == "dominated" for point in frontier.points),
@@ -109,14 +115,32 @@ def frontier_table(frontier: Frontier) -> Table:
             *frontier.run.notices,
             *frontier.warnings,
             *noise_notes(frontier.run.samples.noise, frontier.costs),
-            f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
-            f"dominated where that is {level} sure, else tied; * marks what is on the frontier as measured.",
+            *verdict_notes(level),
             "Of peak: the least time that this machine's measured rates allow over the time it took (roofline).",
             f"{'Characters' if record.normalizer == 'characters' else 'Words'} are compared after the "
             f"{record.normalizer} normaliser.",
         ),
-        side=("of peak %", "S/D/I", *side_columns(frontier, columns, heads)),
+        side=("of peak %", "S/D/I", "by", *side_columns(frontier, columns, heads)),
+        bracketed=bracketed_columns(frontier, heads),
     )
+
+
+def verdict_notes(level: str) -> tuple[str, ...]:
+    """Return what a reader of intervals and verdicts must know.
+
+    Args:
+        level: Of the intervals, in words.
+    """
+    return (
+        f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
+        f"dominated (by the point named) where that is {level} sure, else tied; p is the probability that it is "
+        "dominated, of others that it is on the frontier; * marks what is on the frontier as measured.",
+    )
+
+
+def bracketed_columns(frontier: Frontier, heads: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the heads of compared objectives, quality last."""
+    return tuple(heads[item.name] for item in (*reversed(frontier.costs), frontier.quality))
 
 
 def side_columns(frontier: Frontier, names: Sequence[str], heads: Mapping[str, str]) -> tuple[str, ...]:
@@ -160,20 +184,21 @@ def verdict_of(point: FrontierPoint) -> str:
     if point.status == "on":
         return f"on{star} ({probability_of(point.p_on_frontier)})"
     if point.status == "dominated":
-        return f"dominated by {title_of(point.dominated_by or '')} ({probability_of(point.p_dominated)})"
+        return f"dominated ({probability_of(point.p_dominated)})"
     if point.status == "tied":
-        return f"tied{star} (on with {probability_of(point.p_on_frontier)})"
+        return f"tied{star} ({probability_of(point.p_on_frontier)})"
     return f"too few to say{star}" if point.status == "too few" else "not measured"
 
 
+def dominator_of(point: FrontierPoint) -> str:
+    """Return the name of the point that surely dominates it, else nothing."""
+    return title_of(point.dominated_by) if point.status == "dominated" and point.dominated_by else ""
+
+
 def eliminated_words(gone: Elimination) -> str:
-    """Return why a race gave a point up, in words."""
-    why = (
-        f"hardly to be shown better than {title_of(gone.dominated_by)}, which is no dearer"
-        if gone.tied
-        else f"dominated by {title_of(gone.dominated_by)} ({probability_of(gone.p_dominated)})"
-    )
-    return f"given up after {gone.utterances}: {why}"
+    """Return why a race gave a point up, in words: dominated, or hardly to be shown better than what is no dearer."""
+    why = "tied" if gone.tied else f"dominated, {probability_of(gone.p_dominated)}"
+    return f"given up after {gone.utterances} ({why})"
 
 
 def probability_of(p: float) -> str:
