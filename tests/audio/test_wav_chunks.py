@@ -34,7 +34,7 @@ DS64 = chunk(b"ds64", struct.pack("<QQQI", 0, len(SOUND) + 1000, 16_000, 0))
 
 
 @pytest.mark.parametrize(
-    ("content", "missing", "to_the_end"),
+    ("content", "missing", "decode_rest"),
     [
         (wav(), 0, False),
         (wav() + LIST, 0, False),

@@ -13,7 +13,7 @@ from allophone.emotion.experiment import run_setting
 from allophone.emotion.recipe import EmotionSetting, Recipe
 from allophone.emotion.store import load_emotion_model
 from allophone.errors import CorpusError, UsageError
-from allophone.measure.temperature import probabilities
+from allophone.measure.temperature import softmax
 from builders import write_wav
 from emotion_builders import save_encoder, tiny_encoder, write_emotions
 
@@ -85,7 +85,7 @@ def test_rows_record_and_files(corpus, splits, base, place):
     for row in found.rows:
         if row.error is None:
             samples = load_audio(place / f"c/audio/{row.utterance_id}.wav")[:4800]
-            posterior = probabilities(loaded.model.clip_logits(samples).numpy(), loaded.card.temperature)
+            posterior = softmax(loaded.model.clip_logits(samples).numpy(), loaded.card.temperature)
             np.testing.assert_allclose(posterior, row.posterior, atol=0.02)  # states were cached in half precision
     again = run(corpus, splits, base, place, out=out)
     assert [row.posterior for row in again.rows] == [row.posterior for row in found.rows]

@@ -11,10 +11,11 @@ from faster_whisper import WhisperModel
 
 from allophone.audio.mel import log_mel
 from allophone.errors import SpaceError, UsageError, WeightsError
-from allophone.models.ctranslate2_engine import CTranslate2Engine
+from allophone.models.ctranslate2_engine import CTranslate2Engine, every_nth, host_array, storage_view
 from allophone.models.engine import load_engine
 from allophone.models.weights import resolve_weights
 
+BATCH = np.arange(2 * 5 * 3, dtype=np.float32).reshape(2, 5, 3)
 GREEDY = {"token_stride": 1, "beam_size": 1, "max_tokens": 100, "language": "en"}
 
 
@@ -275,3 +276,21 @@ def test_a_tokenizer_of_another_model(tmp_path):
     (tmp_path / "tokenizer.json").write_text(text.replace("<|endoftext|>", "</s>"), encoding="utf-8")
     with pytest.raises(WeightsError, match=r"tokenizer\.json has no <\|endoftext\|>. Give a converted Whisper model"):
         load_engine(str(tmp_path), "int8")
+
+
+def test_arrays_go_there_and_back():
+    view = storage_view(BATCH[:, ::2])  # not contiguous
+    np.testing.assert_array_equal(host_array(view), BATCH[:, ::2])
+
+
+def test_a_view_outlives_its_array():
+    array = BATCH.copy()
+    view = storage_view(array)
+    array[:] = -1
+    np.testing.assert_array_equal(host_array(view), BATCH)
+
+
+def test_every_window_of_a_batch_is_strided():
+    view = ctranslate2.StorageView.from_array(BATCH)
+    assert every_nth(view, 1) is view
+    np.testing.assert_array_equal(host_array(every_nth(view, 2)), BATCH[:, [0, 2, 4]])
