@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 
 demo: $(VENV)/.demo  ## synthetic corpus, sweep, frontier, recommendation, report
 	$(BIN)/allophone demo --out runs/demo
@@ -12,13 +12,19 @@ demo: $(VENV)/.demo  ## synthetic corpus, sweep, frontier, recommendation, repor
 test: $(VENV)/.all  ## the whole test suite
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.all  ## style, types, import order, generated docs
+check: $(VENV)/.all  ## style, types, import order, generated docs, documentation site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/write_docs.py --check
 	$(BIN)/python scripts/stale_pages.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs: $(VENV)/.all  ## the documentation site, in site/
+	$(BIN)/python scripts/write_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Open site/index.html"
 
 bench: $(VENV)/.all  ## every figure in docs/results, measured again on this machine
 	$(BIN)/python benchmarks/run_all.py
@@ -35,9 +41,9 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 # torch first and alone: asked for by name and version it is the CPU build where one is at hand.
 $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[demo,torch,datasets,speakers,dev]'
+	$(PIP) --editable '.[demo,torch,datasets,speakers,dev,docs]'
 	$(PIP) --no-deps Resemblyzer==0.1.4
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) runs/demo
+	rm -rf $(VENV) runs/demo site

@@ -1,19 +1,91 @@
-"""Write the generated pages of docs/ and README's table of results, or check that they are up to date."""
+"""Write the generated pages and parts of the documentation, or check that they are up to date."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer.main
-from headlines import with_headlines
+from example import frontier_example, readme_example
+from frontier_picture import frontier_caption, frontier_svg, plotted_points
+from headlines import headline_table
+from public_api import api_page
+from result_index import index_page
+from rooms import architecture_page
 
+import allophone
 from allophone.cli import app
+from allophone.cli.cost_reproduction import reproduction
 
 ROOT = Path(__file__).resolve().parent.parent
+PAPERS = ("2606.22790", "2309.12712")
+
+
+def written_files(root: Path = ROOT) -> dict[Path, str]:
+    """Return every generated file with the text that it should have; files with parts written by hand keep those."""
+    docs, results = root / "docs", root / "docs" / "results"
+    points = plotted_points(results)
+    readme = with_part((root / "README.md").read_text(encoding="utf-8"), "results", headline_table(results))
+    readme = with_part(readme, "caption", frontier_caption(results))
+    readme = with_part(readme, "example", readme_example())
+    choosing = docs / "guide" / "choosing.md"
+    reproduce = (docs / "reproduce.md").read_text(encoding="utf-8")
+    for paper in PAPERS:
+        reproduce = with_part(reproduce, f"reproduce-{paper}", reproduced_tables(paper))
+    return {
+        root / "README.md": readme,
+        docs / "index.md": home_page(readme),
+        docs / "commands.md": commands_page(),
+        docs / "api.md": api_page(allophone),
+        docs / "architecture.md": architecture_page(root / "src" / "allophone"),
+        choosing: with_part(choosing.read_text(encoding="utf-8"), "frontier", frontier_example()),
+        docs / "reproduce.md": reproduce,
+        results / "index.md": index_page(results, root / "benchmarks"),
+        **{docs / "images" / f"frontier-{scheme}.svg": frontier_svg(points, scheme) for scheme in ("light", "dark")},
+    }
+
+
+def with_part(page: str, name: str, text: str) -> str:
+    """Return a page with the part between the two comments that name it renewed.
+
+    Raises:
+        ValueError: The page does not have both comments.
+    """
+    begin, end = f"<!-- begin {name}: written by scripts/write_docs.py -->", f"<!-- end {name} -->"
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"a page lacks '{begin}' or '{end}'")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+def home_page(readme: str) -> str:
+    """Return README as the site's first page: links as seen from ``docs``, the picture by the site's colour scheme."""
+    page = re.sub(r"\[([^\]]+)\]\(([^)]+)\)", _site_link, readme)
+    images = r"![\1](images/frontier-light.svg#only-light)\n![\1](images/frontier-dark.svg#only-dark)"
+    page = re.sub(r"<picture>.*?<img alt=\"(.*?)\".*?</picture>", images, page, flags=re.DOTALL)
+    title, _, rest = page.partition("\n")
+    return f"{title}\n\n<!-- Written by scripts/write_docs.py from README.md; do not edit. -->\n{rest}"
+
+
+def _site_link(link: re.Match[str]) -> str:
+    text, target = link.groups()
+    if target.startswith("docs/"):
+        return f"[{text}]({target.removeprefix('docs/')})"
+    return link.group() if target.startswith("https:") else str(text)  # files beside docs are no part of the site
+
+
+def reproduced_tables(paper: str) -> str:
+    """Return the tables of ``allophone cost --reproduce`` as Markdown."""
+    parts = []
+    for table in reproduction(paper)[1]:
+        lines = [" | ".join(table.columns), " | ".join("---" for _ in table.columns), *map(" | ".join, table.rows)]
+        parts += [f"**{table.title}**", "\n".join(f"| {line} |" for line in lines), *table.notes]
+    return "\n\n".join(["", *parts, ""])
 
 
 def commands_page() -> str:
@@ -53,18 +125,14 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is out of date")
     check = parser.parse_args().check
     stale = 0
-    readme = ROOT / "README.md"
-    pages = {
-        ROOT / "docs" / "commands.md": commands_page(),
-        readme: with_headlines(readme.read_text(encoding="utf-8"), ROOT / "docs" / "results"),
-    }
-    for path, text in pages.items():
+    for path, text in written_files().items():
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if check:
             print(f"{path.relative_to(ROOT)} is out of date: run python scripts/write_docs.py", file=sys.stderr)
             stale += 1
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
     return 1 if stale else 0
