@@ -34,8 +34,8 @@ def _points(change: float) -> str:
 def _bootstrap_speed(figures: dict[str, Any]) -> str:
     found = figures["bootstrap"]
     return (
-        f"All intervals, differences and dominance probabilities of a large run take {found['total_s']['median']:.2f} s "
-        f"and {found['peak_memory_bytes'] / 1e6:.0f} MB."
+        f"All intervals, differences and dominance probabilities of a large run take {found['total_s']['median']:.2f} "
+        f"s and {found['peak_memory_bytes'] / 1e6:.0f} MB."
     )
 
 
@@ -62,8 +62,8 @@ def _context_tail(figures: dict[str, Any]) -> str:
     shares = [one["flops_of_full"] for one in guarded]
     unclear = sum(one["change"]["low"] <= 0 <= one["change"]["high"] for one in guarded)
     return (
-        f"Short context with silence tail and guard executed {_percent(min(shares))} to {_percent(max(shares))} of full "
-        f"context's FLOPs, and its WER was not shown to differ in {unclear} of {len(guarded)} comparisons."
+        f"Short context with silence tail and guard executed {_percent(min(shares))} to {_percent(max(shares))} of "
+        f"full context's FLOPs, and its WER was not shown to differ in {unclear} of {len(guarded)} comparisons."
     )
 
 
@@ -121,7 +121,7 @@ def _grid_search(figures: dict[str, Any]) -> str:
 def _interval_coverage(figures: dict[str, Any]) -> str:
     found = {one["method"]: one for one in figures["methods"]}
     shipped, textbook = (_percent(found[name]["coverage"], 1) for name in ("shipped", "percentile"))
-    return f"95 % intervals held the truth in {shipped} of simulated corpora, those of the percentile bootstrap in {textbook}."
+    return f"95 % intervals held the truth in {shipped} of simulated corpora, percentile bootstrap ones in {textbook}."
 
 
 def _long_audio(figures: dict[str, Any]) -> str:
@@ -155,23 +155,24 @@ def _robustness(figures: dict[str, Any]) -> str:
 
 def _robustness_runs(figures: dict[str, Any]) -> str:
     calls, bad, wrong = (sum(one[key] for one in figures.values()) for key in ("calls", "traceback", "wrong"))
-    return f"Of {calls} calls on damaged, killed and full folders {bad} ended in a traceback and {wrong} gave a wrong result."
+    return f"Of {calls} calls on damaged, killed and full folders {bad} ended in a traceback and {wrong} were wrong."
 
 
 def _routing(figures: dict[str, Any]) -> str:
     found = figures["headline"]["sets"][0]
     change = found["wer_over_last"]
+    interval = f"[{100 * change['low']:+.1f}, {100 * change['high']:+.1f}]"
     return (
         f"The {figures['headline']['policy']} had a WER of {_points(change['estimate'])} against always base "
-        f"([{100 * change['low']:+.1f}, {100 * change['high']:+.1f}]) at {_percent(found['flops_of_last'])} of its FLOPs."
+        f"({interval}) at {_percent(found['flops_of_last'])} of its FLOPs."
     )
 
 
 def _routing_faithful(figures: dict[str, Any]) -> str:
     recovered = [one["recovered_share"] for one in figures["forms"]]
     return (
-        f"The published decider recovered {_percent(min(recovered))} to {_percent(max(recovered))} of what the oracle gains "
-        "over random mixing."
+        f"The published decider recovered {_percent(min(recovered))} to {_percent(max(recovered))} of what the oracle "
+        "gains over random mixing."
     )
 
 
@@ -202,7 +203,9 @@ def _speaker_blocks(figures: dict[str, Any]) -> str:
 def _star_sweep(figures: dict[str, Any]) -> str:
     points = figures["frontier"]
     on, dominated = (sum(point["status"] == status for point in points) for status in ("on", "dominated"))
-    return f"Of {len(points)} points {on} were surely on the frontier and {dominated} surely dominated; the rest were tied."
+    return (
+        f"Of {len(points)} points {on} were surely on the frontier and {dominated} surely dominated; others were tied."
+    )
 
 
 def _startup(figures: dict[str, Any]) -> str:

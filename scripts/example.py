@@ -1,8 +1,8 @@
 """The commands that the first page shows, with what they print: a real run on the demo's recordings.
 
-``docs/example`` keeps the run folder and what ``sweep`` and ``transcribe`` printed. ``python scripts/example.py`` measures
-it again, best on an idle machine. What reads the run is run anew whenever the docs are written, in a terminal of 80
-columns, so that a change of its output shows.
+``docs/example`` keeps the run folder and what ``sweep`` and ``transcribe`` printed. ``python scripts/example.py``
+measures it again, best on an idle machine. What reads the run is run anew whenever the docs are written, in a terminal
+of 80 columns, so that a change of its output shows.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def readme_example(example: Path = EXAMPLE) -> str:
         answer = run_in_terminal(RECOMMEND, Path(folder))
     recorded = {name: (example / f"{name}.txt").read_text(encoding="utf-8") for name in ("sweep", "transcribe")}
     run = json.loads((example / "runs" / "x" / "run.json").read_text(encoding="utf-8"))
-    corpus = f"These recordings are the demo's: {run['n_utterances']} synthesised utterances of {run['n_speakers']} speakers, clean to noisy."
+    size = f"{run['n_utterances']} synthesised utterances of {run['n_speakers']} speakers"
+    corpus = f"These recordings are the demo's: {size}, clean to noisy."
     return (
         f"{_block((SWEEP, recorded['sweep']), (RECOMMEND, answer), (TRANSCRIBE, recorded['transcribe']))}\n\n{corpus}"
     )

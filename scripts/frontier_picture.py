@@ -1,4 +1,4 @@
-"""README's picture of a frontier, drawn from ``docs/results/context_tail.json``: one SVG for light pages, one for dark."""
+"""README's picture of a frontier, drawn from ``docs/results/context_tail.json``, for light pages and for dark ones."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def frontier_caption(results: Path) -> str:
     least, greatest = (100 * one(found["change"]["estimate"] for found in shipped) for one in (min, max))
     most = max(100 * found["change"]["high"] for found in shipped)
     return (
-        f"Whisper tiny.en and base on {figures['utterances']} utterances of {CORPUS}. Choosing a size by hand chooses between "
-        f"the rings. The filled points take {lowest} to {highest} % of the compute; their word error rate came out "
-        f"{least:+.1f} to {greatest:+.1f} points different, and is at most {most:.1f} higher (95 % intervals over "
+        f"Whisper tiny.en and base on {figures['utterances']} utterances of {CORPUS}. Choosing a size by hand chooses "
+        f"between the rings. The filled points take {lowest} to {highest} % of the compute; their word error rate came "
+        f"out {least:+.1f} to {greatest:+.1f} points different, and is at most {most:.1f} higher (95 % intervals over "
         f"{figures['speakers']} speakers). Other recordings have other frontiers, so measure yours."
     )
 

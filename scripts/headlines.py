@@ -45,8 +45,8 @@ def _peers(results: Path) -> list[tuple[str, str, str, str]]:
     rows = []
     for one in _figures(results, "peers")["headline"]:
         errors = (
-            f"WER {_change(one['wer_difference'])}; {_target(one['target'])}; with its lean settings (no timestamps, no "
-            f"fallback) {_percent(one['wer_of_lean'], 1)}, here {_percent(one['wer'], 1)}"
+            f"WER {_change(one['wer_difference'])}; {_target(one['target'])}; with its lean settings (no timestamps, "
+            f"no fallback) {_percent(one['wer_of_lean'], 1)}, here {_percent(one['wer'], 1)}"
         )
         speedup = one["speedup"]
         cost = (
@@ -115,8 +115,8 @@ def _emotion(results: Path) -> list[tuple[str, str, str, str]]:
             rows.append((f"emotion: train layers of {model} too, not the head alone", errors, cost, "emotion_table.md"))
     steps = _figures(results, "emotion_steps")["random:wav2vec2-base"]
     cost = (
-        f"a step takes {_percent(steps['top4_step_over_full_step']['median'])} of a full one's time; without the cache an "
-        f"epoch takes {steps['epoch_without_cache_over_with']['top4']['median']:.1f} times as long"
+        f"a step takes {_percent(steps['top4_step_over_full_step']['median'])} of a full one's time; without the cache "
+        f"an epoch takes {steps['epoch_without_cache_over_with']['top4']['median']:.1f} times as long"
     )
     what = "emotion: train the top 4 layers of wav2vec2-base, with the frozen ones' output cached"
     return [*rows, (what, "", cost, "emotion_steps.json")]

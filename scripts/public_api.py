@@ -21,8 +21,8 @@ def api_page(package: ModuleType) -> str:
     parts = [
         "# Python API",
         "Written by `scripts/write_docs.py` from the docstrings; do not edit.",
-        f"`import {package.__name__}` defines these names; each loads what it needs when it is first used. The documentation "
-        "site shows signatures and arguments below.",
+        f"`import {package.__name__}` defines these names; each loads what it needs when it is first used. The "
+        "documentation site shows signatures and arguments below.",
     ]
     for title, members in (("Functions", functions), ("Classes", classes), ("Errors", errors)):
         if members:

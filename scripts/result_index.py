@@ -38,8 +38,8 @@ def index_page(results: Path, benchmarks: Path) -> str:
     parts = [
         "# Results",
         "Written by `scripts/write_docs.py` from the results; do not edit.",
-        "What the benchmarks measured, each in a sentence; differences of rates are in percentage points. The data say on "
-        "which machine, with which versions and settings. `make bench` measures all of it again, and "
+        "What the benchmarks measured, each in a sentence; differences of rates are in percentage points. The data say "
+        "on which machine, with which versions and settings. `make bench` measures all of it again, and "
         "`python scripts/stale_pages.py` lists the results whose code has changed since they were written.",
     ]
     for group, lines in rows.items():

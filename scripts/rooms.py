@@ -27,8 +27,8 @@ def architecture_page(package: Path) -> str:
     parts = [
         "# Architecture",
         "Written by `scripts/write_docs.py` from the code; do not edit.",
-        "A room is a folder that holds one concept, or a single file where that is enough. Imports between rooms go down "
-        "only, and import-linter holds it (`pyproject.toml` has the contract).",
+        "A room is a folder that holds one concept, or a single file where that is enough. Imports between rooms go "
+        "down only, and import-linter holds it (`pyproject.toml` has the contract).",
         "## Rooms",
         "\n".join(room_tree(package)),
         "## Imports, top down",

@@ -24,6 +24,6 @@ def test_a_command_sees_a_terminal_of_80_columns(tmp_path):
 
 
 def test_a_command_that_fails_says_what_it_printed(tmp_path):
-    with pytest.raises(RuntimeError, match="no run") as error:
+    with pytest.raises(RuntimeError, match="no such run") as error:
         run_in_terminal("allophone frontier nowhere", tmp_path)
     assert "allophone frontier nowhere failed" in str(error.value)
