@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["conclusion"]
+__all__ = ["SENTENCES", "conclusion"]
 
 _TOLERANCE = 0.015  # as the page of statements judges them
 
@@ -20,7 +20,7 @@ def conclusion(name: str, figures: dict[str, Any]) -> str | None:
         name: The result's name, that of its JSON file.
         figures: What the file holds under ``figures``.
     """
-    return _SENTENCES[name](figures) if name in _SENTENCES else None
+    return SENTENCES[name](figures) if name in SENTENCES else None
 
 
 def _percent(share: float, digits: int = 0) -> str:
@@ -245,7 +245,7 @@ def _word_times(figures: dict[str, Any]) -> str:
     )
 
 
-_SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
+SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bootstrap_speed": _bootstrap_speed,
     "context_adaptation": _context_adaptation,
     "context_attention": _context_attention,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from types import ModuleType
 
+from docstrings import first_sentence
+
 __all__ = ["api_page"]
 
 
@@ -20,21 +22,16 @@ def api_page(package: ModuleType) -> str:
     classes = {name: one for name, one in found.items() if name not in functions and name not in errors}
     parts = [
         "# Python API",
-        "Written by `scripts/write_docs.py` from the docstrings; do not edit.",
+        "<!-- Written by scripts/write_docs.py from the docstrings; do not edit. -->",
         f"`import {package.__name__}` defines these names; each loads what it needs when it is first used. The "
         "documentation site shows signatures and arguments below.",
     ]
     for title, members in (("Functions", functions), ("Classes", classes), ("Errors", errors)):
         if members:
-            rows = [f"| `{name}` | {_first_sentence(name, one)} |" for name, one in members.items()]
-            parts += [f"## {title}", "| name | |\n|---|---|\n" + "\n".join(rows)]
+            rows = [
+                f"| `{name}` | {first_sentence(inspect.getdoc(one) if one.__doc__ else None, name)} |"
+                for name, one in members.items()
+            ]
+            parts += [f"## {title}", "| name | meaning |\n|---|---|\n" + "\n".join(rows)]
             parts += [f"::: {package.__name__}.{name}" for name in members]
     return "\n\n".join(parts) + "\n"
-
-
-def _first_sentence(name: str, member: object) -> str:
-    docstring = inspect.getdoc(member) if member.__doc__ else None
-    if not docstring:
-        raise ValueError(f"{name} is public and has no docstring")
-    paragraph = " ".join(docstring.split("\n\n")[0].split()).replace("``", "`").replace("|", "\\|")
-    return paragraph.partition(". ")[0].rstrip(".") + "."

@@ -1,4 +1,4 @@
-"""docs/results/index.md: one line per result, its conclusion first, then page, script, data and date."""
+"""docs/results/index.md: one item per result, its conclusion first, then page, script, data and date."""
 
 from __future__ import annotations
 
@@ -31,34 +31,33 @@ def index_page(results: Path, benchmarks: Path) -> str:
         results: The folder of the benchmarks' results.
         benchmarks: Where their scripts are, in folders or not.
     """
-    rows: dict[str, list[str]] = {group: [] for group in _GROUPS}
+    items: dict[str, list[str]] = {group: [] for group in _GROUPS}
     for path in sorted(results.glob("*.json")):
         group = next(group for group, pattern in _GROUPS.items() if re.match(pattern, path.stem))
-        rows[group].append(_row(path, benchmarks))
+        items[group].append(_item(path, benchmarks))
     parts = [
         "# Results",
-        "Written by `scripts/write_docs.py` from the results; do not edit.",
+        "<!-- Written by scripts/write_docs.py from the results; do not edit. -->",
         "What the benchmarks measured, each in a sentence; differences of rates are in percentage points. The data say "
         "on which machine, with which versions and settings. `make bench` measures all of it again, and "
         "`python scripts/stale_pages.py` lists the results whose code has changed since they were written.",
     ]
-    for group, lines in rows.items():
+    for group, lines in items.items():
         if lines:
-            table = ["| what was found | page | script | data | measured |", "|---|---|---|---|---|", *lines]
-            parts += [f"## {group}", "\n".join(table)]
+            parts += [f"## {group}", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
 
 
-def _row(path: Path, benchmarks: Path) -> str:
+def _item(path: Path, benchmarks: Path) -> str:
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     page = path.with_suffix(".md")
-    found = conclusion(path.stem, record["figures"]) or ""
-    shown = f"[{_title(page)}]({page.name})" if page.exists() else ""
     name = (record.get("code") or {}).get("script", path.stem)
     scripts = [*benchmarks.rglob(f"{name}.py"), *benchmarks.rglob(f"{path.stem}_page.py")]
-    script = f"`{scripts[0].relative_to(benchmarks.parent)}`" if scripts else ""
-    measured = str(record.get("measured", ""))[:10]
-    return f"| {found} | {shown} | {script} | [{path.name}]({path.name}) | {measured} |"
+    facts = [f"[{_title(page)}]({page.name})"] if page.exists() else []
+    facts += [f"`{scripts[0].relative_to(benchmarks.parent)}`"] if scripts else []
+    facts += [f"[{path.name}]({path.name})", str(record.get("measured", ""))[:10]]
+    found = conclusion(path.stem, record["figures"])
+    return f"- {found + ' ' if found else ''}({', '.join(facts)})"
 
 
 def _title(page: Path) -> str:

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import grimp
+from docstrings import first_sentence
 
 __all__ = ["architecture_page", "import_levels", "room_tree"]
 
@@ -26,7 +27,7 @@ def architecture_page(package: Path) -> str:
     ]
     parts = [
         "# Architecture",
-        "Written by `scripts/write_docs.py` from the code; do not edit.",
+        "<!-- Written by scripts/write_docs.py from the code; do not edit. -->",
         "A room is a folder that holds one concept, or a single file where that is enough. Imports between rooms go "
         "down only, and import-linter holds it (`pyproject.toml` has the contract).",
         "## Rooms",
@@ -50,21 +51,12 @@ def room_tree(package: Path) -> list[str]:
             name, source = path.stem, path
         else:
             continue
-        lines.append(f"{'    ' * (len(inside.parts) - 1)}- `{name}` {first_sentence(source)}")
+        lines.append(f"{'    ' * (len(inside.parts) - 1)}- `{name}` {_meaning(source)}")
     return lines
 
 
-def first_sentence(source: Path) -> str:
-    """Return the first sentence of a module's docstring, on one line.
-
-    Raises:
-        ValueError: It has none.
-    """
-    docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8")))
-    if not docstring:
-        raise ValueError(f"{source} has no docstring; its first sentence stands in docs/architecture.md")
-    paragraph = " ".join(docstring.split("\n\n")[0].split())
-    return paragraph.partition(". ")[0].rstrip(".").replace("``", "`") + "."
+def _meaning(source: Path) -> str:
+    return first_sentence(ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))), str(source))
 
 
 def room_imports(package: Path) -> dict[str, set[str]]:

@@ -91,7 +91,14 @@ def reproduced_tables(paper: str) -> str:
 def commands_page() -> str:
     """Return docs/commands.md: every verb with its arguments and options, read off the commands themselves."""
     root: Any = typer.main.get_command(app)
-    lines = ["# Commands", "", "Written by `scripts/write_docs.py`; do not edit.", ""]
+    lines = [
+        "# Commands",
+        "",
+        "<!-- Written by scripts/write_docs.py from the commands; do not edit. -->",
+        "",
+        "Every verb of `allophone` with its arguments and options, as `--help` shows them.",
+        "",
+    ]
     for name, command in _verbs(root):
         lines += [f"{'#' * (1 + len(name.split()))} allophone {name}", "", (command.help or "").strip(), ""]
         if hasattr(command, "commands"):
