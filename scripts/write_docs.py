@@ -20,6 +20,7 @@ from rooms import architecture_page
 import allophone
 from allophone.cli import app
 from allophone.cli.cost_reproduction import reproduction
+from allophone.cli.help import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPERS = ("2606.22790", "2309.12712")
@@ -97,6 +98,8 @@ def commands_page() -> str:
         "<!-- Written by scripts/write_docs.py from the commands; do not edit. -->",
         "",
         "Every verb of `allophone` with its arguments and options, as `--help` shows them.",
+        "Every verb also takes `--quiet` (`-q`: results and errors only), `--verbose` (`-v`) and `--help` (`-h`), the "
+        "first two before or behind it. `allophone --install-completion` completes verbs and options in your shell.",
         "",
     ]
     for name, command in _verbs(root):
@@ -105,12 +108,12 @@ def commands_page() -> str:
             continue
         lines += ["| argument or option | default | meaning |", "|---|---|---|"]
         for parameter in command.params:
-            if parameter.name == "help":
+            if parameter.name in ("help", "quiet", "verbose"):
                 continue
             shown = parameter.name.upper() if parameter.param_type_name == "argument" else ", ".join(parameter.opts)
             default = "required" if parameter.required else _default(parameter.default)
             lines.append(f"| `{shown}` | {default} | {getattr(parameter, 'help', None) or ''} |")
-        lines.append("")
+        lines += ["", "```", *EXAMPLES[name], "```", ""]
     return "\n".join(lines)
 
 

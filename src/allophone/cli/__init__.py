@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -20,9 +21,10 @@ from allophone.cli.models import models
 from allophone.cli.recommend import recommend
 from allophone.cli.report import report
 from allophone.cli.route import route
-from allophone.cli.say import accept_any_character, say
+from allophone.cli.say import accept_any_character, is_verbose, say, speak
 from allophone.cli.sweep import sweep
 from allophone.cli.transcribe import transcribe
+from allophone.cli.verb import Verb, verb
 from allophone.errors import AllophoneError
 from allophone.version import __version__
 
@@ -32,7 +34,6 @@ app = typer.Typer(
     name="allophone",
     help="Spend speech compute where it buys accuracy: measure, choose and run operating points.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,8 +52,14 @@ def _root(
         bool,
         typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print results and errors only; also understood behind the verb.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print more; also understood behind the verb.")
+    ] = False,
 ) -> None:
-    pass
+    speak(quiet=quiet, verbose=verbose)
 
 
 for _verb in (
@@ -70,7 +77,7 @@ for _verb in (
     doctor,
     demo,
 ):
-    app.command()(_verb)
+    app.command(cls=Verb)(verb(_verb))
 app.add_typer(route, name="route")
 app.add_typer(adapt, name="adapt")
 
@@ -81,6 +88,8 @@ def main() -> None:
     try:
         app()
     except AllophoneError as error:
+        if is_verbose():
+            traceback.print_exc()
         say(f"allophone: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:

@@ -6,6 +6,7 @@ import typer
 
 from allophone.cli.adapt_context import context
 from allophone.cli.adapt_emotion import emotion
+from allophone.cli.verb import Verb, verb
 
 __all__ = ["adapt"]
 
@@ -14,4 +15,4 @@ adapt = typer.Typer(
 )
 
 for _verb in (context, emotion):
-    adapt.command()(_verb)
+    adapt.command(cls=Verb)(verb(_verb))

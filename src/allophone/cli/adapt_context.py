@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from allophone.cli.say import say
+from allophone.cli.say import hint, say
 
 __all__ = ["context"]
 
@@ -60,7 +60,7 @@ def context(
         f"{last.step} steps (nats a token)."
     )
     say(f"Weights and card: {out} ({card.seconds:.0f} s in all).")
-    say(
+    hint(
         f"Next: allophone sweep YOUR_CORPUS --models {model},{out} --axis context=full,fit "
         f"--axis margin_s={margin_s:g} --axis floor_s=0 --out runs/adapted"
     )

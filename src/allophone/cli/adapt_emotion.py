@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from allophone.cli.say import say
+from allophone.cli.say import hint, say, tell
 
 if TYPE_CHECKING:
     from allophone.emotion.experiment import EmotionRun
@@ -80,11 +80,11 @@ def emotion(
     opened = open_corpus(corpus)
     splits, name = chosen_split(opened, split or out / "split.json", speakers, fold=fold, folds=folds, seed=seed)
     for warning in splits.warnings:
-        say(f"allophone: {warning}", err=True)
+        tell(f"allophone: {warning}")
 
     def show(epoch: Epoch) -> None:
         line = f"epoch {epoch.number}: loss {epoch.loss:.3f}, validation UAR {100 * epoch.validation_uar:.1f} %"
-        say(f"{line}, {epoch.train_s:.1f} s", err=True)
+        tell(f"{line}, {epoch.train_s:.1f} s")
 
     with naming_options(), interruptible(out, "finished epochs are kept"):
         run = run_setting(
@@ -145,8 +145,8 @@ def _print(run: EmotionRun, summary: EmotionSummary, out: Path) -> None:
     if summary.failures or record.failures:
         say(f"allophone: {record.failures} recordings could not be used ({summary.failures} in test).", err=True)
     if summary.warning:
-        say(f"allophone: {summary.warning}", err=True)
-    say(f"Saved. Run it with: allophone classify --model {out} AUDIO...")
+        tell(f"allophone: {summary.warning}")
+    hint(f"Saved. Run it with: allophone classify --model {out} AUDIO...")
 
 
 def _fail(stopped: str) -> None:

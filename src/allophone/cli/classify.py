@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from allophone.audio.decode import LONGEST_S
-from allophone.cli.say import say
+from allophone.cli.say import say, tell
 
 if TYPE_CHECKING:
     from allophone.emotion.cascade import EmotionPolicyClassifier, RoutedClassification
@@ -61,7 +61,7 @@ def classify(
             failed += 1
             continue
         for notice in fields["notices"]:
-            say(f"allophone: {path}: {notice}.", err=True)
+            tell(f"allophone: {path}: {notice}.")
         if style == "json":
             say(json.dumps({"audio": str(path), **fields}, ensure_ascii=False))
         else:

@@ -41,7 +41,7 @@ def label(
     Their inclusion probabilities follow the disagreement of the hypotheses. Transcribe from the top; stop where you
     like. The same command with a larger --budget adds lines. frontier and recommend take the file as --labels.
     """
-    from allophone.cli.say import say
+    from allophone.cli.say import hint, say
     from allophone.cli.show import print_table
     from allophone.errors import UsageError
     from allophone.frontier.pareto import Frontier
@@ -60,7 +60,7 @@ def label(
         answer = recommend(estimated, minimise="wer", confidence=_LEVEL)
         for line in [*answer.explain(), _of_the_chosen(estimated, answer.chosen.name)]:
             say(line)
-        say(f"Next: allophone recommend {run} --labels {apply}")
+        hint(f"Next: allophone recommend {run} --labels {apply}")
         return
     assert budget is not None
     n_utterances = len(summary.samples.utterances)
@@ -70,7 +70,7 @@ def label(
     draw = draw_utterances(summary, run, wanted, seed)
     path = out or run / "transcripts.csv"
     _write(summary, run, draw, budget, path, hypotheses=hypotheses)
-    say(f"Next: fill in the column 'transcript', then: allophone label {run} --apply {path}")
+    hint(f"Next: fill in the column 'transcript', then: allophone label {run} --apply {path}")
 
 
 def _of_the_chosen(estimated: RunSummary, chosen: str) -> str:
@@ -91,7 +91,7 @@ def _of_the_chosen(estimated: RunSummary, chosen: str) -> str:
 
 
 def _write(summary: RunSummary, run: Path, draw: Draw, budget: int, path: Path, *, hypotheses: bool) -> None:
-    from allophone.cli.say import say
+    from allophone.cli.say import say, tell
     from allophone.labels.draw import read_hypotheses
     from allophone.labels.transcripts import SILENCE, Row, read_cells, write_transcripts
 
@@ -116,7 +116,7 @@ def _write(summary: RunSummary, run: Path, draw: Draw, budget: int, path: Path, 
         f"Write {SILENCE} where nothing is spoken; an empty cell counts as not done."
     )
     if missing:
-        say(f"{missing} The column 'audio_path' is empty.", err=True)
+        tell(f"{missing} The column 'audio_path' is empty.")
 
 
 def _audio_paths(corpus: str) -> tuple[dict[str, str], str | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from allophone.cli.say import say
+from allophone.cli.say import hint, say, tell
 
 if TYPE_CHECKING:
     from allophone.guarantee.certificate import CertifiedLimit
@@ -118,15 +118,15 @@ def recommend(
         for line in saved.explanation:
             say(f"  {line}")
     if out is not None and (notice := save_decision(run, saved, out)):
-        say(notice, err=True)
+        tell(notice)
     if as_json:
         return
     if isinstance(saved, EmotionPointFile):
         say(f"Train it on all speakers but one: {saved.command}")
     elif saved.policy is not None:
-        say(f"Run it with: allophone transcribe --policy {saved.policy} AUDIO...")
+        hint(f"Run it with: allophone transcribe --policy {saved.policy} AUDIO...")
     elif out is not None:
-        say(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")
+        hint(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")
 
 
 _OPTIONS = {

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from allophone.cli.route_emotion import route_emotion
-from allophone.cli.say import say
+from allophone.cli.say import hint, say
 from allophone.cli.show import Wide
+from allophone.cli.verb import Verb, verb
 
 if TYPE_CHECKING:
     from allophone.routing.policy_file import Calibration, CalibrationFigures, PolicyFile
@@ -22,7 +23,7 @@ route = typer.Typer(
     rich_markup_mode=None,
 )
 
-route.command("emotion")(route_emotion)
+route.command("emotion", cls=Verb)(verb(route_emotion))
 
 _Runs = Annotated[list[Path], typer.Argument(help="Run folders that measured the policy's points.")]
 _Policy = Annotated[Path, typer.Argument(help="A policy's folder.")]
@@ -32,7 +33,8 @@ _ForceCalibration = Annotated[
 ]
 
 
-@route.command("train")
+@route.command("train", cls=Verb)
+@verb
 def train(
     runs: _Runs,
     points: Annotated[str, typer.Option(help="Two or more points, cheap to dear, by name or id, comma-separated.")],
@@ -115,10 +117,11 @@ def train(
         say(f"  {warning}")
     if kind == "faithful":
         say(f"  escalates where the first point is likelier than {policy.threshold:g} to make more errors")
-    say(f"Saved. Set its threshold with: allophone route calibrate {out} RUN... --big-share 0.3")
+    hint(f"Saved. Set its threshold with: allophone route calibrate {out} RUN... --big-share 0.3")
 
 
-@route.command("calibrate")
+@route.command("calibrate", cls=Verb)
+@verb
 def calibrate(
     policy: _Policy,
     runs: _Runs,
@@ -215,7 +218,8 @@ def _figures(found: CalibrationFigures, last: str) -> str:
     )
 
 
-@route.command("evaluate")
+@route.command("evaluate", cls=Verb)
+@verb
 def evaluate(
     policy: _Policy,
     runs: _Runs,

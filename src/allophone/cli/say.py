@@ -8,17 +8,46 @@ import sys
 
 import typer
 
-__all__ = ["accept_any_character", "printable", "say"]
+__all__ = ["accept_any_character", "hint", "is_quiet", "is_verbose", "printable", "say", "speak", "tell"]
 
 # C0 and C1 control characters but tab and newline: a file's name must not move the cursor or set the window's title.
 # The overrides of the writing direction make text look like other text.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _ESCAPED = "allophone.escaped"
+_LEVEL = {"quiet": False, "verbose": False}
 
 
 def say(text: str = "", *, err: bool = False) -> None:
     """Print a line on stdout, or on stderr, with control characters escaped."""
     typer.echo(printable(text), err=err)
+
+
+def tell(text: str) -> None:
+    """Print on stderr what is good to know and no error: a notice, a count, the next step; nothing under --quiet."""
+    if not is_quiet():
+        say(text, err=True)
+
+
+def hint(text: str) -> None:
+    """Print the next step on stdout; nothing under --quiet."""
+    if not is_quiet():
+        say(text)
+
+
+def speak(*, quiet: bool | None = None, verbose: bool | None = None) -> None:
+    """Set how much is printed; None leaves that as it is."""
+    asked = {"quiet": quiet, "verbose": verbose}
+    _LEVEL.update({name: wanted for name, wanted in asked.items() if wanted is not None})
+
+
+def is_quiet() -> bool:
+    """Return whether results and errors alone are printed."""
+    return _LEVEL["quiet"] and not _LEVEL["verbose"]
+
+
+def is_verbose() -> bool:
+    """Return whether more than usual is printed."""
+    return _LEVEL["verbose"]
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from allophone.cli.say import printable, say
+from allophone.cli.say import is_quiet, printable, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,6 +139,9 @@ def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 @contextmanager
 def show_progress() -> Iterator[Callable[[Progress], None]]:
     """Yield a callback that shows a bar with the time left; off a terminal, a line now and then. Both on stderr."""
+    if is_quiet():
+        yield lambda _: None
+        return
     if not sys.stderr.isatty():
         yield _line_printer()
         return

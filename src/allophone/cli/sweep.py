@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from allophone.audio.decode import LONGEST_S
-from allophone.cli.say import say
+from allophone.cli.say import hint, say, tell
 from allophone.cli.sweep_emotion import ASR_OPTIONS, EMOTION_OPTIONS, refuse_options, run_emotion
 from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS, run_throughput
 
@@ -218,7 +218,7 @@ def sweep(
             progress=progress,
         )
     for notice in result.notices:
-        say(notice, err=True)
+        tell(notice)
     for name, reason in result.failures:
         say(f"skipped '{name}': {reason}", err=True)
     say(f"{result.points} points, {result.rows} rows in {out} ({result.wall_s:.0f} s this time).")
@@ -234,7 +234,7 @@ def sweep(
                 minutes=throughput_minutes,
                 rounds=throughput_rounds,
             )
-    say(f"Next: allophone frontier {out}{' --cost rtf_throughput' if throughput else ''}")
+    hint(f"Next: allophone frontier {out}{' --cost rtf_throughput' if throughput else ''}")
 
 
 _PLANS = {  # options that only these plans read

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from allophone.cli.say import say
+from allophone.cli.say import hint, say, tell
 from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ def run_emotion(
     with interruptible(out, "finished epochs are kept"), show_progress() as progress:
         result = sweep_emotion(corpus, out=out, space=space, progress=progress, **options)
     for warning in read_splits(out / SPLIT_FILE).warnings:
-        say(f"allophone: {warning}", err=True)
+        tell(f"allophone: {warning}")
     for notice in result.notices:
-        say(notice, err=True)
+        tell(notice)
     for name, reason in result.failures:
         say(f"skipped '{name}': {reason}", err=True)
     say(f"{result.points} points, {result.rows} rows in {out} ({result.wall_s:.0f} s this time).")
-    say(f"Next: allophone frontier {out}")
+    hint(f"Next: allophone frontier {out}")
 
 
 def _print_plan(planned: EmotionPlan, plan: str, out: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from allophone.audio.decode import LONGEST_S
-from allophone.cli.say import say
+from allophone.cli.say import say, tell
 
 if TYPE_CHECKING:
     from allophone.errors import AudioError
@@ -95,7 +95,7 @@ def transcribe(
             if advance is not None:
                 advance(done)
     if several:
-        say(_summary(len(wanted) - failed, len(audio) - len(wanted), audio_s, monotonic() - started), err=True)
+        tell(_summary(len(wanted) - failed, len(audio) - len(wanted), audio_s, monotonic() - started))
     if failed:
         say(f"allophone: {failed} of {len(audio)} recordings could not be transcribed.", err=True)
         raise typer.Exit(1)
@@ -125,7 +125,7 @@ def _recordings(given: Path) -> list[Path]:
     passed_over = PassedOver(given)
     found = list(dict.fromkeys(utterance.audio_filepath for utterance in read_folder(given, passed_over)))
     for sentence in passed_over.sentences():
-        say(f"allophone: {given}: {sentence}", err=True)
+        tell(f"allophone: {given}: {sentence}")
     if not found:
         raise UsageError(f"{given}: no recording in this folder. Name files, or another folder.")
     return found
@@ -185,9 +185,9 @@ def _tell(path: Path, found: Transcript | RoutedTranscript, style: str) -> None:
     from allophone.routing.transcriber import RoutedTranscript
 
     if isinstance(found, RoutedTranscript) and style != "json":
-        say(f"allophone: {path}: {found.explain()}", err=True)
+        tell(f"allophone: {path}: {found.explain()}")
     for notice in _transcript(found).notices:
-        say(f"allophone: {path}: {notice}.", err=True)
+        tell(f"allophone: {path}: {notice}.")
 
 
 def _transcript(found: Transcript | RoutedTranscript) -> Transcript:
