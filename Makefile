@@ -27,7 +27,7 @@ docs: $(VENV)/.all  ## the documentation site, in site/
 	@echo "Open site/index.html"
 
 bench: $(VENV)/.all  ## every figure in docs/results, measured again on this machine
-	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python -m benchmarks.run_all
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -1,7 +1,7 @@
 """Every benchmark, one after another; those that need the real speech are passed over where it is absent.
 
-Hours in all. Two stand apart: ``peers.py`` needs the packages of ``peers-requirements.txt``, and ``emotion_table.py``
-takes as long as it is given. ``routing_families.py`` needs the extra ``moonshine``.
+Hours in all. Two stand apart: ``peers`` needs the packages of ``peers/requirements.txt``, and ``emotion_table`` takes
+as long as it is given. ``routing_families`` needs the extra ``moonshine``.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 
-from recording import SPEECH
+from benchmarks.shared.recording import ROOT, SPEECH
 
-HERE = Path(__file__).resolve().parent
 ANYWHERE = (
-    *("startup", "sweep_overhead", "sweep_memory", "peak_memory", "cost_speed", "threads", "robustness"),
-    *("bootstrap_speed", "interval_coverage", "robustness_runs"),
+    *("costs.startup", "sweep.sweep_overhead", "sweep.sweep_memory", "costs.peak_memory", "costs.cost_speed"),
+    *("costs.threads", "robustness.robustness", "costs.bootstrap_speed", "statements.interval_coverage"),
+    "robustness.robustness_runs",
+    *(f"statements.statements_{name}" for name in ("certified", "labels", "points", "policies", "time", "page")),
 )
-STATEMENTS = tuple(sorted(path.stem for path in HERE.glob("statements_*.py") if path.stem != "statements_page"))
 REAL_SPEECH = (
-    "star_sweep",
-    *("grid_search measure", "grid_search judge", "context_tail measure", "context_tail judge"),
-    *("context_attention", "encoder_resolution", "word_times", "context_adaptation", "long_audio", "speaker_blocks"),
-    *("routing", "routing_faithful", "routing_families", "routing_robustness"),
-    *("emotion_steps", "emotion_latency", "emotion_cascade"),
+    "sweep.star_sweep",
+    *("sweep.grid_search measure", "sweep.grid_search judge"),
+    *("context.context_tail measure", "context.context_tail judge"),
+    *(f"context.{name}" for name in ("context_attention", "encoder_resolution", "word_times", "context_adaptation")),
+    *("context.long_audio", "statements.speaker_blocks"),
+    *("routing.routing", "routing.routing_faithful", "routing.routing_families", "routing.routing_robustness"),
+    *("emotion.emotion_steps", "emotion.emotion_latency", "emotion.emotion_cascade"),
 )
 
 
@@ -32,17 +33,14 @@ def main() -> int:
     """Return the number of benchmarks that failed."""
     argparse.ArgumentParser(description=__doc__).parse_args()  # so that --help starts nothing
     failed = 0
-    pages = ("statements_page",) if STATEMENTS else ()
-    for name in (*ANYWHERE, *STATEMENTS, *pages, *REAL_SPEECH):
+    for name in (*ANYWHERE, *REAL_SPEECH):
         script, *stage = name.split()
         if name in REAL_SPEECH and not SPEECH.is_dir():
             print(f"== {name}: passed over, no real speech beside the checkout", flush=True)
             continue
         print(f"== {name}", flush=True)
-        failed += (
-            subprocess.run([sys.executable, HERE / f"{script}.py", *stage], check=False, cwd=HERE.parent).returncode
-            != 0
-        )
+        command = [sys.executable, "-m", f"benchmarks.{script}", *stage]
+        failed += subprocess.run(command, check=False, cwd=ROOT).returncode != 0
     return failed
 
 

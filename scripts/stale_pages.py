@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(ROOT))
 
-from code_digest import CodeTree  # noqa: E402
+from benchmarks.shared.code_digest import CodeTree  # noqa: E402
 
 
 def main() -> int:

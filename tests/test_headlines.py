@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from headlines import headline_table
 
-from peer_targets import headline as peer_headline
-from routing_figures import headline as routing_headline
+from benchmarks.peers.targets import headline as peer_headline
+from benchmarks.routing.figures import headline as routing_headline
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from code_digest import CodeTree, code_digest
+from benchmarks.shared.code_digest import CodeTree, code_digest
 
 PACKAGE = {
     "__init__": "",
@@ -22,7 +22,7 @@ BENCHMARK = """'''A page.'''
 from typing import TYPE_CHECKING
 
 from allophone.measure.rates import rate
-from helper import table
+from benchmarks.shared.helper import table
 if TYPE_CHECKING:
     from allophone.models.typed import TYPED
 
@@ -39,9 +39,9 @@ def main():
 def root(tmp_path):
     for name, text in PACKAGE.items():
         write(tmp_path / "src/allophone" / f"{name}.py", text)
-    write(tmp_path / "benchmarks/page.py", BENCHMARK)
-    write(tmp_path / "benchmarks/helper.py", "def table(x):\n    return x\n")
-    write(tmp_path / "benchmarks/recording.py", "from allophone.measure import unused\n")
+    write(tmp_path / "benchmarks/room/page.py", BENCHMARK)
+    write(tmp_path / "benchmarks/shared/helper.py", "def table(x):\n    return x\n")
+    write(tmp_path / "benchmarks/shared/recording.py", "from allophone.measure import unused\n")
     (tmp_path / "docs/results").mkdir(parents=True)
     return tmp_path
 
@@ -69,7 +69,9 @@ def lines(root):
 
 def test_the_code_of_a_benchmark_is_what_it_imports_however_deep_and_nothing_else(root):
     found = CodeTree(root).code_of("page")["modules"]
-    wanted = {"page", "helper", "allophone.measure.rates", "allophone.measure.counts", "allophone.models.lazy"}
+    wanted = {"benchmarks.room.page", "benchmarks.shared.helper"} | {
+        f"allophone.{name}" for name in ("measure.rates", "measure.counts", "models.lazy")
+    }
     assert set(found) == wanted  # not what shows, what is for type checkers, or what writes results
 
 
@@ -85,8 +87,8 @@ def test_a_page_is_not_stale_until_code_that_decides_it_changes(root):
 
 def test_prose_leaves_a_page_as_it_is(root):
     record(root)
-    edit(root / "benchmarks/page.py", "# three", "# a number of words")
-    edit(root / "benchmarks/page.py", "Measure.", "Measure it all.")
+    edit(root / "benchmarks/room/page.py", "# three", "# a number of words")
+    edit(root / "benchmarks/room/page.py", "Measure.", "Measure it all.")
     edit(root / "src/allophone/measure/counts.py", "def", "'''Count.'''\n\n__all__ = [\"total\"]\n\n\ndef")
     assert lines(root) == []
 
@@ -98,25 +100,36 @@ def test_a_module_that_moved_unchanged_is_no_change(root):
     assert lines(root) == []
 
 
+def test_results_that_name_scripts_without_their_folders_stay_readable(root):
+    code = record(root)
+    by_stem = {name.removeprefix("benchmarks.shared."): digest for name, digest in code["modules"].items()}
+    write(root / "docs/results/page.json", json.dumps({"code": {**code, "modules": by_stem}}))
+    assert lines(root) == []
+    edit(root / "benchmarks/shared/helper.py", "return x", "return [x]")
+    assert lines(root) == ["page: changed since: helper; new: benchmarks.shared.helper"]
+
+
 def test_what_is_new_and_what_is_gone_is_told(root):
     record(root)
-    edit(root / "benchmarks/page.py", "from helper import table", "from allophone.measure.unused import X as table")
-    assert lines(root) == ["page: changed since: helper, page; new: allophone.measure.unused"]
+    page = root / "benchmarks/room/page.py"
+    edit(page, "benchmarks.shared.helper import table", "allophone.measure.unused import X as table")
+    gone = "benchmarks.room.page, benchmarks.shared.helper"
+    assert lines(root) == [f"page: changed since: {gone}; new: allophone.measure.unused"]
 
 
 def test_a_result_without_a_digest_is_unknown_and_so_is_one_whose_script_is_gone(root):
     (root / "docs/results/old.json").write_text("{}", encoding="utf-8")
     record(root)
-    (root / "benchmarks/page.py").unlink()
+    (root / "benchmarks/room/page.py").unlink()
     assert lines(root) == ["old: unknown, it states no digest", "page: unknown, its script page is gone"]
 
 
 def test_a_benchmark_that_starts_another_or_the_command_depends_on_it(root):
-    write(root / "benchmarks/starter.py", "COMMAND = ['python', 'page.py']\n")
+    write(root / "benchmarks/starter.py", "COMMAND = ['python', '-m', 'benchmarks.room.page']\n")
     assert "allophone.measure.counts" in CodeTree(root).code_of("starter")["modules"]
     write(root / "benchmarks/caller.py", "COMMAND = ['python', '-m', 'allophone', 'sweep']\n")
     assert set(CodeTree(root).code_of("caller")["modules"]) == {
-        "caller",
+        "benchmarks.caller",
         "allophone.measure.rates",
         "allophone.measure.counts",
     }

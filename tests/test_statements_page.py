@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from statements_page import is_met, page, read_families
+from benchmarks.statements.statements_page import is_met, page, read_families
 
 
 def row(held, stated=0.9, statement="recommend", cell="12 points, 28 speakers", **others):

@@ -1,9 +1,5 @@
 """The estimator against hand counts, the published implementation, and simulated corpora of known error rates."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,6 +8,7 @@ from allophone.labels.estimate import estimate_error_rates
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals
 from allophone.measure.linearised import resample_linearised
+from benchmarks.statements import labels_simulation as simulation
 
 # ppi-python 0.2.3 on mean_problem: seed, lam, ppi_mean_pointestimate, half of ppi_mean_ci(alpha=0.05)
 PUBLISHED = (
@@ -22,18 +19,6 @@ PUBLISHED = (
     (1, 0.5, 1.74299469, 0.153224),
     (1, 0.85, 1.78728654, 0.185568),
 )
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    spec = importlib.util.spec_from_file_location(
-        "labels_simulation", Path(__file__).parents[2] / "benchmarks" / "labels_simulation.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclasses look for themselves
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def mean_problem(seed, n=60, n_all=400):
@@ -137,7 +122,7 @@ def test_the_tuned_power_is_no_worse_than_any_other():
 
 @pytest.mark.parametrize("big_model", ["good", "bad"])
 @pytest.mark.parametrize(("n_speakers", "budget"), [(5, 10), (8, 30), (28, 10), (28, 30)])
-def test_intervals_hold_the_true_rates(simulation, big_model, n_speakers, budget):
+def test_intervals_hold_the_true_rates(big_model, n_speakers, budget):
     rate = simulation.BIG_MODELS[big_model]
     truth = simulation.true_rates(rate)
     rng = np.random.default_rng((n_speakers, budget))
@@ -152,7 +137,7 @@ def test_intervals_hold_the_true_rates(simulation, big_model, n_speakers, budget
         assert share >= 0.92, statement
 
 
-def test_ignoring_the_weights_would_miss_the_true_rates(simulation):
+def test_ignoring_the_weights_would_miss_the_true_rates():
     """The test above can fail: with equal weights the interval is where hard utterances are."""
     rate = simulation.BIG_MODELS["bad"]
     truth = simulation.true_rates(rate)[0]

@@ -1,30 +1,17 @@
 """Coverage and width of the intervals on simulated corpora of few speakers, by the benchmark's own simulation."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
-SIMULATION = Path(__file__).parents[2] / "benchmarks" / "interval_simulation.py"
+from benchmarks.statements import interval_simulation as simulation
+
 SIZE = {"n_layouts": 4, "n_corpora": 250, "n_replicates": 1000}
 
 # Of 1,000 corpora, coverage of exactly 95 % has a standard error of 0.7 points.
 
 
-@pytest.fixture(scope="module")
-def simulation():
-    spec = importlib.util.spec_from_file_location("interval_simulation", SIMULATION)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclass looks for itself
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
 @pytest.mark.parametrize("n_speakers", [5, 6, 8])
 @pytest.mark.parametrize(("case", "sizes"), [("rate", "equal"), ("difference", "unequal"), ("normal rate", "equal")])
-def test_smooth_errors_of_few_speakers_are_covered_within_three_ideal_widths(simulation, case, sizes, n_speakers):
+def test_smooth_errors_of_few_speakers_are_covered_within_three_ideal_widths(case, sizes, n_speakers):
     found = simulation.cover(case, sizes, n_speakers, **SIZE)
     assert found["shipped"]["coverage"] >= 0.925
     assert found["shipped"]["coverage"] >= min(found["studentised"]["coverage"], 0.955) - 0.005
@@ -35,7 +22,7 @@ def test_smooth_errors_of_few_speakers_are_covered_within_three_ideal_widths(sim
 
 @pytest.mark.parametrize("sizes", ["equal", "unequal"])
 @pytest.mark.parametrize("n_speakers", [6, 8, 12])
-def test_repetition_loops_of_few_speakers_keep_their_coverage_and_lose_their_explosion(simulation, sizes, n_speakers):
+def test_repetition_loops_of_few_speakers_keep_their_coverage_and_lose_their_explosion(sizes, n_speakers):
     found = simulation.cover("loops 5 %", sizes, n_speakers, **SIZE)
     assert found["studentised"]["width_p95"] > 10
     assert found["shipped"]["width_p95"] < 6
@@ -45,7 +32,7 @@ def test_repetition_loops_of_few_speakers_keep_their_coverage_and_lose_their_exp
 
 
 @pytest.mark.parametrize("case", ["rate", "difference", "loops 10 %"])
-def test_with_many_speakers_the_bounds_change_nothing(simulation, case):
+def test_with_many_speakers_the_bounds_change_nothing(case):
     found = simulation.cover(case, "equal", 60, **SIZE)
     near = 0.012 if case == "rate" else 0.003  # the logarithm of a rate moves the ends, hardly the width
     assert found["shipped"]["coverage"] == pytest.approx(found["studentised"]["coverage"], abs=near)

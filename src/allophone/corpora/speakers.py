@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 SPEAKERS_FILE = "speakers.json"
-THRESHOLD = 0.24  # cosine distance; benchmarks/speaker_blocks.py chooses it
+THRESHOLD = 0.24  # cosine distance; benchmarks/statements/speaker_blocks.py chooses it
 INFERRED_BY = f"{ENCODER}, average linkage below {THRESHOLD:g}"
 _MOST_UTTERANCES = 20_000  # whose distances take 1.6 GB
 _PREFIX = "inferred-"

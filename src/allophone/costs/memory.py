@@ -2,7 +2,7 @@
 
 Peaks are those of one window, in the order of allocation of CTranslate2 (recognition) or of torch's eager mode
 (emotion). The allocator's own book-keeping is left out: a C library that keeps freed blocks shows more resident memory
-than was ever in use; ``benchmarks/peak_memory.py`` says how much.
+than was ever in use; ``benchmarks/costs/peak_memory.py`` says how much.
 
 Symbols: ``d`` width, ``n`` layers of the decoder, ``H`` heads, ``A`` audio tokens, ``T`` tail, ``S`` positions that the
 decoder sees, ``B`` beams, ``V`` vocabulary.

@@ -15,8 +15,9 @@ replicate of every point. What the intervals are:
   unequal sizes make ``se`` and so the whole too small. Percentiles suffer from neither. So the reach is at least that
   of the replicates widened for few blocks (``Resample.small_sample_factor``), the level's quantile of
   ``|widened replicate - estimate|`` on the same scale, and at most twice that. The two bounds were chosen on simulated
-  corpora, for coverage and for width (``benchmarks/interval_coverage.py``). A rate that is zero in so many replicates
-  that its logarithm has no such quantile takes twice the widened reach on the plain scale, and 0 as its lower end.
+  corpora, for coverage and for width (``benchmarks/statements/interval_coverage.py``). A rate that is zero in
+  so many replicates that its logarithm has no such quantile takes twice the widened reach on the plain scale, and 0 as
+  its lower end.
 - Counted errors of zero leave Poisson's exact upper end (3.7 errors at 95 %), as if errors came one by one.
 - Anything else (quantiles, unweighted recall) and everything with fewer than five blocks, whose replicates often hold
   one block alone, takes percentiles of the widened replicates.
@@ -24,7 +25,8 @@ replicate of every point. What the intervals are:
 A *limit* asks for more than an interval: being wrong about a speaker who was not heard. :func:`p_beyond` therefore adds
 ``1 + (9 / n)²`` speakers as bad as the worst one heard, ``n`` the effective number of blocks, before the upper end is
 compared with the limit. That is the ``n + 1`` of conformal risk control (Angelopoulos et al., 2022), with the worst
-speaker heard in the place of a bound; simulations say how well it holds (``benchmarks/statements_points.py``).
+speaker heard in the place of a bound; simulations say how well it holds
+(``benchmarks/statements/statements_points.py``).
 
 Columns with equal block sums are computed once: points with equal counts are equal in every replicate, to the last bit.
 """

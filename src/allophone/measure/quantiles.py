@@ -33,7 +33,7 @@ def resample_quantile(values: npt.ArrayLike, share: float, resample: Resample) -
     proportions with small expected number of positive counts estimated from survey data", 1998). In simulation the
     interval of the p95 then holds it in 92 to 98 % of corpora of 100 to 400 utterances whose speakers differ less than
     their utterances do; where they differ more, as few speakers carry it, 95 % takes 60 of them and 12 give 83 %
-    (``benchmarks/statements_time.py``).
+    (``benchmarks/statements/statements_time.py``).
 
     Args:
         values: Shape (n_points, n_utterances), e.g. seconds; a NaN makes the whole point NaN.

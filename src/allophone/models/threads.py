@@ -11,7 +11,7 @@ __all__ = ["choose_replicas", "choose_threads", "physical_cores"]
 
 # Up to the width of base (512) one decoder step is so little work that handing it to a second thread costs more than
 # the thread gives back: a token takes 1.7 ms with one thread and 5.5 ms with two, while the encoder of a short window
-# gains less than a third (benchmarks/threads.py measures it).
+# gains less than a third (benchmarks/costs/threads.py measures it).
 _SMALL_STATE = 512
 _CPUS = Path("/sys/devices/system/cpu")
 

@@ -1,0 +1,1 @@
+"""What the package's own arithmetic and its models take: time, memory, threads."""

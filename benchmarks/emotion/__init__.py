@@ -1,0 +1,1 @@
+"""Speech emotion recognition: what model, clip length, trained depth and cascades buy."""

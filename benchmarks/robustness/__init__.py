@@ -1,0 +1,1 @@
+"""Damaged recordings, run folders and policies: refused with a reason, or worse."""
