@@ -99,7 +99,8 @@ def commands_page() -> str:
         "",
         "Every verb of `allophone` with its arguments and options, as `--help` shows them.",
         "Every verb also takes `--quiet` (`-q`: results and errors only), `--verbose` (`-v`) and `--help` (`-h`), the "
-        "first two before or behind it. `allophone --install-completion` completes verbs and options in your shell.",
+        "first two before or behind it. `allophone --install-completion` completes verbs and options in your shell. "
+        "[settings.md](settings.md) says how a file or variables set defaults.",
         "",
     ]
     for name, command in _verbs(root):

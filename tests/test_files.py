@@ -5,7 +5,7 @@ import pytest
 from pydantic import BaseModel
 
 from allophone.errors import CorpusError, LedgerError, UsageError
-from allophone.files import file_sha256, read_record, whole_file, write_whole
+from allophone.files import file_sha256, load_toml, read_record, whole_file, write_whole
 from builders import small_files
 
 
@@ -93,3 +93,12 @@ def test_json_nested_too_deeply_is_no_json(tmp_path, text):
     (tmp_path / "card.json").write_text(text)
     with pytest.raises(UsageError, match=r"card\.json: not valid JSON"):
         read_record(tmp_path / "card.json", Card, 1, "Make another.")
+
+
+def test_toml_that_cannot_be_read_is_told_with_the_remedy(tmp_path):
+    (tmp_path / "a.toml").write_text("a = [1, 2]")
+    assert load_toml(tmp_path / "a.toml", "Mend it.") == {"a": [1, 2]}
+    (tmp_path / "a.toml").write_text("a = ")
+    for path, told in ((tmp_path / "a.toml", "not valid TOML"), (tmp_path / "b.toml", "cannot be read")):
+        with pytest.raises(UsageError, match=rf"{path.name}: {told}.*Mend it\."):
+            load_toml(path, "Mend it.")

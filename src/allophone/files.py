@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -14,7 +15,16 @@ from pydantic import BaseModel, ValidationError
 
 from allophone.errors import AllophoneError, LedgerError, UsageError
 
-__all__ = ["file_sha256", "first_problem", "load_json", "read_json", "read_record", "whole_file", "write_whole"]
+__all__ = [
+    "file_sha256",
+    "first_problem",
+    "load_json",
+    "load_toml",
+    "read_json",
+    "read_record",
+    "whole_file",
+    "write_whole",
+]
 
 Record = TypeVar("Record", bound=BaseModel)
 _BLOCK = 1 << 20
@@ -111,6 +121,31 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def load_toml(path: Path, remedy: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+        remedy: A sentence that ends the message where it cannot be read.
+
+    Raises:
+        UsageError: It cannot be read, or is not TOML.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        fields: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: cannot be read ({why}). {remedy}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}. {remedy}") from None
+    return fields
 
 
 def first_problem(error: ValidationError) -> str:

@@ -18,6 +18,7 @@ from allophone.cli.frontier import frontier
 from allophone.cli.label import label
 from allophone.cli.law import law
 from allophone.cli.models import models
+from allophone.cli.option_defaults import read_defaults
 from allophone.cli.recommend import recommend
 from allophone.cli.report import report
 from allophone.cli.route import route
@@ -36,7 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "ALLOPHONE"},
 )
 
 
@@ -48,6 +49,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
@@ -60,6 +62,7 @@ def _root(
     ] = False,
 ) -> None:
     speak(quiet=quiet, verbose=verbose)
+    context.default_map = read_defaults(context.command)
 
 
 for _verb in (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from allophone.audio.decode import LONGEST_S
+from allophone.cli.option_defaults import without_defaults
 from allophone.cli.say import say, tell
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _FORMATS = ("text", "json")
 
 
 def classify(
+    context: typer.Context,
     audio: Annotated[
         list[Path], typer.Argument(help="Recordings, in any format that FFmpeg reads; - is standard input.")
     ],
@@ -44,6 +46,8 @@ def classify(
 
     if style not in _FORMATS:
         raise UsageError(f"--format '{style}': write one of {', '.join(_FORMATS)}.")
+    chosen = without_defaults(context, {"model": model, "policy": policy})
+    model, policy = chosen["model"], chosen["policy"]
     if (model is None) == (policy is None):
         raise UsageError("give one of --model (a recogniser) and --policy (a cascade of recognisers).")
     if model is not None and threshold is not None:

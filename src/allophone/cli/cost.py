@@ -80,7 +80,7 @@ def cost(
     if model is None:
         raise UsageError("give a model, or --reproduce 2606.22790")
     sources = {name: ctx.get_parameter_source(name) for name in (*_RECOGNITION, *_EMOTION)}
-    given = {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
+    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
     knobs = {name: ctx.params[name] for name in (*_RECOGNITION, *_EMOTION)}
     _print(_costs(model, knobs, given, convention), as_json=as_json, wide=wide)
 

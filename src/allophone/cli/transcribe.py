@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from allophone.audio.decode import LONGEST_S
+from allophone.cli.option_defaults import without_defaults
 from allophone.cli.say import say, tell
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _FORMATS = ("text", "json", "srt", "vtt")
 
 
 def transcribe(
+    context: typer.Context,
     audio: Annotated[
         list[Path],
         typer.Argument(help="Recordings in any format that FFmpeg reads, or folders of them; - is standard input."),
@@ -64,6 +66,8 @@ def transcribe(
     from allophone.errors import AudioError, LedgerError, UsageError
     from allophone.files import write_whole
 
+    chosen = without_defaults(context, {"point": point, "model": model, "policy": policy})
+    point, model, policy = chosen["point"], chosen["model"], chosen["policy"]
     styles = _styles(style, out)
     audio = [path for given in audio for path in _recordings(given)]
     written = {path: [_target(out, path, one) for one in styles] for path in audio} if out is not None else {}

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from allophone.cli.help import EXAMPLES, PANELS
+from allophone.cli.option_defaults import check_variables
 from allophone.cli.say import speak
 
 __all__ = ["Verb", "verb"]
@@ -20,6 +21,12 @@ _COMMON = "On every verb"
 
 class Verb(TyperCommand):
     """A command whose help is plain text, options in groups: readable without colour at 80 columns."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Check the verb's variables, then read its arguments."""
+        if ctx.auto_envvar_prefix is not None:
+            check_variables(self, ctx.auto_envvar_prefix)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options group by group."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,13 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from allophone.dimensions.whisper import TRAINED_CONTEXT_S
-from allophone.errors import SpaceError, UsageError
+from allophone.errors import SpaceError
+from allophone.files import load_toml
 from allophone.records.point import ComputeType, Context, OperatingPoint
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "AXES",
@@ -122,13 +117,7 @@ def fill_space(
     """
     values: dict[str, Any] = {}
     if path is not None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise UsageError(f"{path}: cannot be read ({why}). Give a TOML file with one key an axis.") from None
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{path}: not valid TOML: {error}.") from None
+        values = load_toml(path, "Give a TOML file with one key an axis.")
     values.update(axes or {})
     if models:
         if axes and "model" in axes:
