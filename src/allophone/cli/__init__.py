@@ -10,6 +10,7 @@ import typer
 
 from allophone.cli.adapt import adapt
 from allophone.cli.classify import classify
+from allophone.cli.compare import compare
 from allophone.cli.cost import cost
 from allophone.cli.demo import demo
 from allophone.cli.diagnose import diagnose
@@ -69,6 +70,7 @@ for _verb in (
     sweep,
     frontier,
     recommend,
+    compare,
     label,
     diagnose,
     transcribe,

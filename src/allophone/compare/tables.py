@@ -1,0 +1,177 @@
+"""A comparison as a table, as Markdown for a pull request, and as a dictionary for JSON."""
+
+from __future__ import annotations
+
+from math import isfinite, isnan
+from typing import Any
+
+from allophone.compare.changes import Change, Comparison, Outcome
+from allophone.frontier.objectives import Objective
+from allophone.report.tables import Table, probability_of
+
+__all__ = ["comparison_dict", "comparison_markdown", "comparison_table", "outcome_lines"]
+
+_COLUMNS = ("measure", "before", "after", "change", "worse?")
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return all changes as one table, a line per point and measure."""
+    rows, previous = [], None
+    several = len(comparison.pair.points) > 1
+    for change in comparison.changes:
+        name = change.point.title if change.point is not previous else ""
+        previous = change.point
+        rows.append((name, *_cells(change)) if several else _cells(change))
+    return Table(
+        title=_title(comparison),
+        columns=("point", *_COLUMNS) if several else _COLUMNS,
+        rows=tuple(rows),
+        muted=tuple(isnan(change.p_regression) for change in comparison.changes),
+        notes=(*_notes(comparison), *outcome_lines(comparison)),
+        side=("before",),
+    )
+
+
+def outcome_lines(comparison: Comparison) -> tuple[str, ...]:
+    """Return one sentence per condition, and the false-alarm rate that all of them keep together."""
+    if not comparison.outcomes:
+        return ()
+    rate = f"{100 * (1 - comparison.confidence):g} %"
+    return (
+        *(f"{'FAILED' if outcome.failed else 'ok'}: {_outcome(outcome)}" for outcome in comparison.outcomes),
+        f"Where nothing got worse than allowed, any of these conditions fails in {rate} of comparisons at most "
+        "(docs/results/statements.md).",
+    )
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """Return the comparison as Markdown, the verdict first."""
+    parts = [f"### {_title(comparison)}"]
+    if comparison.outcomes:
+        parts.append("\n".join(f"- {_escaped(line)}" for line in outcome_lines(comparison)))
+    lines = ["| point | " + " | ".join(_COLUMNS) + " |", "|---|---|---:|---:|---:|---|"]
+    lines += [
+        "| " + " | ".join(_escaped(cell) for cell in (change.point.title, *_cells(change))) + " |"
+        for change in comparison.changes
+    ]
+    parts.append("\n".join(lines))
+    parts.append("\n".join(f"- {_escaped(note)}" for note in _notes(comparison)))
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_dict(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison with fractions, seconds and bytes; what cannot be said is None."""
+    pair = comparison.pair
+    return {
+        "schema_version": 1,
+        "task": pair.samples.task,
+        "before": _run(pair.before.run),
+        "after": _run(pair.after.run),
+        "n_utterances": len(pair.samples.utterances),
+        "n_speakers": comparison.n_speakers,
+        "confidence": comparison.confidence,
+        "in_progress": list(pair.in_progress),
+        "other_machine": pair.other_machine,
+        "notices": list(_notes(comparison)),
+        "failed": comparison.failed,
+        "false_alarm_rate": round(1 - comparison.confidence, 12) if comparison.outcomes else None,
+        "conditions": [
+            {
+                "condition": outcome.condition.text,
+                "failed": list(outcome.failed),
+                "least_p_at": outcome.worst,
+                "p": outcome.p,
+            }
+            for outcome in comparison.outcomes
+        ],
+        "changes": [
+            {
+                "before_point": change.point.before,
+                "after_point": change.point.after,
+                "measure": change.objective.name,
+                "before": _finite(change.before),
+                "after": _finite(change.after),
+                "change": _finite(change.difference.estimate),
+                "interval": [_finite(change.difference.low), _finite(change.difference.high)],
+                "p_regression": _finite(change.p_regression),
+            }
+            for change in comparison.changes
+        ],
+    }
+
+
+def _run(record: Any) -> dict[str, Any]:
+    return {"corpus": record.corpus, "fingerprint": record.fingerprint, "created": record.created}
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _title(comparison: Comparison) -> str:
+    pair, speakers = comparison.pair, comparison.n_speakers
+    points = f": {pair.points[0].title}" if len(pair.points) == 1 else f", {len(pair.points)} points"
+    heard = f"{len(pair.samples.utterances)} utterances of {speakers} speaker{'' if speakers == 1 else 's'}"
+    return f"After against before{points}, {heard}"
+
+
+def _notes(comparison: Comparison) -> tuple[str, ...]:
+    level = f"{100 * comparison.confidence:g} %"
+    return (
+        *comparison.pair.notices,
+        *comparison.warnings,
+        f"Brackets: {level} intervals of the paired change, speakers resampled together; each holds for itself.",
+    )
+
+
+def _cells(change: Change) -> tuple[str, ...]:
+    objective = change.objective
+    return (
+        f"{_measure(change)}",
+        objective.show(change.before).split(" ")[0],
+        objective.show(change.after).split(" ")[0],
+        _difference(change),
+        "no change" if _still(change) else probability_of(change.p_regression),
+    )
+
+
+def _measure(change: Change) -> str:
+    unit = change.objective.unit
+    short = {"wer": "WER", "cer": "CER", "uar_loss": "UAR", "rtf": "RTF", "executed_gflops": "GFLOPs/utt."}
+    names = {"latency_p50_s": "p50 latency", "latency_p95_s": "p95 latency", "peak_memory_bytes": "peak memory"}
+    name = change.objective.name
+    if name in short:
+        return f"{short[name]} %" if unit == "%" else short[name]
+    return f"{names.get(name, change.objective.title)}{f' {unit}' if unit else ''}"
+
+
+def _still(change: Change) -> bool:
+    return change.difference.estimate == change.difference.low == change.difference.high == 0
+
+
+def _difference(change: Change) -> str:
+    if _still(change):
+        return "0"
+    objective, found = change.objective, change.difference
+    sign = -1 if objective.complement else 1
+    ends = sorted((sign * found.low, sign * found.high))
+    shown = _signed(objective, sign * found.estimate)
+    if not all(map(isfinite, ends)):
+        return shown
+    return f"{shown} [{_signed(objective, ends[0])}, {_signed(objective, ends[1])}]"
+
+
+def _signed(objective: Objective, value: float) -> str:
+    return f"{value * objective.scale:+.{objective.decimals}f}"
+
+
+def _outcome(outcome: Outcome) -> str:
+    shown = f"p {outcome.p:.3f}" if outcome.p >= 0.001 else "p < 0.001"
+    if not outcome.failed:
+        return f"{outcome.condition.text} is not shown ({shown})."
+    where = "; ".join(outcome.failed)
+    return f"{outcome.condition.text} at {where} ({shown})."
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ").replace("\r", " ")
