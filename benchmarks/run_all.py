@@ -16,7 +16,10 @@ ANYWHERE = (
     *("costs.startup", "sweep.sweep_overhead", "sweep.sweep_memory", "costs.peak_memory", "costs.cost_speed"),
     *("costs.threads", "robustness.robustness", "costs.bootstrap_speed", "statements.interval_coverage"),
     "robustness.robustness_runs",
-    *(f"statements.statements_{name}" for name in ("certified", "labels", "points", "policies", "time", "page")),
+    *(
+        f"statements.statements_{name}"
+        for name in ("certified", "compare", "labels", "points", "policies", "time", "page")
+    ),
 )
 REAL_SPEECH = (
     "sweep.star_sweep",

@@ -55,6 +55,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "allophone recommend runs/x --max-rtf 0.1 --max-wer 12 --out point.json",
         "allophone recommend runs/x --max-latency-p95-s 0.3 --confidence 0.9",
     ),
+    "compare": (
+        "allophone compare runs/before runs/after",
+        'allophone compare runs/before runs/after --fail-if "wer > +0.3" --markdown',
+        "allophone compare runs/x runs/x --point tiny.en --point base",
+    ),
     "label": ("allophone label runs/x --budget 30", "allophone label runs/x --apply runs/x/transcripts.csv"),
     "diagnose": ("allophone diagnose runs/x", 'allophone diagnose runs/x --point "base, beam 5" --cost rtf'),
     "transcribe": (

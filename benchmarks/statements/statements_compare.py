@@ -23,8 +23,8 @@ from allophone.frontier.samples import RunSamples
 from allophone.frontier.summary import summarise_run
 from allophone.guarantee.limits import enough_speakers
 from allophone.measure.blocks import draw_blocks
-from recording import write_result
-from statements_points import LOOPS, REPLICATES, Array, row, simulate
+from benchmarks.shared.recording import write_result
+from benchmarks.statements.statements_points import LOOPS, REPLICATES, Array, row, simulate
 
 RATE = 0.10
 CONFIDENCE = 0.95
