@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
-from conclusions import conclusion
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.shared.conclusions import conclusion
 
 __all__ = ["index_page"]
 

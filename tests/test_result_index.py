@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from conclusions import SENTENCES, conclusion
 from result_index import index_page
+
+from benchmarks.shared.conclusions import SENTENCES, conclusion
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -19,6 +20,13 @@ def test_every_sentence_is_of_a_result_that_is_there(name):
     assert sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
+
+
+def test_every_page_begins_with_its_conclusion():
+    for path in RESULTS.glob("*.json"):
+        page, figures = path.with_suffix(".md"), json.loads(path.read_text(encoding="utf-8"))["figures"]
+        if page.exists() and (sentence := conclusion(path.stem, figures)):
+            assert page.read_text(encoding="utf-8").splitlines()[2] == f"**{sentence}**", page
 
 
 def test_every_result_and_page_stands_in_the_index_once():

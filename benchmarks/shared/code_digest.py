@@ -23,7 +23,7 @@ BENCHMARKS = "benchmarks"
 # They print, open and name things; what they are given has been computed.
 _DECIDE_NOTHING = ("cli", "report", "cache", "errors", "files", "version", "__main__")
 _DIGITS = 12
-_DIGEST_ITSELF = {f"{BENCHMARKS}.shared.code_digest", f"{BENCHMARKS}.shared.recording"}
+_DIGEST_ITSELF = {f"{BENCHMARKS}.shared.{name}" for name in ("code_digest", "conclusions", "recording")}
 
 
 @dataclass(frozen=True)

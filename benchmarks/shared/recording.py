@@ -12,6 +12,7 @@ from typing import Any
 
 from allophone.ledger.run_record import MachineStamp, machine_stamp
 from benchmarks.shared.code_digest import CodeTree
+from benchmarks.shared.conclusions import conclusion
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -39,7 +40,8 @@ def write_result(name: str, settings: dict[str, Any], figures: dict[str, Any], p
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if page is not None:
-        (RESULTS / f"{name}.md").write_text(f"{page.rstrip()}\n\n{_code_line(_CODE)}\n", encoding="utf-8")
+        text = f"{conclusion_first(page, conclusion(name, figures)).rstrip()}\n\n{_code_line(_CODE)}\n"
+        (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
     print(json.dumps(figures, indent=1))
 
 
@@ -54,8 +56,15 @@ def rewrite_result(record: dict[str, Any], page: str | None = None) -> None:
     name = record["benchmark"]
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if page is not None:
-        parts = [page.rstrip(), *([_code_line(code)] if (code := record.get("code")) else [])]
+        told = conclusion_first(page, conclusion(name, record["figures"]))
+        parts = [told.rstrip(), *([_code_line(code)] if (code := record.get("code")) else [])]
         (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def conclusion_first(page: str, sentence: str | None) -> str:
+    """Return a page with its conclusion under the title, in bold; a page of a result without one stays as it is."""
+    title, _, rest = page.partition("\n")
+    return page if sentence is None else f"{title}\n\n**{sentence}**\n\n{rest.lstrip()}"
 
 
 def _code_line(code: dict[str, Any] | None) -> str:
