@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 
 from allophone.audio.mel import context_frames
+from allophone.costs.recognition import recognition_flops
+from allophone.costs.transcript import transcript_flops
 from allophone.models.fake import FakeEngine
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.transcription.fallback import decode_with_fallback
+from allophone.transcription.recording import transcribe_points
+from allophone.transcription.repeats import MOST_REPEATS
 from allophone.transcription.windows import DecodeExtras, Window, encode_windows
 from builders import tone
 
 FIT = OperatingPoint(model="fake:tiny", context="fit", margin_s=1.0, tail="last-1", guard=True)
+WHOLE = FIT.model_copy(update={"tail": "all"})
 UNGUARDED = FIT.model_copy(update={"guard": False})
 PAUSE = np.zeros(16_000, np.float32)  # 1 s
 
@@ -46,19 +51,100 @@ def run(engine, windows, point, frames=None, **extras):
     return decode_with_fallback(engine, windows, encoded, point, ["en"] * len(windows), DecodeExtras(**extras))
 
 
-def test_only_the_rejected_windows_of_a_batch_run_again_and_together(speech):
+class Stubborn(FakeEngine):
+    """Loops on everything that was encoded on less than a full context, or on all, whatever the penalty."""
+
+    def __init__(self, everywhere=False):
+        super().__init__("tiny")
+        self.everywhere, self.encoded, self.penalties = everywhere, [], []
+
+    def encode(self, mel):
+        self.encoded.append(mel.shape[-1])
+        return super().encode(mel)
+
+    def decode_batch(self, encoded, **knobs):
+        self.penalties.append(knobs["repetition_penalty"])
+        decoded = super().decode_batch(encoded, **knobs)
+        if self.encoded[-1] == 3000 and not self.everywhere:
+            return decoded
+        return [replace(one, text="round and round " * 9, tokens=(1, 2, 1) * 9, truncated=True) for one in decoded]
+
+
+def test_only_the_rejected_windows_of_a_batch_are_decoded_again_over_what_was_encoded(speech):
     short, long = tone(1.0, 1), [recording.samples for recording in speech[4:6]]
     engine = Looping(frames=600, longest_s=1.5)
     windows = [window(long[0]), window(short), window(long[1])]
     (first,), (second,), (third,) = run(engine, windows, FIT)
-    assert [shape[0] for shape in engine.encoded if len(shape) == 3] == [3, 2]
-    assert engine.encoded[-1][-1] == first.frames == third.frames == 3000
+    assert [shape[0] for shape in engine.encoded] == [3]
     assert second.rejected is None
     for segment in (first, third):
         assert segment.rejected.truncated
         assert not segment.truncated
-        assert segment.rejected.frames < 3000
-        assert segment.tail_tokens == 0 < segment.rejected.tail_tokens
+        assert (segment.frames, segment.tail_tokens) == (0, 1500)  # behind the whole tail
+        assert segment.encode_s == 0 < segment.rejected.encode_s
+        assert segment.rejected.frames // 2 + segment.rejected.tail_tokens < 1500
+
+
+def test_a_loop_behind_the_whole_tail_is_decoded_with_a_penalty_and_then_at_full_context(speech):
+    engine = Stubborn()
+    ((segment,),) = run(engine, [window(speech[0].samples)], WHOLE)
+    assert engine.penalties == [1.0, 1.2, 1.2]
+    assert len(engine.encoded) == 2
+    passes = Transcript(WHOLE, "", "en", 4.0, (segment,), 0.0, 2).passes
+    assert [passed.truncated for passed in passes] == [True, True, False]
+    assert [passed.frames for passed in passes[1:]] == [0, 3000]
+    assert "round" not in segment.text
+
+
+def test_where_every_pass_loops_the_repeats_without_audio_are_cut(speech):
+    engine = Stubborn(everywhere=True)
+    ((segment,),) = run(engine, [window(speech[0].samples)], WHOLE)
+    assert len(engine.encoded) == 2
+    assert 1 <= segment.text.count("round and round") <= MOST_REPEATS < segment.rejected.text.count("round and round")
+    passes = Transcript(WHOLE, "", "en", 4.0, (segment,), 0.0, 2).passes
+    assert sorted(passed.frames for passed in passes)[::2] == [0, 3000]
+
+
+def test_a_low_log_probability_is_given_five_beams_and_no_other_pass(speech):
+    class Unsure(FakeEngine):
+        def __init__(self):
+            super().__init__("tiny")
+            self.beams = []
+
+        def decode_batch(self, encoded, **knobs):
+            self.beams.append(knobs["beam_size"])
+            sure = -1.2 if knobs["beam_size"] == 5 else -1.5
+            return [replace(one, avg_logprob=sure) for one in super().decode_batch(encoded, **knobs)]
+
+    engine = Unsure()
+    ((segment,),) = run(engine, [window(speech[0].samples)], WHOLE)
+    assert engine.beams == [1, 5]
+    assert (segment.beam_size, segment.avg_logprob, segment.rejected.avg_logprob) == (5, -1.2, -1.5)
+    engine = Unsure()
+    ((segment,),) = run(engine, [window(speech[0].samples)], WHOLE.model_copy(update={"beam_size": 5}))
+    assert engine.beams == [5]
+    assert segment.rejected is None
+
+
+def test_every_pass_of_the_ladder_is_billed_with_its_own_frames_and_beams(speech):
+    engine = Stubborn()
+    (transcript,) = transcribe_points(engine, speech[0].samples, [WHOLE])
+    first, again, whole = transcript.passes
+    flops = transcript_flops(engine.dimensions, transcript)
+    alone = [
+        recognition_flops(
+            engine.dimensions,
+            window_frames=[passed.frames],
+            window_tail=[passed.tail_tokens],
+            window_tokens=[passed.token_count],
+            prompt_tokens=transcript.prompt_tokens,
+            no_speech_prob=True,
+        )
+        for passed in (first, again, whole)
+    ]
+    assert flops.total == sum(part.total for part in alone)
+    assert alone[1].encoder == alone[1].stem == 0 < alone[1].cross_kv
+    assert transcript.decode_s == sum(passed.decode_s for passed in (first, again, whole))
 
 
 def test_without_a_guard_a_pass_stays_as_it_is(speech):
@@ -70,14 +156,15 @@ def test_without_a_guard_a_pass_stays_as_it_is(speech):
 
 
 def test_points_share_the_full_context(speech):
-    engine, windows, whole = Looping(frames=600), [window(speech[0].samples)], {}
+    engine, windows, whole = Stubborn(), [window(speech[0].samples)], {}
     encoded = encode_windows(engine, windows, 600)
     for stride in (1, 2):
-        point = FIT.model_copy(update={"token_stride": stride})
+        engine.encoded.append(600)  # what is decoded next
+        point = WHOLE.model_copy(update={"token_stride": stride})
         ((segment,),) = decode_with_fallback(engine, windows, encoded, point, ["en"], DecodeExtras(), whole)
-        assert segment.frames == 3000
-        assert segment.encode_s == whole[(0,)].encode_s  # each is charged for it
-    assert len(engine.encoded) == 2
+        passes = Transcript(point, "", "en", 4.0, (segment,), 0.0, 2).passes
+        assert [passed.encode_s for passed in passes if passed.frames == 3000] == [whole[0].encode_s]  # each is charged
+    assert engine.encoded.count(3000) == 1
 
 
 def test_a_packed_window_that_went_wrong_is_cut_at_its_longest_pause(speech):
@@ -210,12 +297,12 @@ def test_speech_that_is_known_is_not_searched_again(speech, monkeypatch):
     assert len(segments) == 1
 
 
-def test_the_better_of_two_bad_passes_stays(speech):
-    class Worse(Looping):
+def test_of_two_passes_that_are_no_loops_the_likelier_stays(speech):
+    class Worse(FakeEngine):
         def decode_batch(self, encoded, **knobs):
-            decoded = super().decode_batch(encoded, **knobs)
-            return [replace(one, avg_logprob=-2.0 if encoded.shape[1] == 1500 else -1.5) for one in decoded]
+            sure = -2.0 if knobs["beam_size"] == 5 else -1.5
+            return [replace(one, avg_logprob=sure) for one in super().decode_batch(encoded, **knobs)]
 
-    ((segment,),) = run(Worse(frames=600, longest_s=99.0), [window(speech[0].samples)], FIT)
-    assert segment.frames < 3000 == segment.rejected.frames
+    ((segment,),) = run(Worse("tiny"), [window(speech[0].samples)], FIT)
     assert (segment.avg_logprob, segment.rejected.avg_logprob) == (-1.5, -2.0)
+    assert (segment.beam_size, segment.rejected.beam_size) == (None, 5)

@@ -108,7 +108,7 @@ def _spoken(monkeypatch):
 
 
 @pytest.mark.usefixtures("_spoken")
-def test_a_rejected_window_is_run_again_at_full_context_and_both_are_paid():
+def test_a_loop_without_a_tail_is_decoded_again_behind_one_and_both_passes_are_paid():
     guarded = OperatingPoint(model="tiny", context="fit", margin_s=1, guard=True)
     plain = guarded.model_copy(update={"guard": False})
     full = OperatingPoint(model="tiny")
@@ -118,15 +118,16 @@ def test_a_rejected_window_is_run_again_at_full_context_and_both_are_paid():
     assert without.text == "round and round"
     assert without.segments[0].rejected is None
     assert with_guard.text == reference.text != without.text
-    assert [passed.frames for passed in with_guard.passes] == [500, 3000]
+    assert [passed.frames for passed in with_guard.passes] == [500, 0]
     assert with_guard.segments[0].rejected.text == "round and round"
-    assert with_guard.encode_s > with_guard.segments[0].encode_s > 0
+    assert with_guard.encode_s > with_guard.segments[0].encode_s == 0
+    assert with_guard.decode_s > with_guard.segments[0].decode_s > 0
 
 
 @pytest.mark.usefixtures("_spoken")
-def test_where_both_passes_fail_the_likelier_stays_and_nothing_runs_for_ever():
+def test_where_all_passes_fail_the_likeliest_stays_and_nothing_runs_for_ever():
     point = OperatingPoint(model="tiny", context="fit", margin_s=1, guard=True)
     (transcript,) = transcribe_points(Hopeless("tiny"), tone(4.0, 1), [point])
     (segment,) = transcript.segments
     assert segment.frames == 500
-    assert [passed.frames for passed in transcript.passes] == [3000, 500]
+    assert [passed.frames for passed in transcript.passes] == [0, 3000, 500]

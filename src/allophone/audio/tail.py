@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN
 
-__all__ = ["learned_vectors", "tail_positions"]
+__all__ = ["learned_vectors", "tail_positions", "thin_tail"]
 
 
 def tail_positions(frames: int, tail: str, n_audio_ctx: int) -> range:
@@ -33,3 +33,8 @@ def learned_vectors(tail: str) -> int:
     """Return N of a tail ``learned-N``, and 0 of every other."""
     kind, _, count = tail.partition("-")
     return int(count) if kind == "learned" else 0
+
+
+def thin_tail(tail: str) -> bool:
+    """Whether a tail leaves silence out that the decoder would end at: neither whole nor learned to be as good."""
+    return tail != "all" and not learned_vectors(tail)

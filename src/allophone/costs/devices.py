@@ -230,7 +230,8 @@ def recognition_roofline_latency_s(
             token_stride=token_stride,
             beam_size=beam_size,
         )
-        total += roofline_latency_s(parts.stem + parts.encoder, encoder_bytes, on, compute_type)
+        if frames:  # else the decoder alone ran again
+            total += roofline_latency_s(parts.stem + parts.encoder, encoder_bytes, on, compute_type)
         decoding = parts.cross_kv + parts.decoder + parts.head
         total += roofline_latency_s(decoding, text_tokens * pass_bytes, on, compute_type)
     return total

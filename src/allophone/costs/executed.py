@@ -104,7 +104,8 @@ def whisper_flops(
 
     Args:
         dims: The model.
-        window_frames: Log-mel frames that the encoder ran on, one a window.
+        window_frames: Log-mel frames that the encoder ran on, one a window; 0 where the decoder alone ran again over an
+            earlier pass's encoder output, whose audio tokens then count as its tail.
         window_tokens: Text tokens generated, end-of-text included, one a window; 0 where the decoder never started.
         prompt_tokens: Tokens given to the decoder before the first generated one, the same for every window.
         window_tail: Silent audio tokens appended to the encoder's output, one a window; they are encoded once a model
@@ -126,7 +127,8 @@ def whisper_flops(
     if len(tails) != len(window_frames):
         raise SpaceError(f"{len(window_frames)} windows, {len(tails)} tails; give one number a window")
     for frames, tail, text_tokens in zip(window_frames, tails, window_tokens, strict=True):
-        check_frames(dims, frames)
+        if frames or not tail:
+            check_frames(dims, frames)
         check_tail(dims, frames, tail)
         check_text_tokens(dims, text_tokens, prompt_tokens)
         window = _window(

@@ -198,6 +198,7 @@ class CTranslate2Engine(Engine):
         max_tokens: int,
         languages: Sequence[str],
         confidence: bool = False,
+        repetition_penalty: float = 1.0,
     ) -> list[Decoded]:
         """Decode encoded windows together; see :class:`allophone.models.engine.Engine`."""
         read = confidence and beam_size == 1
@@ -207,6 +208,7 @@ class CTranslate2Engine(Engine):
                 every_nth(encoded, token_stride),
                 prompts,
                 beam_size=beam_size,
+                repetition_penalty=repetition_penalty,
                 max_length=2 * max_tokens,  # CTranslate2 generates at most half of max_length
                 suppress_tokens=self._suppressed,
                 return_scores=True,
@@ -223,7 +225,7 @@ class CTranslate2Engine(Engine):
         started = perf_counter()
         logprobs, entropies = token_confidence(result.logits[0] if read else (), [*tokens, self._end_of_text])
         return Decoded(
-            text=self._tokenizer.decode(list(tokens)).strip(),
+            text=self.text_of(tokens),
             tokens=tokens,
             token_count=len(tokens) + (not truncated),
             avg_logprob=log_probability / (len(tokens) + 1),
@@ -233,6 +235,10 @@ class CTranslate2Engine(Engine):
             token_entropies=entropies,
             confidence_s=perf_counter() - started,
         )
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens; see :class:`allophone.models.engine.Engine`."""
+        return str(self._tokenizer.decode(list(tokens))).strip()
 
     def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
         """Find where the words lie, by dynamic time warping over the alignment heads (CTranslate2's ``align``)."""

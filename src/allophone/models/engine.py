@@ -111,6 +111,7 @@ class Engine(Protocol):
         max_tokens: int,
         language: str,
         confidence: bool = False,
+        repetition_penalty: float = 1.0,
     ) -> Decoded:
         """Decode one encoded window: a batch of one.
 
@@ -121,6 +122,8 @@ class Engine(Protocol):
             max_tokens: Most text tokens to generate.
             language: Language code for the prompt; English-only models ignore it.
             confidence: Whether to read each token's log-probability and entropy; with beams they stay empty.
+            repetition_penalty: What logits of tokens that were generated already are divided by, negative ones
+                multiplied (arXiv 1909.05858, equation 3); 1 changes nothing.
         """
         (decoded,) = self.decode_batch(
             encoded,
@@ -129,6 +132,7 @@ class Engine(Protocol):
             max_tokens=max_tokens,
             languages=[language],
             confidence=confidence,
+            repetition_penalty=repetition_penalty,
         )
         return decoded
 
@@ -141,6 +145,7 @@ class Engine(Protocol):
         max_tokens: int,
         languages: Sequence[str],
         confidence: bool = False,
+        repetition_penalty: float = 1.0,
     ) -> list[Decoded]:
         """Decode a batch of encoded windows together.
 
@@ -151,7 +156,12 @@ class Engine(Protocol):
             max_tokens: Most text tokens to generate for each window.
             languages: One language code a window.
             confidence: As in :meth:`decode`.
+            repetition_penalty: As in :meth:`decode`.
         """
+        ...
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Return the text that text tokens write, without white space around it."""
         ...
 
     def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:

@@ -98,8 +98,10 @@ class FakeEngine(Engine):
         max_tokens: int,
         languages: Sequence[str],
         confidence: bool = False,
+        repetition_penalty: float = 1.0,
     ) -> list[Decoded]:
-        """Decode each window as if it were alone."""
+        """Decode each window as if it were alone; no word is repeated by mistake, so nothing is penalised."""
+        del repetition_penalty
         read = confidence and beam_size == 1
         share = self._error_share * token_stride / beam_size**0.25
         return [self._hear(levels, share, max_tokens, read) for levels in encoded]
@@ -122,7 +124,7 @@ class FakeEngine(Engine):
         truncated = count == max_tokens
         steps = count + (not truncated) if read else 0
         return Decoded(
-            text=" ".join(_WORDS[word] for word in words),
+            text=self.text_of(words),
             tokens=tuple(words),
             token_count=count + (not truncated),
             avg_logprob=-self._error_share,
@@ -131,6 +133,10 @@ class FakeEngine(Engine):
             token_logprobs=(-self._error_share,) * steps,
             token_entropies=(self._error_share,) * steps,
         )
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Return the words."""
+        return " ".join(_WORDS[token] for token in tokens)
 
     def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
         """Return one word a token, 0.4 s apart."""

@@ -124,12 +124,15 @@ class MoonshineEngine(Engine):
         max_tokens: int,
         languages: Sequence[str],
         confidence: bool = False,
+        repetition_penalty: float = 1.0,
     ) -> list[Decoded]:
         """Decode encoded windows one after another; see :class:`allophone.models.engine.Engine`.
 
         Raises:
-            UsageError: A language other than English.
+            UsageError: A language other than English, or a repetition penalty.
         """
+        if repetition_penalty != 1:
+            raise UsageError(f"repetition_penalty {repetition_penalty:g}: Moonshine is decoded without one. Use 1.")
         for language in languages:
             if language != "en":
                 raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
@@ -144,11 +147,10 @@ class MoonshineEngine(Engine):
         from allophone.models.moonshine_search import END_OF_TEXT, OnnxDecoder, search
 
         found = search(OnnxDecoder(self._decoder, self._dimensions, states), beam_size, max_tokens)
-        text = b"".join(self._vocabulary[token] for token in found.tokens).decode(errors="replace").strip()
         started = perf_counter()
         logprobs, entropies = token_confidence(found.rows if read else (), [*found.tokens, END_OF_TEXT])
         return Decoded(
-            text=text,
+            text=self.text_of(found.tokens),
             tokens=found.tokens,
             token_count=len(found.tokens) + found.ended,
             avg_logprob=found.mean_log_probability,
@@ -158,6 +160,10 @@ class MoonshineEngine(Engine):
             token_entropies=entropies,
             confidence_s=perf_counter() - started,
         )
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens; see :class:`allophone.models.engine.Engine`."""
+        return b"".join(self._vocabulary[token] for token in tokens).decode(errors="replace").strip()
 
     def align(self, encoded: Any, tokens: Sequence[int], *, token_stride: int, language: str) -> list[Word]:
         """Return no words: nothing tells where they lie."""

@@ -32,8 +32,10 @@ class Segment:
         text: Recognised text.
         tokens: Text tokens, end-of-text left out.
         token_count: Number of text tokens generated, end-of-text included where it was reached.
-        frames: Log-mel frames that the encoder ran on.
-        tail_tokens: Silent audio tokens appended to the encoder's output.
+        frames: Log-mel frames that the encoder ran on; 0 where the decoder alone ran again, over an earlier pass's
+            encoder output.
+        tail_tokens: Audio tokens that the decoder saw beside those of ``frames``: the tail, or of a pass with 0 frames
+            all of them.
         avg_logprob: Mean log-probability of the generated tokens.
         no_speech_prob: Probability of the no-speech token.
         compression_ratio: Bytes of the text over bytes of its zlib compression; loops compress well.
@@ -46,7 +48,8 @@ class Segment:
         confidence_s: Seconds that these two took, which are no part of ``decode_s``.
         cpu_s: Processor seconds of preparing, encoding and decoding, of all threads of the process: what this pass took
             where nothing else runs beside it.
-        rejected: The other pass of a window that the guard had run twice, with its own times.
+        rejected: The other pass of a window that the guard had run again, with its own times; it may have one itself.
+        beam_size: Beams of this pass where they are not the point's, else None.
     """
 
     start_s: float
@@ -68,6 +71,7 @@ class Segment:
     confidence_s: float = 0.0
     rejected: Segment | None = None
     cpu_s: float = 0.0
+    beam_size: int | None = None
 
     def charged(self, wall_s: float, cpu_s: float) -> Segment:
         """Return the segment with so much more decoding on its bill.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import log2
 
 from allophone.audio.mel import TRAINED_FRAMES, context_frames
+from allophone.audio.tail import thin_tail
 from allophone.audio.windows import Span, clip_spans, longest_pause, speech_spans
 from allophone.dimensions.whisper import SAMPLE_RATE, TRAINED_CONTEXT_S
 from allophone.models.engine import Engine
 from allophone.models.stopwatch import Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment
+from allophone.transcription.repeats import MOST_REPEATS, Run, count_supported, cut_repeats, longest_run
 from allophone.transcription.windows import (
     DecodeExtras,
     EncodedWindows,
@@ -111,6 +114,10 @@ _NO_SPEECH_PROB = 0.4
 NEARLY_WHOLE = TRAINED_FRAMES * 4 // 5
 _LEAST_LEFT = 2 * SAMPLE_RATE  # samples of speech behind the last word; less is mostly that word, said slowly
 NEAR = SAMPLE_RATE  # a pause this near to the last word is where it ends
+_LOOP_REASONS = ("text-token cap reached", "more text than can be said", "repetition")
+_REPETITION_PENALTY = 1.2
+_BEAMS = 5
+_MOSTLY = 0.6  # of the repeats; then those that are not borne out are mostly said quickly
 _LONGEST_WORD_S = 1.0  # the alignment stretches the last word over all that was left out
 
 
@@ -121,16 +128,15 @@ def decode_with_fallback(
     point: OperatingPoint,
     languages: Sequence[str],
     extras: DecodeExtras,
-    full_context_cache: dict[tuple[int, ...], EncodedWindows] | None = None,
+    full_context_cache: dict[int, EncodedWindows] | None = None,
 ) -> list[list[Segment]]:
     """Decode windows together, and mend what went wrong.
 
     A window without speech has no text: where the no-speech probability passes 0.4 or the guard's signs distrust the
     pass, the voice-activity detector is asked, and where it hears nobody the text is dropped. Where it hears speech
-    and the point has a guard, a distrusted pass is run again: at full context, or, where its context was nearly full
-    already because several utterances were packed into it, in two parts cut at the longest pause. With a guard, a
-    pass with little text for its length has its words looked up, and where speech is left behind the last one, that
-    rest is a window of its own.
+    and the point has a guard, a distrusted pass has the ways out of :meth:`_Place.run_again`. With a guard, a pass with
+    little text for its length has its words looked up, and where speech is left behind the last one, that rest is a
+    window of its own.
 
     Args:
         engine: A loaded model.
@@ -139,42 +145,33 @@ def decode_with_fallback(
         point: Tail, guard, stride and beams to decode with.
         languages: One code a window.
         extras: What else to read.
-        full_context_cache: Keeps full contexts by the windows they hold, so that several points share them.
+        full_context_cache: Keeps full contexts by the place of their window, so that several points share them.
 
     Returns:
-        Each window's segments: one, or several where it was cut. Of two passes the one that did not stay is the other's
-        ``rejected``.
+        Each window's segments: one, or several where it was cut. Passes that did not stay hang on the one that did, as
+        its ``rejected`` and so on.
     """
     passed = decode_once(engine, windows, encoded, point, languages, extras)
     heard: dict[int, Sequence[Span]] = {}
     for index, segment in enumerate(passed):
         silent = segment.no_speech_prob > _NO_SPEECH_PROB
         short = point.guard and may_end_early(segment, _speech_s(windows[index]))
-        if silent or short or failure_reason(segment) is not None:
+        repeats = point.guard and longest_run(segment.text).count > MOST_REPEATS
+        if silent or short or repeats or failure_reason(segment) is not None:
             passed[index], heard[index] = _search(windows[index], segment)
             if not heard[index]:
                 passed[index] = replace(passed[index], text="", tokens=(), words=(), compression_ratio=0.0)
     found = [[segment] for segment in passed]
     if not point.guard:
         return found
-    again = []
+    cache = {} if full_context_cache is None else full_context_cache
     for index, spans in heard.items():
-        place = _Place(engine, windows[index], point, languages[index], extras)
-        if spans and failure_reason(passed[index]) is not None:
-            pause = longest_pause(spans) if encoded.frames >= NEARLY_WHOLE else None
-            if pause is not None:
-                found[index] = place.in_parts(passed[index], pause)
-            elif encoded.frames < TRAINED_FRAMES:
-                again.append(index)
+        encode_whole = partial(_encode_whole, engine, windows[index], index, cache)
+        place = _Place(engine, windows[index], point, languages[index], extras, spans, encode_whole)
+        if spans and (_loops(passed[index]) or failure_reason(passed[index]) is not None):
+            found[index] = place.run_again(passed[index], encoded.of_window(engine, index))
         elif may_end_early(passed[index], _speech_s(windows[index])):
             found[index] = place.decode_rest(passed[index], engine.row(encoded.output, index), spans)
-    if again:
-        kept, spoken = [windows[index] for index in again], [languages[index] for index in again]
-        full = _encode_whole(engine, kept, tuple(again), {} if full_context_cache is None else full_context_cache)
-        for index, segment in zip(again, decode_once(engine, kept, full, point, spoken, extras), strict=True):
-            better = pick_pass(passed[index], segment)
-            other = passed[index] if better is segment else segment
-            found[index] = [replace(better, rejected=other)]
     return found
 
 
@@ -187,6 +184,110 @@ class _Place:
     point: OperatingPoint
     language: str
     extras: DecodeExtras
+    spans: Sequence[Span]
+    encode_whole: Callable[[], EncodedWindows]
+
+    def run_again(self, passed: Segment, encoded: EncodedWindows) -> list[Segment]:
+        """Go down the ladder from a pass that is not believed; its order was measured (benchmarks/default_point.py).
+
+        A phrase that the audio bears out more than four times in a row was said, and stays. A loop is decoded again
+        over the encoder output that is there: behind the whole silence tail where the point has a thinner one, else
+        with a repetition penalty. Where that loops too the window is run in two parts, cut at the longest pause, if
+        its context was nearly full already, or else at full context with the penalty. Where every pass loops, the
+        repeats that the audio does not bear out are cut from the best one. A pass that heard nothing is run at full
+        context. Of a low log-probability neither a penalty nor full context nor sampling makes fewer errors, but five
+        beams do make fewer than a smaller number.
+
+        Args:
+            passed: The pass.
+            encoded: What it ran on.
+        """
+        if (said := self._as_said(passed, encoded)) is not None:
+            return [said]
+        if _loops(passed):
+            return self._out_of_loop(passed, encoded)
+        if passed.text:
+            return [self._with_more_beams(passed, encoded)]
+        if encoded.frames < TRAINED_FRAMES:
+            whole = self._decode(self.encode_whole())
+            return [_kept(pick_pass(passed, whole), [passed, whole])]
+        return [passed]
+
+    def _out_of_loop(self, passed: Segment, encoded: EncodedWindows) -> list[Segment]:
+        if thin_tail(self.point.tail) and encoded.frames < TRAINED_FRAMES:
+            again = self._decode(encoded, point=self.point.model_copy(update={"tail": "all"}))
+        else:
+            again = self._decode(encoded, repetition_penalty=_REPETITION_PENALTY)
+        tried = [(passed, encoded), (again, encoded)]
+        if _loops(again):
+            pause = longest_pause(self.spans) if encoded.frames >= NEARLY_WHOLE else None
+            if pause is not None:
+                first, *others = self.in_parts(again, pause)
+                return [_attach_rejected(first, passed), *others]
+            if encoded.frames < TRAINED_FRAMES:
+                whole = self.encode_whole()
+                tried.append((self._decode(whole, repetition_penalty=_REPETITION_PENALTY), whole))
+        best, over = min(tried, key=lambda one: (_loops(one[0]), one[0].truncated, -one[0].avg_logprob))
+        kept = _kept(best, [one for one, _ in tried])
+        if _loops(best):
+            return [self._cut_loops(kept, over)]
+        if may_end_early(kept, _speech_s(self.window)):
+            return self.decode_rest(kept, over.output, self.spans)
+        return [kept]
+
+    def _decode(
+        self,
+        encoded: EncodedWindows,
+        *,
+        point: OperatingPoint | None = None,
+        beam_size: int | None = None,
+        repetition_penalty: float = 1.0,
+    ) -> Segment:
+        (segment,) = decode_once(
+            self.engine,
+            [self.window],
+            encoded,
+            point or self.point,
+            [self.language],
+            self.extras,
+            beam_size=beam_size,
+            repetition_penalty=repetition_penalty,
+        )
+        return segment
+
+    def _with_more_beams(self, passed: Segment, encoded: EncodedWindows) -> Segment:
+        if self.point.beam_size >= _BEAMS:
+            return passed
+        again = self._decode(encoded, beam_size=_BEAMS)
+        better = again if not _loops(again) and again.avg_logprob > passed.avg_logprob else passed
+        return _kept(better, [passed, again])
+
+    def _as_said(self, passed: Segment, encoded: EncodedWindows) -> Segment | None:
+        """Return the pass with the repeats that the audio bears out, if they are many; None where it is a loop."""
+        run = longest_run(passed.text)
+        if run.count <= MOST_REPEATS:
+            return None
+        supported, passed = self._supported(passed, encoded, run)
+        if supported <= MOST_REPEATS:
+            return None
+        if supported >= _MOSTLY * run.count:
+            return passed
+        return cut_repeats(self.engine, passed, run, supported)
+
+    def _cut_loops(self, passed: Segment, encoded: EncodedWindows) -> Segment:
+        """Cut what the audio does not bear out, phrase by phrase; at most four repeats stay of each."""
+        while (run := longest_run(passed.text)).count > MOST_REPEATS:
+            supported, passed = self._supported(passed, encoded, run)
+            passed = cut_repeats(self.engine, passed, run, min(supported, MOST_REPEATS))
+        return passed
+
+    def _supported(self, passed: Segment, encoded: EncodedWindows, run: Run) -> tuple[int, Segment]:
+        """Return how many repeats the audio bears out, and the pass with the time that finding out took."""
+        watch = Stopwatch()
+        words = passed.words or align_words(
+            self.engine, encoded.output, passed.tokens, self.point, self.language, self.window
+        )
+        return count_supported(run, words), passed.charged(*watch.lap())
 
     def in_parts(self, passed: Segment, pause: int) -> list[Segment]:
         """Run the window again in two parts; the pass that went wrong hangs on the first of their passes."""
@@ -258,12 +359,21 @@ def _attach_rejected(segment: Segment, passed: Segment) -> Segment:
 
 
 def _encode_whole(
-    engine: Engine,
-    windows: Sequence[Window],
-    rows: tuple[int, ...],
-    full_context_cache: dict[tuple[int, ...], EncodedWindows],
+    engine: Engine, window: Window, index: int, full_context_cache: dict[int, EncodedWindows]
 ) -> EncodedWindows:
-    if rows not in full_context_cache:
-        encoded = encode_windows(engine, windows, TRAINED_FRAMES)
-        full_context_cache[rows] = replace(encoded, encode_s=encoded.encode_s + encoded.prepare_s)
-    return full_context_cache[rows]  # charged in full to every point that needs it
+    if index not in full_context_cache:
+        encoded = encode_windows(engine, [window], TRAINED_FRAMES)
+        full_context_cache[index] = replace(encoded, encode_s=encoded.encode_s + encoded.prepare_s)
+    return full_context_cache[index]  # charged in full to every point that needs it
+
+
+def _loops(segment: Segment) -> bool:
+    """Whether a pass says the same again and again, or more than its audio has room for."""
+    return failure_reason(segment) in _LOOP_REASONS or longest_run(segment.text).count > MOST_REPEATS
+
+
+def _kept(segment: Segment, tried: Sequence[Segment]) -> Segment:
+    """Hang all other passes on the one that stays, the first of them to be read first."""
+    for other in reversed([one for one in tried if one is not segment]):
+        segment = _attach_rejected(segment, other)
+    return segment

@@ -85,7 +85,7 @@ def transcribe_points(
             watch = Stopwatch()
             language = engine.detect_language(passed.output)
             detected = watch.lap()
-        full_context_cache: dict[tuple[int, ...], EncodedWindows] = {}
+        full_context_cache: dict[int, EncodedWindows] = {}
         for index, point in enumerate(points):
             extras = DecodeExtras(words=words, confidence=confidence)
             (found,) = decode_with_fallback(engine, [window], passed, point, [language], extras, full_context_cache)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from allophone.audio.tail import learned_vectors, tail_positions
 from allophone.audio.windows import Span
+from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN
 from allophone.models.engine import Engine, text_token_cap
 from allophone.models.stopwatch import Stopwatch
 from allophone.records.point import OperatingPoint
@@ -65,6 +66,7 @@ class EncodedWindows:
         prepare_s: Seconds of each window's log-mel.
         encode_s: Seconds of each window in the encoder: its share of the frames that ran.
         cpu_s: Processor seconds of both, each window's share.
+        reused: Whether an earlier pass has paid for them, so that a pass over them is the decoder's alone.
     """
 
     mels: tuple[NDArray[np.float32], ...]
@@ -73,6 +75,11 @@ class EncodedWindows:
     prepare_s: float
     encode_s: float
     cpu_s: float = 0.0
+    reused: bool = False
+
+    def of_window(self, engine: Engine, index: int) -> EncodedWindows:
+        """Return one of the windows, to be decoded again: its log-mel and its encoder pass are paid for."""
+        return EncodedWindows((self.mels[index],), engine.row(self.output, index), self.frames, 0.0, 0.0, reused=True)
 
 
 def encode_windows(engine: Engine, windows: Sequence[Window], frames: int) -> EncodedWindows:
@@ -101,6 +108,9 @@ def decode_once(
     point: OperatingPoint,
     languages: Sequence[str],
     extras: DecodeExtras,
+    *,
+    beam_size: int | None = None,
+    repetition_penalty: float = 1.0,
 ) -> list[Segment]:
     """Decode windows together, once.
 
@@ -111,6 +121,8 @@ def decode_once(
         point: Tail, stride and beams to decode with.
         languages: One code a window.
         extras: What else to read.
+        beam_size: Beams; None takes the point's.
+        repetition_penalty: As in :meth:`allophone.models.engine.Engine.decode`.
 
     Returns:
         A segment for each window; the text-token cap is that of the longest, the time is shared equally. Reading each
@@ -122,10 +134,11 @@ def decode_once(
     batch = engine.decode_batch(
         output,
         token_stride=point.token_stride,
-        beam_size=point.beam_size,
+        beam_size=beam_size or point.beam_size,
         max_tokens=max(text_token_cap(window.end_s - window.start_s) for window in windows),
         languages=languages,
         confidence=extras.confidence,
+        repetition_penalty=repetition_penalty,
     )
     shared = watch.lap()
     decode_s = shared.wall_s - sum(decoded.confidence_s for decoded in batch)
@@ -144,8 +157,8 @@ def decode_once(
                 text=decoded.text,
                 tokens=decoded.tokens,
                 token_count=decoded.token_count,
-                frames=encoded.frames,
-                tail_tokens=len(positions),
+                frames=0 if encoded.reused else encoded.frames,
+                tail_tokens=len(positions) + (encoded.frames // FRAMES_PER_AUDIO_TOKEN if encoded.reused else 0),
                 avg_logprob=decoded.avg_logprob,
                 no_speech_prob=decoded.no_speech_prob,
                 compression_ratio=compression_ratio(decoded.text),
@@ -157,6 +170,7 @@ def decode_once(
                 token_entropies=decoded.token_entropies,
                 confidence_s=decoded.confidence_s,
                 cpu_s=encoded.cpu_s + cpu_s / len(batch) + aligned.cpu_s,
+                beam_size=beam_size,
             )
         )
     return segments
