@@ -1,9 +1,13 @@
 """Repetition loops: where they are, whether anybody said them, and what is left when they are cut."""
 
+import numpy as np
 import pytest
 
+from allophone.audio.decode import load_audio
 from allophone.models.fake import FakeEngine
+from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Word
+from allophone.transcription.recording import transcribe_points
 from allophone.transcription.repeats import count_supported, cut_repeats, longest_run
 
 
@@ -76,3 +80,30 @@ def test_a_loop_that_was_broken_off_leaves_nothing_behind():
     kept = cut_repeats(engine, whole, longest_run(whole.text), 2)
     assert kept.tokens == (0, *(1, 2, 3) * 2)
     assert kept.text == engine.text_of(kept.tokens)
+
+
+HARD = "speechocean762-train/audio"
+WITHOUT_TAIL = OperatingPoint(model="tiny.en", context="fit", margin_s=1, guard=True)
+LEARNED = OperatingPoint(model="tiny.en", context="fit", margin_s=1, tail="learned", guard=True, beam_size=5)
+
+
+@pytest.mark.real_data
+def test_a_real_loop_does_not_leave(tiny_en, real_speech):
+    audio = load_audio(real_speech / HARD / "096450006.opus")
+    unguarded = WITHOUT_TAIL.model_copy(update={"guard": False})
+    guarded, loop = transcribe_points(tiny_en, audio, [WITHOUT_TAIL, unguarded])
+    assert longest_run(loop.text).count > 10  # "to be able to be able to be able ..."
+    assert longest_run(guarded.text).count <= 4
+    first, *again = guarded.passes
+    assert first.text == loop.text
+    assert [passed.frames for passed in again] == [0]  # behind the whole tail, over the encoder's output that was there
+    assert guarded.encode_s < 2 * loop.encode_s
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("point", [WITHOUT_TAIL, LEARNED], ids=["no tail", "learned tail"])
+def test_what_people_say_again_and_again_stays(tiny_en, real_speech, point):
+    audio = load_audio(real_speech / HARD / "020220264.opus")
+    pause = np.zeros(3200, np.float32)
+    (transcript,) = transcribe_points(tiny_en, np.concatenate([audio, pause] * 6), [point])
+    assert longest_run(transcript.text).count >= 6

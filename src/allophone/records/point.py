@@ -30,7 +30,7 @@ class OperatingPoint(BaseModel):
     the audio plus ``margin_s``, at least ``floor_s``. The decoder then sees the encoder's outputs for pure silence at
     the positions that were left out, as ``tail`` says: ``none`` of them, ``all``, every n-th (``every-4``) or only the
     last n (``last-300``); or n vectors in their place that were learned for the model's weights (``learned-64``, which
-    is also what ``learned`` means). ``guard`` runs a window again at full context when its short pass went wrong. A
+    is also what ``learned`` means). ``guard`` gives a window whose short pass went wrong other passes, and cuts loops. A
     full context has none of these, so they are set to nothing there and equal settings compare equal. Moonshine has no
     trained context to pad to: its context is always ``fit`` without any of them.
     """
@@ -43,7 +43,7 @@ class OperatingPoint(BaseModel):
     margin_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="seconds of silence after the audio")
     floor_s: float = Field(0.0, ge=0, le=TRAINED_CONTEXT_S, description="least seconds that the encoder runs on")
     tail: str = Field("none", pattern=TAIL_PATTERN, description="what the decoder sees after a fit")
-    guard: bool = Field(False, description="whether a fit pass that went wrong is run again at full context")
+    guard: bool = Field(False, description="whether a fit pass that went wrong has other passes, and loops are cut")
     token_stride: int = Field(1, ge=1, le=100, description="every n-th audio token reaches the decoder")
     speed: float = Field(1.0, ge=0.5, le=4.0, description="pitch-preserving time compression")
     compute_type: ComputeType = Field("int8", description="number format of weights and activations")
