@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 
 from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames
@@ -33,7 +34,6 @@ from allophone.transcription.fallback import failure_reason
 from allophone.transcription.recording import transcribe_points
 from allophone.transcription.repeats import longest_run
 from allophone.transcription.windows import DecodeExtras, EncodedWindows, Window, decode_once, encode_windows
-from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 
 READ, HARD = "librispeech-train-clean-5", "speechocean762-train"
 TRAINED_ON = {READ: 1000, HARD: 550}  # of the shuffled manifests, at most so many trained the shipped tails
