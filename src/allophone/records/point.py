@@ -31,8 +31,8 @@ class OperatingPoint(BaseModel):
     the positions that were left out, as ``tail`` says: ``none`` of them, ``all``, every n-th (``every-4``) or only the
     last n (``last-300``); or n vectors in their place that were learned for the model's weights (``learned-64``, which
     is also what ``learned`` means). ``guard`` gives a window whose short pass went wrong other passes, and cuts
-    loops. A full context has none of these, so they are set to nothing there and equal settings compare equal. Moonshine has no
-    trained context to pad to: its context is always ``fit`` without any of them.
+    loops. A full context has none of these, so they are set to nothing there and equal settings compare equal.
+    Moonshine has no trained context to pad to: its context is always ``fit`` without any of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

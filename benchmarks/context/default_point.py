@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 
 from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames
@@ -34,6 +33,7 @@ from allophone.transcription.fallback import failure_reason
 from allophone.transcription.recording import transcribe_points
 from allophone.transcription.repeats import longest_run
 from allophone.transcription.windows import DecodeExtras, EncodedWindows, Window, decode_once, encode_windows
+from benchmarks.shared.recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
 
 READ, HARD = "librispeech-train-clean-5", "speechocean762-train"
 TRAINED_ON = {READ: 1000, HARD: 550}  # of the shuffled manifests, at most so many trained the shipped tails
@@ -220,7 +220,7 @@ def judge(folder: Path) -> None:
     figures: dict[str, Any] = {}
     parts = [
         "# The default operating point",
-        "Written by `benchmarks/default_point.py`. Data for choosing only, and of that only utterances on which the "
+        "Written by `benchmarks/context/default_point.py`. Data for choosing only, and of that only utterances on which the "
         "learned tails were not trained: read speech, non-native speech half of it by children, the same with noise at "
         "10 and 0 dB, and several speakers joined to 10 to 28 s. Fit context with 1 s margin and guard, int8, one "
         "thread, every setting alone on every window, in turns. faster-whisper runs with its defaults: five beams, "
