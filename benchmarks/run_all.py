@@ -25,6 +25,7 @@ REAL_SPEECH = (
     "sweep.star_sweep",
     *("sweep.grid_search measure", "sweep.grid_search judge"),
     *("context.context_tail measure", "context.context_tail judge"),
+    *("context.default_point measure", "context.default_point judge"),
     *(f"context.{name}" for name in ("context_attention", "encoder_resolution", "word_times", "context_adaptation")),
     *("context.long_audio", "statements.speaker_blocks"),
     *("routing.routing", "routing.routing_faithful", "routing.routing_families", "routing.routing_robustness"),

@@ -188,7 +188,7 @@ class _Place:
     encode_whole: Callable[[], EncodedWindows]
 
     def run_again(self, passed: Segment, encoded: EncodedWindows) -> list[Segment]:
-        """Go down the ladder from a pass that is not believed; its order was measured (benchmarks/context/default_point.py).
+        """Go down the ladder from a pass that is not believed; its order was measured (docs/results/default_point.md).
 
         A phrase that the audio bears out more than four times in a row was said, and stays. A loop is decoded again
         over the encoder output that is there: behind the whole silence tail where the point has a thinner one, else
