@@ -220,8 +220,8 @@ def judge(folder: Path) -> None:
     figures: dict[str, Any] = {}
     parts = [
         "# The default operating point",
-        "Written by `benchmarks/context/default_point.py`. Data for choosing only, and of that only utterances on which "
-        "the learned tails were not trained: read speech, non-native speech half of it by children, the same with noise at "
+        "Written by `benchmarks/context/default_point.py`. Data for choosing only, and of that only utterances on "
+        "which the learned tails were not trained: read speech, non-native speech, the same with noise at "
         "10 and 0 dB, and several speakers joined to 10 to 28 s. Fit context with 1 s margin and guard, int8, one "
         "thread, every setting alone on every window, in turns. faster-whisper runs with its defaults: five beams, "
         "timestamps, temperatures 0 to 1. Differences are in points of WER with 95 % intervals, first speakers "
