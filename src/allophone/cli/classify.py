@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from allophone.audio.decode import LONGEST_S
 from allophone.cli.option_defaults import without_defaults
+from allophone.cli.quantities import LONGEST, Quantity, check_positive, seconds
 from allophone.cli.say import say, tell
 
 if TYPE_CHECKING:
@@ -38,14 +38,22 @@ def classify(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes the default.")] = 0,
     max_audio_s: Annotated[
-        float, typer.Option("--max-audio-s", min=0.1, help="Most seconds of a recording; a longer one is not read.")
-    ] = LONGEST_S,
+        Quantity,
+        typer.Option(
+            "--max-audio",
+            "--max-audio-s",
+            parser=seconds,
+            metavar="DURATION",
+            help="Longest recording: seconds, or 30m, 2h; a longer one is not read.",
+        ),
+    ] = LONGEST,
 ) -> None:
     """Classify recordings by a recogniser or a cascade of them, long ones in windows; unreadable ones are reported."""
     from allophone.errors import AudioError, UsageError
 
     if style not in _FORMATS:
         raise UsageError(f"--format '{style}': write one of {', '.join(_FORMATS)}.")
+    check_positive("--max-audio", max_audio_s, "a duration, such as 30m")
     chosen = without_defaults(context, {"model": model, "policy": policy})
     model, policy = chosen["model"], chosen["policy"]
     if (model is None) == (policy is None):
@@ -59,7 +67,7 @@ def classify(
     for path in audio:
         try:
             given = Path("/dev/stdin") if path == Path("-") else path
-            fields = _fields(classifier.classify(given, max_audio_s=max_audio_s))
+            fields = _fields(classifier.classify(given, max_audio_s=float(max_audio_s)))
         except AudioError as error:
             say(f"allophone: {error}", err=True)
             failed += 1

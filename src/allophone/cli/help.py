@@ -53,7 +53,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "frontier": ("allophone frontier runs/x", "allophone frontier runs/x --cost latency_p95_s --csv > x.csv"),
     "recommend": (
         "allophone recommend runs/x --max-rtf 0.1 --max-wer 12 --out point.json",
-        "allophone recommend runs/x --max-latency-p95-s 0.3 --confidence 0.9",
+        "allophone recommend runs/x --max-latency-p95 300ms --confidence 0.9",
     ),
     "compare": (
         "allophone compare runs/before runs/after",

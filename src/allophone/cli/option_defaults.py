@@ -20,6 +20,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
+from allophone.cli.quantities import Quantity
 from allophone.errors import UsageError
 from allophone.files import load_toml
 
@@ -29,6 +30,7 @@ CONFIG_FILE = "allophone.toml"
 CONFIG_VARIABLE = "ALLOPHONE_CONFIG"
 _REMEDY = "It holds a table per verb, such as [sweep], with options as keys; docs/commands.md lists them."
 _ASKED = {bool: "true or false", int: "a whole number", float: "a number", list: "a list", str: "text in quotes"}
+_ASKED[Quantity] = "a number, or text such as '300ms' or '1.5GB'"
 _TRUTHS = ("1", "0", "true", "false", "t", "f", "yes", "no", "y", "n", "on", "off")
 
 
@@ -78,7 +80,7 @@ def _options(table: Mapping[str, Any], command: Any, where: str) -> dict[str, An
 
 
 def option_kinds(command: Any) -> dict[str, type]:
-    """Return what every option of a verb takes: bool, int, float, list, or else text."""
+    """Return what every option of a verb takes: bool, int, float, list, a quantity, or else text."""
     options = {str(item.name) for item in command.params if item.param_type_name == "option"} - {"help"}
     signature = inspect.signature(command.callback, eval_str=True)
     return {name: _kind(item.annotation) for name, item in signature.parameters.items() if name in options}
@@ -89,7 +91,7 @@ def _kind(annotation: Any) -> type:
     kinds = [kind for kind in (get_args(inner) or (inner,)) if kind is not type(None)]
     if any(getattr(kind, "__origin__", kind) is list for kind in (inner, *kinds)):
         return list
-    return kinds[0] if kinds[0] in (bool, int, float) else str
+    return kinds[0] if kinds[0] in (bool, int, float, Quantity) else str
 
 
 def _fits(value: object, kind: type) -> bool:
@@ -97,6 +99,8 @@ def _fits(value: object, kind: type) -> bool:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if isinstance(value, bool) or kind is bool:
         return isinstance(value, bool) and kind is bool
+    if kind is Quantity:
+        return isinstance(value, int | float | str)
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
 
 

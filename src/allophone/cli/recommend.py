@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.quantities import Quantity, check_positive, gigabytes, seconds
 from allophone.cli.say import hint, say, tell
 
 if TYPE_CHECKING:
@@ -30,11 +30,25 @@ def recommend(
         typer.Option(help="Least seconds of audio a second with many recordings at once; see sweep --throughput."),
     ] = None,
     max_latency_p95_s: Annotated[
-        float | None, typer.Option(help="Largest 95th percentile of latency, in seconds.")
+        Quantity | None,
+        typer.Option(
+            "--max-latency-p95",
+            "--max-latency-p95-s",
+            parser=seconds,
+            metavar="DURATION",
+            help="Largest 95th percentile of latency: 0.3 (seconds), 300ms.",
+        ),
     ] = None,
     max_gflops: Annotated[float | None, typer.Option(help="Most executed GFLOPs an utterance.")] = None,
     max_memory_gb: Annotated[
-        float | None, typer.Option(help="Largest peak resident memory, in GB (1e9 bytes).")
+        Quantity | None,
+        typer.Option(
+            "--max-memory",
+            "--max-memory-gb",
+            parser=gigabytes,
+            metavar="SIZE",
+            help="Largest peak resident memory: 1.5 (GB, 1e9 bytes), 800MB, 2GiB.",
+        ),
     ] = None,
     max_trainable_params: Annotated[
         float | None, typer.Option(help="Of emotion runs: most parameters that are trained.")
@@ -87,8 +101,19 @@ def recommend(
     check_confidence(confidence)
     if min_uar is not None and not 0 < min_uar < 100:
         raise SpaceError(f"--min-uar {min_uar:g}: give percent, above 0 and below 100.")
-    if min_rtfx is not None and not 0 < min_rtfx < inf:
-        raise SpaceError(f"--min-rtfx {min_rtfx:g}: give a positive number.")
+    typed = {
+        "--max-wer": (max_wer, "percent, such as 12", 100.0),
+        "--max-cer": (max_cer, "percent, such as 5", 100.0),
+        "--max-rtf": (max_rtf, "processing time over audio time, such as 0.1", None),
+        "--min-rtfx": (min_rtfx, "seconds of audio a second, such as 50", None),
+        "--max-latency-p95": (max_latency_p95_s, "a duration, such as 300ms", None),
+        "--max-gflops": (max_gflops, "GFLOPs an utterance, such as 40", None),
+        "--max-memory": (max_memory_gb, "a size, such as 1.5GB", None),
+        "--max-trainable-params": (max_trainable_params, "a number of parameters", None),
+        "--max-training-gflops": (max_training_gflops, "GFLOPs of a training", None),
+    }
+    for option, (value, wanted, most) in typed.items():
+        check_positive(option, value, wanted, most)
     given = {
         "uar_loss": None if min_uar is None else 1 - min_uar / 100,
         "wer": None if max_wer is None else max_wer / 100,
@@ -99,9 +124,9 @@ def recommend(
         "trainable_params": max_trainable_params,
         "training_gflops": max_training_gflops,
         "rtf_throughput": None if min_rtfx is None else 1 / min_rtfx,
-        "peak_memory_bytes": None if max_memory_gb is None else max_memory_gb * 1e9,
+        "peak_memory_bytes": max_memory_gb,
     }
-    constraints = {name: limit for name, limit in given.items() if limit is not None}
+    constraints = {name: float(limit) for name, limit in given.items() if limit is not None}
     if check is not None:
         _check(run, check)
         return
@@ -134,7 +159,7 @@ _OPTIONS = {
     "cer": "--max-cer",
     "uar_loss": "--min-uar",
     "rtf_throughput": "--min-rtfx",
-    "peak_memory_bytes": "--max-memory-gb",
+    "peak_memory_bytes": "--max-memory",
     "trainable_params": "--max-trainable-params",
     "training_gflops": "--max-training-gflops",
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from allophone.audio.decode import LONGEST_S
+from allophone.cli.quantities import LONGEST, Quantity, check_positive, minutes, seconds
 from allophone.cli.say import hint, say, tell
 from allophone.cli.sweep_emotion import ASR_OPTIONS, EMOTION_OPTIONS, refuse_options, run_emotion
 from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS, run_throughput
@@ -102,11 +102,22 @@ def sweep(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of a worker; 0 chooses by the model's size.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes that may be busy at once.")] = 1,
     max_audio_s: Annotated[
-        float, typer.Option("--max-audio-s", min=0.1, help="Most seconds of a recording; longer ones are skipped.")
-    ] = LONGEST_S,
+        Quantity,
+        typer.Option(
+            "--max-audio",
+            "--max-audio-s",
+            parser=seconds,
+            metavar="DURATION",
+            help="Longest recording: seconds, or 30m, 2h; longer ones are skipped.",
+        ),
+    ] = LONGEST,
     wait_for_idle: Annotated[
-        float | None,
-        typer.Option(help="Wait so many minutes at most until nothing else runs on this machine, then measure."),
+        Quantity | None,
+        typer.Option(
+            parser=minutes,
+            metavar="DURATION",
+            help="Wait so long at most (minutes, or 90s, 1h) until nothing else runs on this machine, then measure.",
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
     extend: Annotated[
@@ -147,6 +158,7 @@ def sweep(
     from allophone.sweeps.recognition.worker import Settings
     from allophone.sweeps.space import parse_axes, parse_numbers, read_space
 
+    check_positive("--max-audio", max_audio_s, "a duration, such as 30m")
     names = [name.strip() for name in models.split(",") if name.strip()] if models else None
     if plan in ("star", "grid") or (plan == "isoflop" and task == "asr"):
         refuse_options(context, ("cost",), f"is what a search judges points by; --plan {plan} measures every cost")
@@ -171,7 +183,7 @@ def sweep(
             device=device,
             threads=threads,
             extend=extend,
-            idle_minutes=wait_for_idle,
+            idle_minutes=None if wait_for_idle is None else wait_for_idle / 60,
         )
         return
     if task != "asr":
@@ -213,8 +225,8 @@ def sweep(
             extend=extend,
             seed=seed,
             spend=spend,
-            max_audio_s=max_audio_s,
-            idle_minutes=wait_for_idle,
+            max_audio_s=float(max_audio_s),
+            idle_minutes=None if wait_for_idle is None else wait_for_idle / 60,
             progress=progress,
         )
     for notice in result.notices:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from allophone.audio.decode import LONGEST_S
 from allophone.cli.option_defaults import without_defaults
+from allophone.cli.quantities import LONGEST, Quantity, check_positive, seconds
 from allophone.cli.say import say, tell
 
 if TYPE_CHECKING:
@@ -59,8 +59,15 @@ def transcribe(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of a pass; 0 chooses by the model's size.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     max_audio_s: Annotated[
-        float, typer.Option("--max-audio-s", min=0.1, help="Most seconds of a recording; a longer one is not read.")
-    ] = LONGEST_S,
+        Quantity,
+        typer.Option(
+            "--max-audio",
+            "--max-audio-s",
+            parser=seconds,
+            metavar="DURATION",
+            help="Longest recording: seconds, or 30m, 2h; a longer one is not read.",
+        ),
+    ] = LONGEST,
 ) -> None:
     """Transcribe recordings at a saved point, with a model or by a policy; unreadable ones are reported and skipped."""
     from allophone.errors import AudioError, LedgerError, UsageError
@@ -68,6 +75,7 @@ def transcribe(
 
     chosen = without_defaults(context, {"point": point, "model": model, "policy": policy})
     point, model, policy = chosen["point"], chosen["model"], chosen["policy"]
+    check_positive("--max-audio", max_audio_s, "a duration, such as 30m")
     styles = _styles(style, out)
     audio = [path for given in audio for path in _recordings(given)]
     written = {path: [_target(out, path, one) for one in styles] for path in audio} if out is not None else {}
@@ -163,10 +171,10 @@ def _load(
             threshold=threshold,
             threads=threads,
             device=device,
-            max_audio_s=max_audio_s,
+            max_audio_s=float(max_audio_s),
         )
     chosen = point if point is not None else default_point(str(model))
-    return load_point(chosen, language=language, threads=threads, device=device, max_audio_s=max_audio_s)
+    return load_point(chosen, language=language, threads=threads, device=device, max_audio_s=float(max_audio_s))
 
 
 def _results(
