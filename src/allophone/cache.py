@@ -1,4 +1,4 @@
-"""The folder for what is made or joined once: demo corpus, two-part weights, fetched data sets."""
+"""The cache folder: demo corpus, two-part weights, fetched data sets."""
 
 from __future__ import annotations
 

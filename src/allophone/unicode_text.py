@@ -1,4 +1,4 @@
-"""Texts that can be written as UTF-8 whatever they were made of: names of files are bytes, and not all are text."""
+"""Valid Unicode from any text: file names are bytes, and not all of them are text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one short-context adaptation was asked to do, and the folder that holds it."""
+"""Adaptation record: settings, card, checkpoint and folder of one short-context adaptation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows of audio to adapt on: whole utterances and random cuts of them, speakers for validation held apart."""
+"""Training windows: whole utterances and random cuts of them, with validation speakers held apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any recording that PyAV decodes, to 16 kHz mono float32 samples."""
+"""Audio decoding: any recording that PyAV reads, to 16 kHz mono float32 samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever one recording makes a library raise, as an error of that recording."""
+"""Decoding errors: whatever a library raises on one recording becomes an error of that recording."""
 
 from __future__ import annotations
 

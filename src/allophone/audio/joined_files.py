@@ -1,4 +1,4 @@
-"""Files glued together end to end, in formats whose readers stop at the end of the first: AIFF and MP4.
+"""Concatenated AIFF and MP4 files, whose readers stop at the end of the first one.
 
 AIFF: a chunk FORM states the length of the file (Apple, Audio Interchange File Format 1.3). MP4: boxes follow each
 other at the top level, and a file has one box ``ftyp``, its first (ISO/IEC 14496-12). WAV has a module of its own

@@ -1,4 +1,4 @@
-"""The signal-to-noise ratio of a recording, estimated from the recording alone."""
+"""Signal-to-noise ratio (SNR) of a recording, estimated from the recording alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What FFmpeg is given to read: files, parts of files and pipes, judged by their bytes first."""
+"""Input of FFmpeg: files, parts of files and pipes, judged by their bytes first."""
 
 from __future__ import annotations
 

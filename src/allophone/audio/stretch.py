@@ -1,4 +1,4 @@
-"""Pitch-preserving time compression: the ``speed`` axis."""
+"""Time compression that keeps the pitch: the ``speed`` axis."""
 
 from __future__ import annotations
 

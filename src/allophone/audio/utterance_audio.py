@@ -1,4 +1,4 @@
-"""The samples of an utterance: its whole recording, or the part of one that a manifest names."""
+"""Samples of an utterance: its whole recording, or the part of one that a manifest names."""
 
 from __future__ import annotations
 

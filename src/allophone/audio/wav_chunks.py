@@ -131,7 +131,7 @@ def _contradiction(form: bytes) -> str:
     if block != channels * -(-bits // 8):
         return f"{channels} channels of {bits} bits in blocks of {block} bytes"
     if byte_rate != rate * block:
-        return f"{rate} blocks of {block} bytes a second, and {byte_rate} bytes"
+        return f"{rate} blocks of {block} bytes per second, and {byte_rate} bytes"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Long audio cut at silences into windows that one encoder pass can take."""
+"""Segmentation of long audio: cuts at silences, into windows that one encoder pass can take."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _print(run: EmotionRun, summary: EmotionSummary, out: Path) -> None:
     latency = "" if record.latency_s is None else f", {1000 * record.latency_s:.0f} ms an inference"
     say(
         f"  measured: frozen states {record.states_s:.0f} s, training {record.train_s:.0f} s "
-        f"({1000 * record.step_s:.0f} ms a step of {record.recipe.batch_size}){latency}; {record.precision}, "
+        f"({1000 * record.step_s:.0f} ms per step of {record.recipe.batch_size}){latency}; {record.precision}, "
         f"{record.threads} threads, {record.device}"
     )
     say(f"  best epoch {record.best_epoch} of {len(record.validation_uars)}; ended: {record.stopped}")

@@ -102,7 +102,7 @@ def _selection() -> tuple[dict[str, Any], list[Table]]:
     shares = tuple(f"{share:g} to big" for share in SHARES)
     return {"paper": SELECTION_PAPER, "shares": SHARES, **asdict(result)}, [
         plain_table(
-            f"arXiv {SELECTION_PAPER}, {result.small} and {result.big}, executed GFLOPs an utterance of 30 s",
+            f"arXiv {SELECTION_PAPER}, {result.small} and {result.big}, executed GFLOPs per utterance of 30 s",
             ("pipeline", "decider GMAC", *shares, "saves at most %", "break-even share"),
             rows,
             (

@@ -24,7 +24,7 @@ _LENGTHS = 50  # utterances, spread over the run's lengths, on which a candidate
 def law(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     budget_gflops: Annotated[
-        float | None, typer.Option(help="Predict the best point at this many executed GFLOPs an utterance.")
+        float | None, typer.Option(help="Predict the best point at this many executed GFLOPs per utterance.")
     ] = None,
     models: Annotated[str, typer.Option(help="More models to consider, comma-separated, measured or not.")] = "",
     propose: Annotated[int, typer.Option(min=0, help="How many points to measure next.")] = 3,
@@ -65,7 +65,7 @@ def law(
 
 
 def _gflops(summary: RunSummary, candidates: Sequence[OperatingPoint]) -> list[float]:
-    """Executed GFLOPs an utterance: measured, or the closed form scaled by what measured points cost over it."""
+    """Executed GFLOPs per utterance: measured, or the closed form scaled by what measured points cost over it."""
     from statistics import median
 
     import numpy as np
@@ -171,7 +171,7 @@ def _lines(
         )
     if best is not None:
         lines.append(
-            f"Within {budget_gflops:g} GFLOPs an utterance: {best.point.title} at {best.gflops:.1f} GFLOPs, predicted "
+            f"Within {budget_gflops:g} GFLOPs per utterance: {best.point.title} at {best.gflops:.1f} GFLOPs, predicted "
             f"{100 * best.loss.estimate:.2f} % ({100 * best.loss.level:g} % interval {100 * best.loss.low:.2f} to "
             f"{100 * best.loss.high:.2f} %)."
         )

@@ -39,7 +39,7 @@ def recommend(
             help="Largest 95th percentile of latency: 0.3 (seconds), 300ms.",
         ),
     ] = None,
-    max_gflops: Annotated[float | None, typer.Option(help="Most executed GFLOPs an utterance.")] = None,
+    max_gflops: Annotated[float | None, typer.Option(help="Most executed GFLOPs per utterance.")] = None,
     max_memory_gb: Annotated[
         Quantity | None,
         typer.Option(
@@ -107,7 +107,7 @@ def recommend(
         "--max-rtf": (max_rtf, "processing time over audio time, such as 0.1", None),
         "--min-rtfx": (min_rtfx, "seconds of audio a second, such as 50", None),
         "--max-latency-p95": (max_latency_p95_s, "a duration, such as 300ms", None),
-        "--max-gflops": (max_gflops, "GFLOPs an utterance, such as 40", None),
+        "--max-gflops": (max_gflops, "GFLOPs per utterance, such as 40", None),
         "--max-memory": (max_memory_gb, "a size, such as 1.5GB", None),
         "--max-trainable-params": (max_trainable_params, "a number of parameters", None),
         "--max-training-gflops": (max_training_gflops, "GFLOPs of a training", None),

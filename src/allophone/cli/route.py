@@ -126,7 +126,7 @@ def calibrate(
     policy: _Policy,
     runs: _Runs,
     target_wer: Annotated[float | None, typer.Option(help="Word error rate to reach at least cost, percent.")] = None,
-    budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs an utterance to keep to.")] = None,
+    budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs per utterance to keep to.")] = None,
     big_share: Annotated[float | None, typer.Option(help="Share, 0 to 1, that may reach the last point.")] = None,
     confidence: Annotated[float, typer.Option(help="Probability, 0.5 to 1, with which new speakers keep to it.")] = 0.9,
     certify: Annotated[

@@ -21,12 +21,12 @@ def route_emotion(
     big_share: Annotated[
         float | None, typer.Option(help="Share, 0 to 1, that may reach the last point; 0.3 where nothing is given.")
     ] = None,
-    budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs an utterance to keep to.")] = None,
+    budget_gflops: Annotated[float | None, typer.Option(help="Mean executed GFLOPs per utterance to keep to.")] = None,
     confidence: Annotated[float, typer.Option(help="Probability, 0.5 to 1, with which new speakers keep to it.")] = 0.9,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds of speakers.")] = 0,
     models: Annotated[
         str | None,
-        typer.Option(help="With --out: folders that 'allophone adapt emotion' wrote, one a point, comma-separated."),
+        typer.Option(help="With --out: folders that 'allophone adapt emotion' wrote, one per point, comma-separated."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the cascade as a policy for 'allophone classify --policy'.")

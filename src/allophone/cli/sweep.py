@@ -41,7 +41,7 @@ def sweep(
     budgets: Annotated[
         str | None,
         typer.Option(
-            help="For isoflop: executed GFLOPs an utterance (for emotion of one inference, or with --cost "
+            help="For isoflop: executed GFLOPs per utterance (for emotion of one inference, or with --cost "
             "training_gflops of one training), comma-separated."
         ),
     ] = None,
@@ -66,7 +66,7 @@ def sweep(
     ] = None,
     max_rtf: Annotated[float | None, typer.Option(help="For joint: prefer points with at most this RTF.")] = None,
     max_gflops: Annotated[
-        float | None, typer.Option(help="For joint: prefer points with at most this many GFLOPs an utterance.")
+        float | None, typer.Option(help="For joint: prefer points with at most this many GFLOPs per utterance.")
     ] = None,
     spend: Annotated[
         float | None,

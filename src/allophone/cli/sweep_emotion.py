@@ -113,7 +113,14 @@ def _print_plan(planned: EmotionPlan, plan: str, out: Path) -> None:
         Table(
             title=f"{plan}: {len(rows)} points x {len(planned.folds)} folds x {len(planned.seeds)} seeds = "
             f"{len(rows) * times} trainings{some}, at most about {seconds / 60:.0f} min; nothing is trained",
-            columns=("point", "trained parameters", "GFLOPs/utt.", "TFLOPs a training", "epochs", "minutes, all folds"),
+            columns=(
+                "point",
+                "trained parameters",
+                "GFLOPs/utt.",
+                "TFLOPs per training",
+                "epochs",
+                "minutes, all folds",
+            ),
             rows=tuple(rows),
             muted=(False,) * len(rows),
             notes=(

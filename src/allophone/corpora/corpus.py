@@ -1,4 +1,4 @@
-"""A corpus by its name: a JSONL manifest, a folder, or a Hugging Face data set."""
+"""Opening a corpus by its name: a JSONL manifest, a folder, or a Hugging Face data set."""
 
 from __future__ import annotations
 

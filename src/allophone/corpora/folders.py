@@ -1,4 +1,4 @@
-"""Corpora that are folders: side-car transcripts, tables, a LibriSpeech tree, or names that state emotions."""
+"""Corpora in folders: side-car transcripts, tables, a LibriSpeech tree, or names that state emotions."""
 
 from __future__ import annotations
 

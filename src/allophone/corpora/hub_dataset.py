@@ -1,4 +1,4 @@
-"""A Hugging Face data set, streamed once into a folder with a manifest."""
+"""Hugging Face data sets, streamed once into a folder with a manifest."""
 
 from __future__ import annotations
 

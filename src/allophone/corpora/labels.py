@@ -1,4 +1,4 @@
-"""The utterances of a corpus whose labels can be learned and whose speakers can be kept apart."""
+"""Labelled utterances: those whose labels can be learned and whose speakers can be kept apart."""
 
 from __future__ import annotations
 

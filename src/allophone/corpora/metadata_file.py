@@ -1,4 +1,4 @@
-"""Tables beside recordings: ``metadata.csv`` and ``metadata.jsonl`` of Hugging Face's AudioFolder, and LJSpeech's."""
+"""Metadata tables beside recordings: AudioFolder's ``metadata.csv`` and ``metadata.jsonl``, and LJSpeech's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in a folder of recordings and is no part of the corpus: counted, and the first of each kind named."""
+"""Skipped files: what lies in a folder of recordings and is no part of the corpus, counted and named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speakers inferred from voices, for corpora that do not name them: who is resampled together is then at least a guess.
+"""Speaker clustering: speakers inferred from voices, for corpora that do not name them.
 
 Recordings are embedded (:mod:`allophone.audio.voice`) and clustered by agglomeration: the two clusters whose recordings
 are on average nearest in cosine distance are joined, until none are nearer than a threshold (average linkage). A

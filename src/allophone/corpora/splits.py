@@ -1,4 +1,4 @@
-"""Which speakers train, which stop training and which are reported: splits that no speaker crosses.
+"""Speaker-disjoint splits: who trains, who stops training, who is reported.
 
 A split is a file. It names speakers, never utterances, so an utterance cannot stray; its fingerprint covers the corpus
 and the assignment, so neither can change unnoticed.
@@ -186,7 +186,7 @@ def make_folds(corpus: Corpus, *, folds: int = 5, seed: int = 0) -> SplitFile:
         )
     if not 2 <= folds <= len(speakers):
         raise UsageError(
-            f"{corpus.path}: {folds} folds of {len(speakers)} speakers: give 2 folds or more, up to one a speaker."
+            f"{corpus.path}: {folds} folds of {len(speakers)} speakers: give 2 folds or more, up to one per speaker."
         )
     dealt = deal_speakers(utterances, [1.0] * folds, seed)
     splits = []

@@ -1,4 +1,4 @@
-"""What fine-tuning an encoder for emotion recognition executes, trains and keeps.
+"""Fine-tuning costs: FLOPs, trained parameters and memory of adapting an encoder for emotion recognition.
 
 The recipe: the convolutional front end, projection and position convolution stay frozen; every layer gets low-rank
 adapters of rank ``r`` (none at rank 0) on its query, key, value and output projections, in WavLM on the two

@@ -1,4 +1,4 @@
-"""What it costs to choose between a small and a big Whisper per utterance, and when that pays.
+"""Decider costs: choosing between a small and a big Whisper per utterance, and when that pays.
 
 The decider of arXiv 2309.12712: the hidden states of an encoder (all layers and the input of the first) combined by
 learned weights, three residual blocks (256 channels, kernel 3, strides 2, 3, 3), mean over time, one linear output. A
@@ -80,7 +80,7 @@ def decider_parameters(dims: WhisperDimensions) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RoutingCost:
-    """Mean FLOPs an utterance of one pipeline.
+    """Mean FLOPs per utterance of one pipeline.
 
     Args:
         pipeline: Which model runs first and what decides.

@@ -1,4 +1,4 @@
-"""What devices can do at most, and the least time that a count of FLOPs and bytes takes on them.
+"""Device limits: peak rates, and the roofline time of a count of FLOPs and bytes.
 
 Peaks are the vendors', dense (without structured sparsity), so a time from them is a bound from below and never an
 estimate. The last-level cache matters for the bound: weights that stay in it need not cross the memory bus again.

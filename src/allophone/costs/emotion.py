@@ -1,4 +1,4 @@
-"""One setting of an emotion recogniser to one record of everything it costs."""
+"""Costs of an emotion recogniser: one setting to one record of everything that it costs."""
 
 from __future__ import annotations
 

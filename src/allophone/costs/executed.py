@@ -104,11 +104,11 @@ def whisper_flops(
 
     Args:
         dims: The model.
-        window_frames: Log-mel frames that the encoder ran on, one a window; 0 where the decoder alone ran again over an
+        window_frames: Log-mel frames that the encoder ran on, one per window; 0 where the decoder alone ran again over an
             earlier pass's encoder output, whose audio tokens then count as its tail.
-        window_tokens: Text tokens generated, end-of-text included, one a window; 0 where the decoder never started.
+        window_tokens: Text tokens generated, end-of-text included, one per window; 0 where the decoder never started.
         prompt_tokens: Tokens given to the decoder before the first generated one, the same for every window.
-        window_tail: Silent audio tokens appended to the encoder's output, one a window; they are encoded once a model
+        window_tail: Silent audio tokens appended to the encoder's output, one per window; encoded once per model
             and cost the decoder only. None appends none.
         token_stride: Every n-th audio token reaches the decoder, the appended ones included.
         beam_size: Beams of the decoder.
@@ -125,7 +125,7 @@ def whisper_flops(
     parts = [0, 0, 0, 0, 0]
     tails = window_tail if window_tail is not None else [0] * len(window_frames)
     if len(tails) != len(window_frames):
-        raise SpaceError(f"{len(window_frames)} windows, {len(tails)} tails; give one number a window")
+        raise SpaceError(f"{len(window_frames)} windows, {len(tails)} tails; give one number per window")
     for frames, tail, text_tokens in zip(window_frames, tails, window_tokens, strict=True):
         if frames or not tail:
             check_frames(dims, frames)

@@ -1,4 +1,4 @@
-"""What each part of Whisper executes, one formula a function, in FLOPs: 2 for every multiply-accumulate.
+"""FLOP formulas of Whisper, one function per part: 2 FLOPs for every multiply-accumulate.
 
 Counted are matrix products and convolutions, padding included, as the kernels run them. Bias, layer norm, softmax,
 activation, embedding look-up and log-mel are not counted: they grow with the width where the products grow with its
@@ -85,7 +85,7 @@ def encoder_flops(dims: WhisperDimensions, tokens: Count) -> Count:
 
 
 def cross_kv_flops(dims: WhisperDimensions, positions: Count) -> Count:
-    """Keys and values of the audio for every decoder layer, once a window: ``n·4·d²·S``.
+    """Keys and values of the audio for every decoder layer, once per window: ``n·4·d²·S``.
 
     Source: ``MultiHeadAttention.forward`` with ``kv_cache`` in openai/whisper ``model.py``; CTranslate2 keeps one copy
     for all beams (``src/layers/attention.cc``).
@@ -135,7 +135,7 @@ def decoder_flops(
 
 
 def head_flops(dims: WhisperDimensions, text_tokens: Count, beam_size: Count) -> Count:
-    """The vocabulary projection: one row for the first token, one a beam for each later one; ``2·d·V`` a row."""
+    """The vocabulary projection: one row for the first token, one per beam for each later one; ``2·d·V`` a row."""
     started = (text_tokens > 0) * 1
     rows = started * (1 + beam_size * (text_tokens - 1))
     return FLOPS_PER_MAC * dims.n_text_state * dims.n_vocab * rows

@@ -1,4 +1,4 @@
-"""The limits of every knob, each with the one message that names it."""
+"""Valid ranges of every knob, each with the one message that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes beside the weights: the decoder's cache, and the most that activations take at one moment.
+"""Memory beside the weights: the decoder's key-value cache, and the most that activations take at one moment.
 
 Peaks are those of one window, in the order of allocation of CTranslate2 (recognition) or of torch's eager mode
 (emotion). The allocator's own book-keeping is left out: a C library that keeps freed blocks shows more resident memory

@@ -1,4 +1,4 @@
-"""What Moonshine executes and holds, in closed form (arXiv 2410.15608; ``modeling_moonshine.py`` in transformers).
+"""FLOPs and bytes of Moonshine in closed form (arXiv 2410.15608; ``modeling_moonshine.py`` in transformers).
 
 Counted as in ``formulas``: matrix products and convolutions, 2 FLOPs a multiply-accumulate. Beams run as Whisper's do:
 the first step once, every later one and its head row ``beam_size`` times.
@@ -41,8 +41,8 @@ def moonshine_flops(
 
     Args:
         dims: The model.
-        window_frames: 10 ms frames of audio that the encoder ran on, one a window.
-        window_tokens: Text tokens generated, end-of-text included, one a window; 0 where the decoder never started.
+        window_frames: 10 ms frames of audio that the encoder ran on, one per window.
+        window_tokens: Text tokens generated, end-of-text included, one per window; 0 where the decoder never started.
         token_stride: Every n-th audio token reaches the decoder.
         beam_size: Beams of the decoder.
 

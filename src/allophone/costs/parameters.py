@@ -1,4 +1,4 @@
-"""Parameters as closed forms of the dimensions.
+"""Parameter counts as closed forms of the dimensions.
 
 The count is that of ``transformers``: embedding and vocabulary head are one matrix, both position tables are counted
 (the encoder's is fixed sinusoids, which openai/whisper keeps outside its parameters).

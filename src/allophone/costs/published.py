@@ -20,7 +20,7 @@ from allophone.dimensions.moonshine import MoonshineDimensions, RecognitionDimen
 
 __all__ = ["PublishedFlops", "published_recognition_flops", "published_ser_flops", "published_whisper_flops"]
 
-TOKENS_PER_S = 50  # audio tokens a second
+TOKENS_PER_S = 50  # audio tokens per second
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ def published_recognition_flops(
 
     Args:
         dims: The model.
-        window_frames: 10 ms frames that the encoder ran on, one a window.
-        window_tokens: Text tokens generated, one a window.
+        window_frames: 10 ms frames that the encoder ran on, one per window.
+        window_tokens: Text tokens generated, one per window.
         token_stride: Every n-th audio token reaches the decoder.
 
     Raises:
@@ -94,7 +94,7 @@ def published_ser_flops(parameters: int, duration_s: float) -> Fraction:
     """``2 · parameters · 50 · seconds``: every parameter once for every audio token.
 
     Source: the code behind arXiv 2606.22790, tables of emotion recognition. The convolutional front end runs far more
-    often than 50 times a second, attention grows with the square of the length, and neither shows.
+    often than 50 times per second, attention grows with the square of the length, and neither shows.
 
     Args:
         parameters: Parameters of encoder and head, adapters left out.

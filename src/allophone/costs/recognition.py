@@ -48,10 +48,10 @@ def recognition_flops(
 
     Args:
         dims: The model.
-        window_frames: 10 ms frames that the encoder ran on, one a window.
-        window_tokens: Text tokens generated, end-of-text included, one a window; 0 where the decoder never started.
+        window_frames: 10 ms frames that the encoder ran on, one per window.
+        window_tokens: Text tokens generated, end-of-text included, one per window; 0 where the decoder never started.
         prompt_tokens: Tokens given to the decoder before the first generated one; Moonshine's is always 1.
-        window_tail: Silent audio tokens appended, one a window; Moonshine has none.
+        window_tail: Silent audio tokens appended, one per window; Moonshine has none.
         token_stride: Every n-th audio token reaches the decoder.
         beam_size: Beams of the decoder.
         no_speech_prob: Whether the no-speech probability was read, as in ``whisper_flops``; Moonshine has none.

@@ -1,4 +1,4 @@
-"""The pipelines of arXiv 2309.12712 in executed FLOPs: what choosing between two Whisper sizes costs and can save."""
+"""Model selection costs: the pipelines of arXiv 2309.12712 in executed FLOPs, and what they can save."""
 
 from __future__ import annotations
 

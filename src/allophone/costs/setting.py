@@ -1,4 +1,4 @@
-"""One setting of the knobs to one record of everything it costs, under the convention asked for."""
+"""Costs of Whisper: one setting of the knobs to one record of everything that it costs, by convention."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class RecognitionCost:
 
     Args:
         convention: How FLOPs are counted; parameters and bytes are the same under both.
-        window_frames: Frames of 10 ms that the encoder runs on, one a window.
-        window_tokens: Text tokens generated, one a window.
+        window_frames: Frames of 10 ms that the encoder runs on, one per window.
+        window_tokens: Text tokens generated, one per window.
         flops_stem: Convolutions before the encoder; 0 under ``published``, which leaves them out.
         flops_encoder: Encoder layers.
         flops_cross_kv: Keys and values of the audio; 0 under ``published``, which bills them inside the decoder.
@@ -89,7 +89,7 @@ class WhisperCost(RecognitionCost):
     """What it costs in Whisper, which can append a silence tail.
 
     Args:
-        window_tail: Silent audio tokens appended for the decoder, one a window.
+        window_tail: Silent audio tokens appended for the decoder, one per window.
         peak_activation_bytes: Most beside the weights at one moment of the largest window, keys and values included.
     """
 

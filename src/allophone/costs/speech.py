@@ -1,4 +1,4 @@
-"""What encoders on raw samples execute (wav2vec 2.0, HuBERT, WavLM), and the pooled head that names a class.
+"""FLOPs of encoders on raw samples (wav2vec 2.0, HuBERT, WavLM) and of the pooled head.
 
 Counted as in ``formulas``: matrix products and convolutions, 2 FLOPs a multiply-accumulate. The head takes a learned
 weighted sum of all layers, the mean and standard deviation over time, and one linear layer; only the last is a product.

@@ -1,4 +1,4 @@
-"""What a transcript that was made has executed."""
+"""Executed FLOPs of a transcript that was made."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Bytes of Whisper's weights as CTranslate2 holds them in memory on a CPU, by number format.
+"""Weight bytes of Whisper as CTranslate2 holds them in memory on a CPU, by number format.
 
-Matrices of linear layers and the vocabulary are kept in the compute type; int8 adds one float32 scale a row
+Matrices of linear layers and the vocabulary are kept in the compute type; int8 adds one float32 scale per row
 (``Quantize`` per row), int16 one a matrix. Convolutions, biases, normalisations and position tables stay in the float
 type of the compute type. Keys have a bias of zeros, since query, key and value are stored as one matrix.
 Source: CTranslate2's ``specs/model_spec.py``, ``specs/whisper_spec.py``, ``Model::set_compute_type`` in ``model.cc``.

@@ -35,8 +35,8 @@ __all__ = [
 
 Noise = Literal["pink", "brown", "babble"]
 
-UNIT_FRAME = 800  # samples of a frame at 16 kHz: 50 ms, a quarter of it hop, so 80 frames a second
-_VOICE_RATE = 24_000  # samples a second of the pulse train, as the network was trained
+UNIT_FRAME = 800  # samples of a frame at 16 kHz: 50 ms, a quarter of it hop, so 80 frames per second
+_VOICE_RATE = 24_000  # samples per second of the pulse train, as the network was trained
 _VOICE_FRAME = 2 * (N_BINS - 1)  # 1200 samples: 50 ms
 _VOICE_HOP = _VOICE_FRAME // 4
 _VOICED_HZ = 40.0  # below it there is no pitch
@@ -93,7 +93,7 @@ def _unit_phasor(angle: UncertaintyMeasure) -> NDArray[np.complex128]:
 
 
 def _source(pitch_hz: UncertaintyMeasure) -> NDArray[np.complex128]:
-    """Return the spectrum, shape ``(n_frames, 601)``, of a pulse train whose pitch is given 80 times a second."""
+    """Return the spectrum, shape ``(n_frames, 601)``, of a pulse train whose pitch is given 80 times per second."""
     import numpy as np
 
     n = len(pitch_hz) * _VOICE_HOP

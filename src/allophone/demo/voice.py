@@ -40,7 +40,7 @@ _PROSODY_DILATIONS = (1, 2, 4, 8, 1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What the network says about one sentence, 80 frames a second at unit rate.
+    """What the network says about one sentence, 80 frames per second at unit rate.
 
     Args:
         spectrum: Shape ``(n_frames, 5, 601)``: log magnitude and phase (before tanh) of the harmonic filter, log

@@ -1,4 +1,4 @@
-"""From the verdicts on single axes to what binds, what to do next and the answers to an operator's questions.
+"""Advice: the binding knob, the next step and the operator's answers, from the verdicts on single axes.
 
 The *binding* axis is the one whose dearer setting surely makes fewer errors and, among such axes, makes fewest per
 doubling of cost. Two probabilities go with it: that the purchase improves at all, and that no other measured purchase

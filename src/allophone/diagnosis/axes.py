@@ -1,4 +1,4 @@
-"""The knobs of both tasks that are turned alone, and the points that differ in one of them only."""
+"""Axes that are varied alone, and the points that differ in one of them only."""
 
 from __future__ import annotations
 

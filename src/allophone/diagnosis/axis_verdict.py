@@ -1,4 +1,4 @@
-"""What the measurements say about one axis at one point: whether spending more on it pays, and whether less would do.
+"""Verdict on one axis at one point: whether spending more on it pays, and whether less would do.
 
 An axis
 

@@ -1,4 +1,4 @@
-"""What a doubling of cost buys on one axis alone: changes of the error rate between points that differ in nothing else.
+"""Elasticity of one axis: the change of the error rate per doubling of cost, all else equal.
 
 Points that differ in one axis only form an arm. A pair of an arm has a change of the error rate, lower is better, and
 a distance in doublings of cost, ``log2`` of the cost ratio. Over one pair the elasticity is their quotient; over

@@ -1,4 +1,4 @@
-"""Everything that an emotion run says about one of its points: what binds, what is wasted, what to do next."""
+"""Diagnosis of an emotion run at one point: what binds, what is wasted, what to do next."""
 
 from __future__ import annotations
 

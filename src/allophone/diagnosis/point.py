@@ -1,4 +1,4 @@
-"""What is asked of one point of a run whatever its task: which one, and how every axis round it is judged."""
+"""Diagnosis of one point whatever the task: which one, and how every axis round it is judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that a run says about one of its operating points: what binds, what is wasted, what to do next."""
+"""Diagnosis of a recognition run at one point: what binds, what is wasted, what to do next."""
 
 from __future__ import annotations
 

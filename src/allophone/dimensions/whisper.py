@@ -20,7 +20,7 @@ __all__ = [
     "whisper_dimensions",
 ]
 
-SAMPLE_RATE = 16_000  # samples a second
+SAMPLE_RATE = 16_000  # samples per second
 HOP_SAMPLES = 160  # samples between log-mel frames
 FRAME_S = HOP_SAMPLES / SAMPLE_RATE  # 0.01 s
 FRAMES_PER_AUDIO_TOKEN = 2  # stride of the second convolution of the stem

@@ -1,4 +1,4 @@
-"""Room for cached states: what killed processes left is removed, and what was not used for longest makes way.
+"""Eviction of cached states: leftovers of killed processes go, then what was not used for longest.
 
 Every folder of states carries the time of its last use as that of its ``index.json``. Folders used within the last hour
 stay, whatever the limit: another training may be filling them. On Linux and macOS a file that is removed while it is

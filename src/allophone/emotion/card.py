@@ -1,4 +1,4 @@
-"""What a saved recogniser says of itself, and whether the files beside it are those it was saved with."""
+"""Model card of a saved recogniser, and whether the files beside it are those it was saved with."""
 
 from __future__ import annotations
 

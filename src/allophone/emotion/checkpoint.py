@@ -1,4 +1,4 @@
-"""What a killed training needs to go on, written after every epoch, whole or not at all."""
+"""Training checkpoint: all that a killed training needs to go on, written whole after every epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved recogniser on recordings of any length."""
+"""Emotion classifier: a saved recogniser on recordings of any length."""
 
 from __future__ import annotations
 

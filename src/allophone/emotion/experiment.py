@@ -1,4 +1,4 @@
-"""One setting trained on some speakers, stopped by others, reported on a third part."""
+"""Emotion experiment: one setting trained on some speakers, early-stopped on others, reported on a third part."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def run_setting(
         splits: Who trains, stops and is reported.
         split: Name of one of them.
         recipe: How to train; None is the setting's default.
-        precision: ``auto`` times a layer once.
+        precision: ``auto`` times per layer once.
         out: Folder for checkpoint, model and record; the same call goes on from its checkpoint. None keeps nothing.
         cached: Whether states below the trained layers are computed once; otherwise in every step.
         cache_root: As in :class:`allophone.emotion.state_cache.CachedStates`.

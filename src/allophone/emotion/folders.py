@@ -1,4 +1,4 @@
-"""Folders that must not be written into, told apart by the files in them before anything is trained."""
+"""Folders that must not be overwritten, told apart by their files before anything is trained."""
 
 from __future__ import annotations
 

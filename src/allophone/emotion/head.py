@@ -1,4 +1,4 @@
-"""The head: learned weights over all hidden states, masked mean and standard deviation over time, one linear layer.
+"""Classification head: weighted layer sum, masked mean and standard deviation over time, one linear layer.
 
 Hidden states are brought to mean 0 and variance 1 at every audio token first, without learned scales, as layers differ
 in size by orders of magnitude; the pooled statistics are standardised with fixed numbers from training clips, so that
@@ -6,7 +6,7 @@ one learning rate suits all. Neither trains anything: the head has ``n + 1 + 2·
 
 Pooling a weighted sum needs no audio token once the moments of the hidden states are known: its mean is the weighted
 sum of their means, its variance ``wᵀ C w`` with their covariances ``C`` over time. A frozen encoder is therefore probed
-on ``(n + 1) + (n + 1)(n + 2)/2`` numbers a channel and clip, whatever the clip's length.
+on ``(n + 1) + (n + 1)(n + 2)/2`` numbers per channel and clip, whatever the clip's length.
 """
 
 from __future__ import annotations

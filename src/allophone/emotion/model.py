@@ -1,4 +1,4 @@
-"""An encoder with a head, adapted as a setting says: what is trained, and the way forward from cached states."""
+"""Emotion model: an encoder with a head, adapted as a setting says, run from cached states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cascade of saved recognisers as a folder that needs nothing but the base models.
+"""Emotion policy: a cascade of saved recognisers as a folder that needs nothing but the base models.
 
 emotion_policy.json   points cheap to dear, uncertainty measure and threshold, and what judged them
 0/, 1/, ...           a recogniser for every point, as :mod:`allophone.emotion.store` writes it

@@ -1,4 +1,4 @@
-"""The recipe that trains one setting of an emotion recogniser's knobs."""
+"""Training recipe of an emotion recogniser: rates, epochs, batches."""
 
 from __future__ import annotations
 

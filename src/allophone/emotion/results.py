@@ -1,4 +1,4 @@
-"""What a training was, cost and reached, and its test rows."""
+"""Results of a training: its record, its test rows, its summary."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class TrainingRecord(BaseModel):
     FLOPs are executed ones. ``inference_flops`` is the mean over test clips, front end included, adapters merged.
     ``training_flops`` sums all optimizer steps at their padded lengths; ``frozen_flops`` is what the layers below the
     trained ones added: once where they were cached, in every step where not. The front end and validation are left out
-    of both. ``step_s`` is the median over epochs of an epoch's seconds a step.
+    of both. ``step_s`` is the median over epochs of an epoch's seconds per step.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""Hidden states of frozen layers, computed once and kept on disk in half precision.
+"""State cache: hidden states of frozen layers, computed once and kept on disk in half precision.
 
 A cache belongs to one encoder's weights, one corpus, one duration and one precision. Its folder holds one flat file a
 hidden state, shared by all depths that need it, and the moments that a probe needs instead. Files are read through the

@@ -1,4 +1,4 @@
-"""A trained recogniser as a folder, with every trained parameter in it, and back.
+"""Saving and loading a recogniser: a folder with every trained parameter in it.
 
     emotion.json            setting, labels, temperature, precision, digests of the base model's weights and of these:
     head.safetensors        layer weights, linear layer, and the fixed numbers of the pooled statistics

@@ -1,4 +1,4 @@
-"""The training loop: an optimizer step a batch, validation after every epoch, and stopping."""
+"""The training loop: an optimizer step per batch, validation after every epoch, and stopping."""
 
 from __future__ import annotations
 

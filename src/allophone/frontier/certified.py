@@ -1,4 +1,4 @@
-"""Points of a run that keep limits for certain: tested dear to cheap, model by model, in an order fixed before looking.
+"""Certified points of a run: tested from dear to cheap, model by model, in an order fixed before looking.
 
 Where all points were in one sequence, the first that fails would end it for all models; so each model has a share of
 the allowed error to start with, and what a model's points leave goes to the next (Learn then Test with several starts;

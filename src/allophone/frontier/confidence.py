@@ -1,4 +1,4 @@
-"""Which points keep limits surely, which cannot be told from the chosen one, and how many more utterances would decide.
+"""Confidence of a recommendation: limits surely kept, ties with the chosen point, utterances still needed.
 
 Limits are judged by :func:`allophone.guarantee.limits.keep_limits`: the probability is that *no* point let through
 breaks a limit over all speakers like those heard, so it also holds of the one that is then picked.

@@ -1,4 +1,4 @@
-"""Which points no other point beats: dominance, frontier and hypervolume, lower is better in every objective.
+"""Pareto dominance, frontier and hypervolume; lower is better in every objective.
 
 ``a`` dominates ``b`` when ``a`` is no worse in every objective and better in at least one (Pareto dominance; Zitzler
 et al., "Performance assessment of multiobjective optimizers", 2003, table I). What that leaves open is decided here:

@@ -40,7 +40,7 @@ class TrainingCosts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmotionSamples:
-    """One value a point and utterance, on the utterances that all points share; the mean over their shared seeds.
+    """One value per point and utterance, on the utterances that all points share; the mean over their shared seeds.
 
     Args:
         points: Names of the points, in the order of the arrays' rows.
@@ -54,7 +54,7 @@ class EmotionSamples:
         executed_flops: FLOPs of one inference.
         confusion: How often reference ``i`` was taken for ``j``, over all seeds, shape (n_points, n_classes,
             n_classes).
-        training: One a point.
+        training: One per point.
         noise: From :func:`allophone.frontier.noise_floor.read_noise`, by cost; without a cost, its noise is unknown.
     """
 

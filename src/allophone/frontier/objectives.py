@@ -1,4 +1,4 @@
-"""The quantities that points are compared on; all are better when lower."""
+"""Objectives: the quantities that points are compared on; all are better when lower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The confidence that a user asks for: a probability, not percent."""
+"""Checking a confidence that a user asks for: a probability, not percent."""
 
 from __future__ import annotations
 

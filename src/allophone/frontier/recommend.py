@@ -1,4 +1,4 @@
-"""From a target to an operating point: constraints, what to minimise, what binds, and what misses by how much."""
+"""Recommendation of an operating point: constraints, what to minimise, what binds, what misses by how much."""
 
 from __future__ import annotations
 

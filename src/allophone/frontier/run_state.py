@@ -1,4 +1,4 @@
-"""How far a run of either task is: which points have rows, and what a reader of their comparison must know."""
+"""Progress of a run: which points have rows, and what a reader of their comparison must know."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ __all__ = ["AnySamples", "RunSamples", "read_samples", "resample_objective", "sh
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunSamples:
-    """One value a point and utterance, on the utterances that all points share.
+    """One value per point and utterance, on the utterances that all points share.
 
     Args:
         points: Names of the points, in the order of the arrays' rows.

@@ -1,4 +1,4 @@
-"""How sure it is that a point is on the frontier, dominated, or neither, however many points are compared.
+"""Uncertainty of frontier membership: on it, dominated, or neither, however many points are compared.
 
 In every bootstrap replicate each point has objectives, lower is better. Two statements follow from them:
 

@@ -6,7 +6,7 @@ are taken for independent of each other, what one speaker's utterances have in c
 exchangeability, arXiv 2306.06342), and so is how errors are distributed. What is certified, with at least the stated
 probability over corpora of this size, is a limit on
 
-    sum over speakers of E[errors an utterance] / sum over speakers of words an utterance,
+    sum over speakers of E[errors per utterance] / sum over speakers of words per utterance,
 
 the expectation for speakers who say as much as those heard did. Every speaker counts by the mean length of his
 utterances and not by their number, which is what the corpus error rate adds; the two agree where speakers have equally

@@ -1,4 +1,4 @@
-"""From measured errors to certificates: whose speakers, what passes, what is written down, and whether it held.
+"""Certification of measured errors: whose speakers, what passes, what is written down, whether it held.
 
 The record is :class:`allophone.records.saved_point.Certificate`, which point files and policies hold.
 """

@@ -1,4 +1,4 @@
-"""Points that keep limits with a stated probability, the choice among many of them included.
+"""Limits kept with a stated probability, the choice among many points included.
 
 Each limit of each point is tested one-sided (:func:`allophone.measure.bootstrap.p_beyond`): the hypothesis is that the
 true value, over all speakers like those heard, lies beyond the limit. A point keeps all limits only if each of its

@@ -1,4 +1,4 @@
-"""A run relative to a big model, with its error rates estimated against human transcripts of a few utterances."""
+"""Applying human transcripts of a few utterances to a run that is relative to a big model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The draw of a run: every utterance in the order in which its transcript is wanted, kept in ``labelling.json``."""
+"""Sampling order of a run: in which order transcripts are wanted, kept in ``labelling.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error rates against human transcripts, from a few of them and a big model's transcripts of everything.
+"""Prediction-powered error rates: a few human transcripts, and a big model's transcripts of everything.
 
 Prediction-powered inference (Angelopoulos, Bates, Fannjiang, Jordan and Zrnic, "Prediction-powered inference", Science
 382, 2023): the big model's transcript gives every utterance an imputed error count ``f`` and word count ``m``; the

@@ -1,4 +1,4 @@
-"""Which utterances to transcribe: sampling with probability proportional to the hypotheses' disagreement.
+"""Sampling utterances to transcribe, with probability proportional to the hypotheses' disagreement.
 
 Every utterance has a size ``s`` and a random number ``u``, uniform on (0, 1) and made of the seed and the utterance's
 id alone. Its priority is ``u / s``, and the sample of n are the n lowest (priority sampling: Duffield, Lund and Thorup,

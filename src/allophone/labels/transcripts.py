@@ -1,4 +1,4 @@
-"""The CSV that a person fills in: which recordings, and what was said in them."""
+"""Transcript sheet: the CSV that a person fills in."""
 
 from __future__ import annotations
 

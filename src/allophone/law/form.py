@@ -1,4 +1,4 @@
-"""The law's form, and its least-squares fit to many data sets at once.
+"""Functional form of the scaling law, and its least-squares fit to many data sets at once.
 
 With ``u_k = x_k / r_k`` the resource of axis ``k`` relative to the middle of the measured range, the loss is::
 

@@ -1,4 +1,4 @@
-"""A scaling law fitted to a run's points: loss against what each axis buys, with interactions, or a refusal.
+"""Scaling law of a run's points: loss against what each axis buys, with interactions, or a refusal.
 
 The form and its fit stand in :mod:`allophone.law.form`, the axes' resources in
 :mod:`allophone.law.resources`. Three things decide how far a law is to be believed:

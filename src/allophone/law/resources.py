@@ -1,4 +1,4 @@
-"""What each axis buys, as one positive number that grows with cost: the variables of the scaling law.
+"""Resources of the scaling law: what each axis buys, as one positive number that grows with cost.
 
 The model's resource is its parameters without embeddings (Kaplan et al., arXiv 2001.08361, section 2.1): ``12·d²`` a
 layer of the encoder and ``16·d²`` a layer of the decoder, whose cross-attention adds ``4·d²``. The context's is one

@@ -1,4 +1,4 @@
-"""What a law is for: the best point within a budget, and the points to measure next."""
+"""Search with a scaling law: the best point within a budget, and the points to measure next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Extrapolation:
 
     Args:
         point: The point.
-        gflops: Executed GFLOPs an utterance.
+        gflops: Executed GFLOPs per utterance.
         loss: Predicted loss with its interval, fractions.
         beyond: Axes on which it lies outside what was measured.
         left_out: Affordable candidates not considered, because the law was not seen to predict unmeasured values of an
@@ -49,7 +49,7 @@ def best_within(
 
     Args:
         law: A fitted law.
-        budget_gflops: Executed GFLOPs an utterance.
+        budget_gflops: Executed GFLOPs per utterance.
         candidates: Points, measured or not.
         gflops: Their costs, shape (n_candidates,).
         level: Share of intervals meant to hold the true loss.
@@ -64,7 +64,7 @@ def best_within(
     affordable = [index for index in range(len(candidates)) if costs[index] <= budget_gflops]
     if not affordable:
         raise InfeasibleError(
-            f"no candidate costs {budget_gflops:g} GFLOPs an utterance or less; the cheapest of {len(candidates)} "
+            f"no candidate costs {budget_gflops:g} GFLOPs per utterance or less; the cheapest of {len(candidates)} "
             f"costs {costs.min(initial=np.inf):.1f}."
         )
     beyond = {index: law.beyond(candidates[index]) for index in affordable}

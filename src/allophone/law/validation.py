@@ -1,4 +1,4 @@
-"""How far a law errs on what it has not seen: every point left out, and every value of an axis left out.
+"""Cross-validation of a scaling law: every point left out, and every value of an axis left out.
 
 The trivial predictor is the median of the points that are left. Leaving out a whole value asks whether the law carries
 to values that were never measured; an axis of two values cannot tell, since one value shows no slope.

@@ -1,4 +1,4 @@
-"""Measurements written: journals while a point is measured, one Parquet file when it is whole."""
+"""Ledger writer: journals while a point is measured, one Parquet file when it is whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements read: DuckDB over the Parquet files of finished points and the journals of the others."""
+"""Ledger reader: DuckDB over the Parquet files of finished points and the journals of the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records appended to a file as lines of JSON, so that a kill costs the last one at most."""
+"""Append-only JSON Lines of records: a kill costs the last one at most."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class EmotionRunRecord(_Run):
     """A run of emotion recognition: every point is trained in every fold and with every seed.
 
     ``points`` are what the plan made of the axes. ``folds`` are names of splits in the run's ``split.json``, whose
-    test speakers differ, so that an utterance has one row a point and seed; ``n_tested`` utterances are theirs.
+    test speakers differ, so that an utterance has one row per point and seed; ``n_tested`` utterances are theirs.
     ``recipes`` holds how each point is trained, seeds left out. ``seed`` is the first of ``seeds``.
     """
 

@@ -1,4 +1,4 @@
-"""``units.jsonl``: what every training of an emotion run cost, one line a point, fold and seed.
+"""``units.jsonl``: what every training of an emotion run cost, one line per point, fold and seed.
 
 A line is written once its rows are in the ledger, so a unit that has one is never trained again.
 """

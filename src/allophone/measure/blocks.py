@@ -1,4 +1,4 @@
-"""Which utterances are drawn together: pairing over points, blocks by speaker, and the weights of every replicate.
+"""Resampling blocks: utterances paired over points, drawn by speaker, and the weights of every replicate.
 
 Utterances of one speaker are not independent: resampling them one by one makes intervals too narrow. So whole speakers
 are drawn with replacement (the cluster bootstrap; Davison and Hinkley, "Bootstrap methods and their application",

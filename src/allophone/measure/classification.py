@@ -1,4 +1,4 @@
-"""How well classes were recognised: recalls, their mean, accuracy and F1, each under its own name.
+"""Classification metrics: recalls, their unweighted mean (UAR), accuracy and F1, from confusion counts.
 
 ``uar`` is the unweighted average recall, which the literature on emotion calls UA; ``wa`` is accuracy, its WA;
 ``macro_f1`` is the mean of the classes' F1 and neither of them.
@@ -85,7 +85,7 @@ def count_confusions(references: npt.ArrayLike, decisions: npt.ArrayLike, labels
     if reference.shape != decision.shape or reference.ndim != 1:
         raise UsageError(f"references of shape {reference.shape} do not fit decisions of shape {decision.shape}")
     if reference.size and not (0 <= min(reference.min(), decision.min()) <= max(reference.max(), decision.max()) < n):
-        raise UsageError(f"class numbers go from 0 to {n - 1}, one a label")
+        raise UsageError(f"class numbers go from 0 to {n - 1}, one per label")
     counts = np.bincount(reference * n + decision, minlength=n * n)
     return ConfusionCounts(tuple(labels), counts.reshape(n, n))
 
@@ -96,7 +96,7 @@ def uar_interval(
     """Interval of the UAR, speakers drawn as blocks, and what a reader must be warned of, or None.
 
     Args:
-        references: Class numbers, one an utterance.
+        references: Class numbers, one per utterance.
         decisions: Class numbers, likewise.
         speakers: Speaker of every utterance.
         level: Share of such intervals that hold the true value.

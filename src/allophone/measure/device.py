@@ -1,4 +1,4 @@
-"""What this machine's processor really does on some threads: a large float32 product and a large copy, timed.
+"""Processor rates as measured: a large float32 product and a large copy, timed on some threads.
 
 Both are what a program reaches, not what a vendor prints, so a latency bound from them can be beaten a little by
 kernels better than numpy's; the median of several repeats keeps a busy moment from lowering it.

@@ -1,4 +1,4 @@
-"""What word errors are made of: where in the utterance, in which words, at which speakers.
+"""Breakdown of word errors: where in the utterance, in which words, at which speakers.
 
 Every error of an utterance has exactly one kind, so the kinds add up to the errors that the rate counts:
 

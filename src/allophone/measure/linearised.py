@@ -1,4 +1,4 @@
-"""Estimates known by their contributions: what each utterance adds to the deviation, resampled by blocks.
+"""Bootstrap of linearised estimates: each utterance's contribution to the deviation, resampled by blocks.
 
 An estimate that is no plain ratio of sums over all utterances, such as one corrected by a weighted sample of them, is
 near a sum of independent contributions, one per block (its linearisation; Davison and Hinkley, "Bootstrap methods and

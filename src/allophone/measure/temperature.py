@@ -1,4 +1,4 @@
-"""Confidence that can be believed: one temperature, fitted where the model was not trained.
+"""Temperature scaling: calibrated probabilities, fitted where the model was not trained.
 
 Guo et al., "On calibration of modern neural networks", 2017, section 4.2: logits are divided by the temperature that
 makes held-out labels most likely. The decision stays; only its confidence moves.

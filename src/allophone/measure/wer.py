@@ -1,4 +1,4 @@
-"""Word and character errors of one utterance, and rates over sums of them.
+"""Word and character error rate: errors per utterance, and rates over sums of them.
 
 Counting is jiwer's. The undefined cases are decided here: with an empty reference every hypothesis word is an
 insertion; with both empty there is no error; a rate over a reference without a single word is 0 without errors and

@@ -1,4 +1,4 @@
-"""The variables of a CTranslate2 ``model.bin``: names, shapes and places, without loading the weights.
+"""Layout of a CTranslate2 ``model.bin``: names, shapes and offsets, without loading the weights.
 
 Layout (CTranslate2, ``src/models/model.cc``, binary version 6), little endian: ``uint32`` version; string spec name;
 ``uint32`` revision; ``uint32`` number of variables; a variable is its name, ``uint8`` rank, ``uint32`` per dimension,

@@ -1,4 +1,4 @@
-"""A CTranslate2 folder's vocabulary against its tokenizer: another model's would write nonsense without an error."""
+"""Vocabulary check of a CTranslate2 folder: another model's tokenizer would write nonsense without an error."""
 
 from __future__ import annotations
 

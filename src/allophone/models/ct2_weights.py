@@ -1,7 +1,7 @@
-"""Tensors in and out of a CTranslate2 ``model.bin``; :mod:`allophone.models.ct2_format` knows where they lie.
+"""Reading and writing tensors of a CTranslate2 ``model.bin``; :mod:`allophone.models.ct2_format` has offsets.
 
 Number formats (CTranslate2, ``python/ctranslate2/specs/model_spec.py``): types 0 float32, 1 int8, 2 int16, 4 float16,
-5 bfloat16. An integer tensor ``name`` is ``round(value * name_scale)``: one scale a row for int8 (127 over the row's
+5 bfloat16. An integer tensor ``name`` is ``round(value * name_scale)``: one scale per row for int8 (127 over the row's
 greatest magnitude), one scale in all for int16 (1024 over the greatest magnitude).
 """
 
@@ -136,7 +136,7 @@ def _dequantise(stored: Any, type_id: int, scales: Any, what: str) -> Any:
         return stored.astype(np.float32)
     if scales is None:
         raise WeightsError(f"{what} is a tensor of integers without a scale. Convert the model again.")
-    # A scale a row, or one for all: either way it stands before the other axes.
+    # A scale per row, or one for all: either way it stands before the other axes.
     return stored.astype(np.float32) / np.asarray(scales, np.float32).reshape(-1, *(1,) * (stored.ndim - 1))
 
 

@@ -1,4 +1,4 @@
-"""The seam between allophone and whatever runs a model: encode one window, decode one window."""
+"""Engine protocol between allophone and whatever runs a model: encode one window, decode one window."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Decoded", "Engine", "load_engine", "require_weights", "text_token_cap"]
 
 FAKE_PREFIX = "fake:"
-# Fast speech is about 5 tokens a second; a window that wants more than this is a repetition loop.
+# Fast speech is about 5 tokens per second; a window that wants more than this is a repetition loop.
 _TOKENS_PER_SECOND = 8
 _TOKENS_AT_LEAST = 20
 
@@ -154,7 +154,7 @@ class Engine(Protocol):
             token_stride: As in :meth:`decode`.
             beam_size: As in :meth:`decode`.
             max_tokens: Most text tokens to generate for each window.
-            languages: One language code a window.
+            languages: One language code per window.
             confidence: As in :meth:`decode`.
             repetition_penalty: As in :meth:`decode`.
         """

@@ -1,4 +1,4 @@
-"""A deterministic engine without weights, for tests of everything that stands on engines."""
+"""Fake engine: deterministic and without weights, for tests of everything that stands on engines."""
 
 from __future__ import annotations
 

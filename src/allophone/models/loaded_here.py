@@ -1,4 +1,4 @@
-"""Models run by threads of their engine: a forked child has the memory, not the threads, and would wait for ever."""
+"""Fork check of loaded models: a forked child has the memory, not the threads, and would wait for ever."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class OnnxDecoder:
         """Feed one token a beam and return logits of shape ``(n_beams, n_vocab)``.
 
         Args:
-            tokens: One a beam; the first call takes the start token of one beam.
+            tokens: One per beam; the first call takes the start token of one beam.
             parents: Which beam of the call before each continues.
         """
         beams = len(tokens)

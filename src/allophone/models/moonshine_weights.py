@@ -1,4 +1,4 @@
-"""Where Moonshine's weights come from: the installed package ``moonshine-voice``, whose wheel holds the tiny model."""
+"""Weights of Moonshine: the installed package ``moonshine-voice``, whose wheel holds the tiny model."""
 
 from __future__ import annotations
 

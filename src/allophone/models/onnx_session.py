@@ -1,4 +1,4 @@
-"""One onnxruntime session: whatever it raises, when it loads or when it runs, names the file and the remedy."""
+"""ONNX session: whatever onnxruntime raises names the file and the remedy."""
 
 from __future__ import annotations
 

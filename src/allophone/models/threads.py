@@ -1,4 +1,4 @@
-"""How many CPU threads one replica of a model takes, and how many replicas a machine takes."""
+"""CPU threads per replica of a model, and replicas per machine."""
 
 from __future__ import annotations
 

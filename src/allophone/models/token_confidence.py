@@ -1,4 +1,4 @@
-"""What is read off the logits of decoding steps: how sure a decoder was of each token."""
+"""Token confidence: log-probability and entropy of each token, from the logits of decoding steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where weights come from: a folder given, an installed weight package, or the hub, in this order."""
+"""Locating weights: a folder given, an installed weight package, or the hub, in this order."""
 
 from __future__ import annotations
 

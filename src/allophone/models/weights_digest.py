@@ -1,4 +1,4 @@
-"""The digest by which a model's weights are known, whatever family they are of."""
+"""Digest of a model's weights, whatever family they are of."""
 
 from __future__ import annotations
 

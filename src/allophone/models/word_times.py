@@ -1,4 +1,4 @@
-"""Words and their times, from the path that aligns text tokens with audio tokens."""
+"""Word timestamps, from the path that aligns text tokens with audio tokens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def group_words(
         texts: Text of each word, with the space before it.
         lengths: Text tokens of each word.
         path: Shape ``(n_steps, 2)``: pairs of token and position, as dynamic time warping walks them.
-        probabilities: One a token.
+        probabilities: One per token.
         position_s: Seconds from one position to the next.
 
     Returns:

@@ -19,7 +19,7 @@ class Measurement:
     ``prepare_s + encode_s + decode_s``; reading the file (``load_s``) is the same for every point and stands apart.
     ``roofline_s`` is the least time that the executed FLOPs and the weights read take at this machine's measured rates.
     FLOPs are counted by two conventions, ``executed`` and ``published`` (docs/conventions.md).
-    The ``window_`` lists have one entry a pass; of a window that the guard had run twice, the rejected pass comes
+    The ``window_`` lists have one entry per pass; of a window that the guard had run twice, the rejected pass comes
     first, and ``rejected_windows`` counts them. ``token_logprobs`` and ``token_entropies`` (nats) are those of all
     tokens of the passes that stayed, end-of-text included; reading them took ``confidence_s``, no part of latency.
     ``utterance_index`` is the place in the corpus, from 0. ``normalizer`` names how both texts were normalised before

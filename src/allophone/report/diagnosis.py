@@ -1,4 +1,4 @@
-"""The operator's five questions with their answers, and the phrases that a diagnosis is told in."""
+"""Diagnosis as text and JSON: the operator's five questions with their answers, verdicts, error breakdown."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def frontier_figure(frontier: Frontier, chosen: str | None = None) -> FrontierFi
         hover = (
             f"<b>{point.title}</b><br>{frontier.run.run.quality_name} {quality.show(y)}"
             f"<br>RTF {summary.rtf:.3f}, p95 latency {summary.latency_p95_s:.2f} s"
-            f"<br>{summary.executed_gflops:.1f} GFLOPs an utterance"
+            f"<br>{summary.executed_gflops:.1f} GFLOPs per utterance"
         )
         by = f" by {dominator_of(point)}" if dominator_of(point) else ""
         hover += f"<br>{verdict_of(point)}{by}"

@@ -1,4 +1,4 @@
-"""Policies as points of a run: what each would have done on its utterances, beside the static points."""
+"""Policies as operating points of a run, beside the static points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a decider reads before any decoding: statistics of the log-mel and of the small encoder's output."""
+"""Audio features of a decider before any decoding: statistics of log-mel and small encoder's output."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class EncodedAudio:
     Args:
         view: Its statistics.
         recording: Its windows through the encoder; None where no engine ran.
-        frames: Frames that the encoder ran on, one a window.
+        frames: Frames that the encoder ran on, one per window.
         prepare_s: Seconds of time compression, voice-activity detection and log-mel.
         encode_s: Seconds in the encoder.
         look_s: Seconds of the statistics.

@@ -1,4 +1,4 @@
-"""A policy on runs it has not seen: its curve beside chance, oracle, weak baselines and the static frontier."""
+"""Evaluation of a policy on unseen runs: its curve beside chance, oracle, baselines and the static frontier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audio statistics of a run's utterances: computed once with the encoder, then kept beside the measurements."""
+"""Feature store: audio statistics of a run's utterances, computed once, kept beside the measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small regressors that predict word errors saved: standardised inputs, hinges, layers; numpy here, ONNX to run.
+"""Regression networks that predict word errors saved: trained in numpy or torch, exported to ONNX.
 
 One form holds all candidates. Inputs are centred, scaled and clipped, so that no single odd number decides. With
 ``knots`` every input ``z`` is joined by ``max(z - k, 0)`` for each knot ``k``: a linear model on these is an additive

@@ -1,4 +1,4 @@
-"""A policy on disk: ``policy.json``, its model card, beside the ONNX models that score the steps."""
+"""Policy folder: ``policy.json``, its model card, beside the ONNX models that score the steps."""
 
 from __future__ import annotations
 

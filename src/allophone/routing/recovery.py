@@ -1,4 +1,4 @@
-"""How much of what an oracle gains over chance a router recovers at equal cost, and how surely.
+"""Recovered gain: how much of what an oracle gains over chance a router recovers at equal cost.
 
 All curves are read at equal mean cost an utterance. The reference below is chance: each utterance sent to neighbouring
 points of the list at random, so the straight lines between the points' own (cost, error rate). The reference above is
@@ -43,7 +43,7 @@ LEAST_BLOCKS, LEAST_UTTERANCES = 5, 20  # below, a probability would say more th
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recovery:
-    """One router on one cost axis; arrays have one entry a position of :data:`CURVE_POSITIONS`.
+    """One router on one cost axis; arrays have one entry per position of :data:`CURVE_POSITIONS`.
 
     Args:
         name: The router.

@@ -1,4 +1,4 @@
-"""Fitting the candidates: ridge on inputs or splines of them, and small rectified networks trained with torch."""
+"""Fitting regressors: ridge on inputs or splines of them, and small rectified networks trained with torch."""
 
 from __future__ import annotations
 

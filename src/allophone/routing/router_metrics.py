@@ -1,4 +1,4 @@
-"""Metrics by which others judge routers, each with its interval over speakers: AIQ, APGR, CPT and the cost saved.
+"""Router metrics of the literature, each with its interval over speakers: AIQ, APGR, CPT, cost saved.
 
 Quality is one minus the word error rate, cost the mean per utterance of all that ran, deciding included. Between two
 thresholds every mixture can be had, so curves are linear there. All are read off the curve of the speakers at hand, so

@@ -1,4 +1,4 @@
-"""The router protocol, and the routers that learn nothing: fixed, random, oracle, duration, loudness over noise.
+"""Router protocol, and the routers that learn nothing: random, oracle, duration, loudness over noise.
 
 Every router scores the steps between neighbouring points of an ordered list, and an utterance escalates while its score
 is above one threshold: the number of leading steps above it is the point it reaches. Lowering the threshold never takes
@@ -38,9 +38,9 @@ class Overhead:
     """What one decision costs beside the points themselves.
 
     Args:
-        flops: FLOPs a step scored.
+        flops: FLOPs per step scored.
         flops_per_audio_s: FLOPs more for each second of audio.
-        seconds: Seconds a step scored.
+        seconds: Seconds per step scored.
         seconds_per_audio_s: Seconds more for each second of audio, where audio is looked at.
         reads_last: Whether the last point's token confidence is read too, to choose between transcripts.
     """

@@ -1,4 +1,4 @@
-"""What a router learns from and is judged on: every candidate point on every utterance, read from ledger runs."""
+"""Routing samples: every candidate point on every utterance, read from ledger runs."""
 
 from __future__ import annotations
 

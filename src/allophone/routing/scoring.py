@@ -1,4 +1,4 @@
-"""A policy's models, loaded on onnxruntime, and the scores they give: the same code for replay and for running."""
+"""Scoring with a policy's models on onnxruntime: the same code for replay and for running."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Scorer:
     Args:
         policy: The card.
         steps: Models of the steps, one each.
-        choices: Models that choose between neighbouring points' transcripts, one a step, or none.
+        choices: Models that choose between neighbouring points' transcripts, one per step, or none.
     """
 
     def __init__(self, policy: PolicyFile, steps: Sequence[Regressor], choices: Sequence[Regressor] = ()) -> None:

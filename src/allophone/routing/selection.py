@@ -1,4 +1,4 @@
-"""Choosing a regressor: every candidate predicts speakers that it has not seen, and the one that saves most wins."""
+"""Model selection of a regressor: candidates predict unseen speakers, and the one that saves most wins."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def select_regressor(
 
     Args:
         samples: Training utterances.
-        features: What each step's regressor reads, shape (n, n_features), one a step.
+        features: What each step's regressor reads, shape (n, n_features), one per step.
         saved: Word errors that each step saves, shape (n_points - 1, n).
         folds: Places of the utterances of each fold.
         order: What runs before deciding.

@@ -1,4 +1,4 @@
-"""Where a router stands at one threshold: error rate, cost and right decisions, with speaker-blocked intervals."""
+"""Metrics at one threshold: error rate, cost and right decisions, with speaker-blocked intervals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ThresholdMetrics:
         wer_over_oracle: Minus that of the oracle at equal mean FLOPs.
         p_worse: Share of utterances whose kept transcript has more errors than the last point's; what an average hides.
         p_better: Share with fewer.
-        gflops: Mean executed GFLOPs an utterance, deciding included.
+        gflops: Mean executed GFLOPs per utterance, deciding included.
         seconds: Likewise.
         flops_of_last: Mean FLOPs over those of always the last point.
         seconds_of_last: Likewise.

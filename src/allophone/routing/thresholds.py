@@ -1,4 +1,4 @@
-"""Choosing a threshold so that a target holds for speakers who were not heard, with a stated probability.
+"""Threshold calibration: a target holds for speakers who were not heard, with a stated probability.
 
 A threshold that only has to meet the target on the speakers at hand is the luckiest of all that nearly do: on fresh
 speakers it breaks the target as often as not. So the upper end of a one-sided interval, speakers resampled as blocks,

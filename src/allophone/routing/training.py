@@ -1,4 +1,4 @@
-"""From ledger runs to a policy folder: label, fold by speaker, choose a regressor, fit it on all, export it."""
+"""Training a policy from ledger runs: label, fold by speaker, choose a regressor, fit it on all, export it."""
 
 from __future__ import annotations
 

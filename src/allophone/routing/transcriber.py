@@ -1,4 +1,4 @@
-"""A policy, running: each recording through the points that its scores lead to, with everything paid written down."""
+"""Policy transcriber: each recording through the points that its scores lead to, all costs written down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one pass over an utterance tells about its own transcript: the signs that a cascade decides on."""
+"""Transcript features: what one pass over an utterance tells about its own transcript."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting until a machine has nothing else to do, so that times measured on it are true."""
+"""Waiting for an idle machine, so that times measured on it are true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compositions of equal compute: the points of a space whose executed FLOPs meet a budget."""
+"""IsoFLOP plans: the points of a space whose executed FLOPs meet a budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["TOLERANCE", "check_budgets", "isoflop_points", "mean_gflops", "meet_
 
 Point = TypeVar("Point", OperatingPoint, EmotionSetting)
 TOLERANCE = 0.1  # a composition meets a budget when its mean compute is within this share of it
-_TOKENS_PER_SECOND = 3.4  # English at about 2.6 words a second and 1.3 tokens a word
+_TOKENS_PER_SECOND = 3.4  # English at about 2.6 words per second and 1.3 tokens per word
 
 
 def check_budgets(plan: str, budgets_gflops: Sequence[float]) -> None:
@@ -40,7 +40,7 @@ def isoflop_points(
 
     Args:
         points: All combinations of a space.
-        budgets_gflops: Executed GFLOPs an utterance.
+        budgets_gflops: Executed GFLOPs per utterance.
         durations_s: Lengths of utterances that stand for the corpus.
         dimensions: Dimensions of every model that occurs.
 
@@ -81,7 +81,7 @@ def meet_budgets(costs: Mapping[Point, float], budgets_gflops: Sequence[float], 
 def mean_gflops(
     points: Sequence[OperatingPoint], durations_s: Sequence[float], dimensions: Mapping[str, RecognitionDimensions]
 ) -> dict[OperatingPoint, float]:
-    """Return the predicted executed GFLOPs an utterance of every point, the mean over the given lengths.
+    """Return the predicted executed GFLOPs per utterance of every point, the mean over the given lengths.
 
     Args:
         points: Operating points.
@@ -97,7 +97,7 @@ def mean_gflops(
 
 
 def predicted_flops(dims: RecognitionDimensions, duration_s: float, point: OperatingPoint) -> int:
-    """Return the executed FLOPs of one utterance under an assumed speaking rate of 3.4 tokens a second.
+    """Return the executed FLOPs of one utterance under an assumed speaking rate of 3.4 tokens per second.
 
     Args:
         dims: The model.

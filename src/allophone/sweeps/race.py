@@ -1,4 +1,4 @@
-"""Racing: points are measured on growing subsets of utterances, and those without a prospect are given up.
+"""Racing (successive elimination): points without a prospect are given up on growing subsets of utterances.
 
 At every look the points still in the race are compared by the paired, speaker-blocked bootstrap on the utterances that
 all of them have. A point is given up for one of two reasons:

@@ -1,4 +1,4 @@
-"""The record of what is asked of a sweep, and whether a run folder may be continued with it."""
+"""Resuming a sweep: the record of what is asked, and whether a run folder may be continued with it."""
 
 from __future__ import annotations
 

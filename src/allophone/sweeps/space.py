@@ -1,4 +1,4 @@
-"""The values that each axis may take: from flags, a TOML file, or both."""
+"""Search space: the values that each axis may take, from flags, a TOML file, or both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operating point of a model that nobody has swept yet."""
+"""Default operating point of a model that nobody has swept yet."""
 
 from __future__ import annotations
 

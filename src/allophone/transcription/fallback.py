@@ -37,13 +37,13 @@ __all__ = [
     "pick_pass",
 ]
 
-# Fast readers reach 5.2 text tokens a second; a short call of a few words needs some beyond its length.
+# Fast readers reach 5.2 text tokens per second; a short call of a few words needs some beyond its length.
 _TOKENS_PER_SECOND = 5.5
 _TOKENS_AT_LEAST = 5
 # openai/whisper distrusts an average below this (its ``logprob_threshold``), and believes in silence above 0.6.
 _LEAST_AVG_LOGPROB = -1.0
 _NO_SPEECH = 0.6
-# Read speech has 2 to 5 text tokens a second; short calls and words with pauses between them have fewer.
+# Read speech has 2 to 5 text tokens per second; short calls and words with pauses between them have fewer.
 SLOW_TOKENS_PER_SECOND = 2.2
 LONG_S = 6.0
 
@@ -143,7 +143,7 @@ def decode_with_fallback(
         windows: Those that were encoded.
         encoded: From :func:`encode_windows`.
         point: Tail, guard, stride and beams to decode with.
-        languages: One code a window.
+        languages: One code per window.
         extras: What else to read.
         full_context_cache: Keeps full contexts by the place of their window, so that several points share them.
 

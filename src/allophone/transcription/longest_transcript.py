@@ -1,4 +1,4 @@
-"""The most text tokens that a transcript can have, known from the recording's length before anything is decoded."""
+"""Upper bound of a transcript's text tokens, known from the recording's length before it is decoded."""
 
 from __future__ import annotations
 

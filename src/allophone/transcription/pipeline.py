@@ -1,4 +1,4 @@
-"""Many recordings through one operating point: windows in batches, batches over an engine's replicas."""
+"""Batched pipeline: many recordings through one operating point, windows in batches over replicas."""
 
 from __future__ import annotations
 

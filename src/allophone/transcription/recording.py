@@ -1,4 +1,4 @@
-"""One recording through operating points that share their encoder passes."""
+"""Transcribing one recording at operating points that share their encoder passes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class EncodedRecording:
 
     Args:
         windows: In order.
-        passes: One a window.
+        passes: One per window.
         cut: What time compression and cutting it into windows took.
     """
 
@@ -173,7 +173,7 @@ def join_segments(
     Args:
         engine: What ran.
         point: At which point.
-        segments: One a window, or several where it was cut.
+        segments: One per window, or several where it was cut.
         n_samples: Length of the recording at 16 kHz.
         prepare_s: As in :class:`allophone.records.Transcript`.
         language: Of the prompt; without a window nothing tells ``auto``, and it becomes ``en``.

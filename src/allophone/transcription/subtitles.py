@@ -1,4 +1,4 @@
-"""Transcripts as text, JSON, SubRip and WebVTT."""
+"""Output formats of transcripts: text, JSON, SubRip and WebVTT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved operating point, loaded and ready to transcribe."""
+"""Transcriber: a saved operating point, loaded and ready."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows through encoder and decoder together: one pass, and what it cost."""
+"""Windows and one decoding pass over them: encode, decode once, align words, with costs."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def decode_once(
         windows: Those that were encoded.
         encoded: From :func:`encode_windows`.
         point: Tail, stride and beams to decode with.
-        languages: One code a window.
+        languages: One code per window.
         extras: What else to read.
         beam_size: Beams; None takes the point's.
         repetition_penalty: As in :meth:`allophone.models.engine.Engine.decode`.

@@ -1,4 +1,4 @@
-"""The decider of arXiv 2309.12712 as published: hidden states, learned layer weights, three residual blocks, BCE.
+"""Decider network of arXiv 2309.12712: hidden states, learned layer weights, three residual blocks, BCE.
 
 Hidden states of a frozen Whisper encoder, all layers and the input of the first, are combined by learned weights, pass
 three residual blocks (256 channels, kernel 3, strides 2, 3, 3; :data:`allophone.costs.decider.DECIDER_BLOCKS`), are

@@ -1,4 +1,4 @@
-"""A Whisper encoder and the published decider as one ONNX graph, built from torch's weights node by node.
+"""ONNX graph of a Whisper encoder and the published decider, built from torch's weights node by node.
 
 CTranslate2 gives no hidden states, so a policy of this kind brings its own encoder, in float32. The graph answers with
 the decider's logit and with the encoder's output, from which CTranslate2's decoder can go on: the encoder runs once.

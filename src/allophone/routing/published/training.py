@@ -1,4 +1,4 @@
-"""From ledger runs to a policy with the published decider: states, labels, torch, one ONNX graph."""
+"""Training the published decider from ledger runs: states, labels, torch, one ONNX graph."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def train_faithful(
     """Train the decider of arXiv 2309.12712 between two points and write its policy folder.
 
     The label is 1 where the first point makes more errors, as published; speakers to calibrate on are left out. Hidden
-    states of all training audio are held in memory at half precision: ``(n_layers + 1) · d · 100`` bytes a second of
+    states of all training audio are held in memory at half precision: ``(n_layers + 1) · d · 100`` bytes per second of
     audio, 0.36 MB for base. The threshold is 0.5 until calibrated; the paper's other one is 0.3.
 
     Args:
@@ -184,7 +184,7 @@ def _billed(point: OperatingPoint, reads_encoder: bool) -> dict[str, float]:
 
 
 def _timed(policy: PolicyFile, out: Path, samples: RouteSamples, threads: int) -> float:
-    """Return seconds a second of audio that deciding takes beyond the encoder pass that the order is charged for.
+    """Return seconds per second of audio that deciding takes beyond the encoder pass that the order is charged for.
 
     The graph brings the encoder in float32; the charge is that of the point's own encoder as the runs measured it.
     """

@@ -1,4 +1,4 @@
-"""What trainings would cost before they run: FLOPs from the cost model, seconds from a short probe of the encoder."""
+"""Forecast of trainings: FLOPs from the cost model, seconds from a short probe of the encoder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EncoderProbe:
 
     Args:
         dimensions: Its sizes.
-        flop_per_s: Forward FLOPs a second of its first layer on this machine, a short probe.
+        flop_per_s: Forward FLOPs per second of its first layer on this machine, a short probe.
     """
 
     dimensions: Dimensions

@@ -1,4 +1,4 @@
-"""One unit of an emotion sweep: a point trained in one fold with one seed, its test speakers' rows in the ledger."""
+"""Training job of an emotion sweep: a point trained in one fold with one seed, its test rows in the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an emotion sweep trains and what that will likely cost: folds, points, recipes, forecasts."""
+"""Plan of an emotion sweep: folds, points, recipes, forecasts."""
 
 from __future__ import annotations
 

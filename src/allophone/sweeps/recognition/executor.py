@@ -1,4 +1,4 @@
-"""Who measures tasks: the seam that a sweep hands them through, and local worker processes behind it."""
+"""Executors: the protocol that a sweep hands its tasks to, and local worker processes behind it."""
 
 from __future__ import annotations
 

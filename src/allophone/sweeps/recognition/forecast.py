@@ -1,4 +1,4 @@
-"""What a sweep would cost, before it runs: executed FLOPs from the cost model, seconds from a short probe."""
+"""Forecast of a sweep: executed FLOPs from the cost model, seconds from a short probe."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def run_joint(
         ledger: Knows what is measured.
         measure: Runs tasks and writes their rows.
         give_up: Is told how many rows will never be measured.
-        gflops: Predicted executed GFLOPs an utterance of every candidate. A limit on them is kept before anything is
+        gflops: Predicted executed GFLOPs per utterance of every candidate. A limit on them is kept before anything is
             measured; limits on what only a measurement can tell are the sampler's to learn.
         twin: The point that is measured twice: the first one tried.
 
@@ -100,7 +100,7 @@ def run_joint(
     most = search.limits.get("executed_gflops", inf)
     candidates = [point for point in candidates if gflops[point] <= most]
     if not candidates:
-        raise SpaceError(f"no point of the space costs {most:g} GFLOPs an utterance or less. Widen the space.")
+        raise SpaceError(f"no point of the space costs {most:g} GFLOPs per utterance or less. Widen the space.")
     identity = sha256(f"{ledger.run.created} {ledger.run.fingerprint}".encode()).hexdigest()[:12]
     study = open_study(folder, search.storage, identity, _choices(candidates), search.seed)
     with reaching_storage(folder, search.storage):

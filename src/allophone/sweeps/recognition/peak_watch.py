@@ -1,4 +1,4 @@
-"""Which recordings a point's peak of memory is watched on, in a pass of its own that is not timed.
+"""Peak memory of a point: which recordings it is watched on, in a pass of its own that is not timed.
 
 Watching means to hand freed memory back to the kernel first, and a pass that then has to fetch its pages anew takes up
 to a sixth longer (:mod:`allophone.measure.memory`). A peak is that of the longest recording, so only those that are

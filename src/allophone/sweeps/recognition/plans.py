@@ -1,4 +1,4 @@
-"""Plans: which points of a search space are measured."""
+"""Sweep plans: which points of a search space are measured."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plan_points(
         space: The axes.
         plan: The plan's name.
         corpus: What will be measured; ``isoflop`` needs its lengths.
-        budgets_gflops: Executed GFLOPs an utterance, for ``isoflop`` alone.
+        budgets_gflops: Executed GFLOPs per utterance, for ``isoflop`` alone.
 
     Raises:
         SpaceError: Unknown plan, budgets for a plan that takes none, or a budget that no combination meets.

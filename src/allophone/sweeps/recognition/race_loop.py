@@ -1,4 +1,4 @@
-"""The tasks of a sweep: all at once, or look by look where a race gives points up."""
+"""Race loop: the tasks of a sweep all at once, or look by look where a race gives points up."""
 
 from __future__ import annotations
 

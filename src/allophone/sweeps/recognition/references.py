@@ -1,4 +1,4 @@
-"""Stand-in references: a model's own transcripts at full context, for corpora without any."""
+"""Pseudo-references: a model's own transcripts at full context, for corpora without any."""
 
 from __future__ import annotations
 

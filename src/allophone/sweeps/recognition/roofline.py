@@ -1,4 +1,4 @@
-"""This machine's measured rates, kept in the cache, and the least latency that they allow."""
+"""Roofline of this machine: measured rates, kept in the cache, and the least latency that they allow."""
 
 from __future__ import annotations
 

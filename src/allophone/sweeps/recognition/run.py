@@ -127,7 +127,7 @@ def sweep(
         models: Models to compare; a shorthand for a space with only this axis set.
         space: The axes; the default space of :class:`SearchSpace` where None.
         plan: ``star``, ``grid``, ``isoflop``, ``race`` or ``joint``.
-        budgets_gflops: Executed GFLOPs an utterance that the compositions of ``isoflop`` have to meet.
+        budgets_gflops: Executed GFLOPs per utterance that the compositions of ``isoflop`` have to meet.
         cost: The cost by which ``race`` and ``joint`` judge points.
         trials: Points that ``joint`` tries; a fifth of the combinations where None, 12 at least.
         limits: Largest value wanted by objective name, in base units; ``joint`` prefers points that keep them.

@@ -1,4 +1,4 @@
-"""Whose turn it is: an order drawn anew for every utterance, the same in every sitting.
+"""Random order of points, drawn anew for every utterance, the same in every sitting.
 
 The first point behind another model's pass, or behind a pause, finds the processor's caches cold and pays for it. In a
 fixed order it would be the same point every time.
