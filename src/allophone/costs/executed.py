@@ -104,7 +104,7 @@ def whisper_flops(
 
     Args:
         dims: The model.
-        window_frames: Log-mel frames that the encoder ran on, one per window; 0 where the decoder alone ran again over an
+        window_frames: Log-mel frames that the encoder ran on, per window; 0 where the decoder alone ran again over an
             earlier pass's encoder output, whose audio tokens then count as its tail.
         window_tokens: Text tokens generated, end-of-text included, one per window; 0 where the decoder never started.
         prompt_tokens: Tokens given to the decoder before the first generated one, the same for every window.
