@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from allophone.emotion.cascade import EmotionPolicyClassifier, load_emotion_policy
     from allophone.emotion.classifier import EmotionClassifier
     from allophone.errors import AllophoneError
-    from allophone.frontier.pareto import Frontier
+    from allophone.export.notebook import Frontier
     from allophone.frontier.recommend import Recommendation, recommend
     from allophone.records.point import OperatingPoint
     from allophone.records.transcript import Segment, Transcript, Word
@@ -72,7 +72,7 @@ _HOMES = {
     "EmotionClassifier": "emotion.classifier",
     "EmotionPolicyClassifier": "emotion.cascade",
     "EmotionSpace": "sweeps.emotion.space",
-    "Frontier": "frontier.pareto",
+    "Frontier": "export.notebook",
     "OperatingPoint": "records.point",
     "PolicyTranscriber": "routing.transcriber",
     "Recommendation": "frontier.recommend",

@@ -15,6 +15,7 @@ from allophone.cli.cost import cost
 from allophone.cli.demo import demo
 from allophone.cli.diagnose import diagnose
 from allophone.cli.doctor import doctor
+from allophone.cli.export import export
 from allophone.cli.frontier import frontier
 from allophone.cli.label import label
 from allophone.cli.law import law
@@ -76,6 +77,7 @@ for _verb in (
     transcribe,
     classify,
     report,
+    export,
     law,
     cost,
     models,

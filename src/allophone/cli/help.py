@@ -60,6 +60,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         'allophone compare runs/before runs/after --fail-if "wer > +0.3" --markdown',
         "allophone compare runs/x runs/x --point tiny.en --point base",
     ),
+    "export": (
+        "allophone export runs/x --format csv",
+        "allophone export runs/x --format svg --cost executed_gflops --out figures",
+    ),
     "label": ("allophone label runs/x --budget 30", "allophone label runs/x --apply runs/x/transcripts.csv"),
     "diagnose": ("allophone diagnose runs/x", 'allophone diagnose runs/x --point "base, beam 5" --cost rtf'),
     "transcribe": (

@@ -6,6 +6,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from allophone.compare.changes import Change, Comparison, Outcome
+from allophone.export.markup import markdown_rows, markdown_text
 from allophone.frontier.objectives import Objective
 from allophone.report.tables import Table, probability_of
 
@@ -16,17 +17,22 @@ _COLUMNS = ("measure", "before", "after", "change", "worse?")
 
 def comparison_table(comparison: Comparison) -> Table:
     """Return all changes as one table, a line per point and measure."""
-    rows, previous = [], None
-    several = len(comparison.pair.points) > 1
+    rows: list[tuple[str, ...]] = []
+    muted: list[bool] = []
+    several, previous = len(comparison.pair.points) > 1, None
     for change in comparison.changes:
-        name = change.point.title if change.point is not previous else ""
+        if several and change.point is not previous:  # a line of its own: names are long
+            rows.append((change.point.title, *[""] * (len(_COLUMNS) - 1)))
+            muted.append(False)
         previous = change.point
-        rows.append((name, *_cells(change)) if several else _cells(change))
+        name, *cells = _cells(change)
+        rows.append((f"  {name}" if several else name, *cells))
+        muted.append(isnan(change.p_regression))
     return Table(
         title=_title(comparison),
-        columns=("point", *_COLUMNS) if several else _COLUMNS,
+        columns=("point, measure", *_COLUMNS[1:]) if several else _COLUMNS,
         rows=tuple(rows),
-        muted=tuple(isnan(change.p_regression) for change in comparison.changes),
+        muted=tuple(muted),
         notes=(*_notes(comparison), *outcome_lines(comparison)),
         side=("before",),
     )
@@ -48,14 +54,10 @@ def comparison_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown, the verdict first."""
     parts = [f"### {_title(comparison)}"]
     if comparison.outcomes:
-        parts.append("\n".join(f"- {_escaped(line)}" for line in outcome_lines(comparison)))
-    lines = ["| point | " + " | ".join(_COLUMNS) + " |", "|---|---|---:|---:|---:|---|"]
-    lines += [
-        "| " + " | ".join(_escaped(cell) for cell in (change.point.title, *_cells(change))) + " |"
-        for change in comparison.changes
-    ]
-    parts.append("\n".join(lines))
-    parts.append("\n".join(f"- {_escaped(note)}" for note in _notes(comparison)))
+        parts.append("\n".join(f"- {markdown_text(line)}" for line in outcome_lines(comparison)))
+    rows = [(change.point.title, *_cells(change)) for change in comparison.changes]
+    parts.append(markdown_rows(("point", *_COLUMNS), rows))
+    parts.append("\n".join(f"- {markdown_text(note)}" for note in _notes(comparison)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -171,7 +173,3 @@ def _outcome(outcome: Outcome) -> str:
         return f"{outcome.condition.text} is not shown ({shown})."
     where = "; ".join(outcome.failed)
     return f"{outcome.condition.text} at {where} ({shown})."
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ").replace("\r", " ")

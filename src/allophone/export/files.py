@@ -1,0 +1,87 @@
+"""Every table and figure of a run written in one format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from allophone.errors import LedgerError
+from allophone.export.markup import latex_table, markdown_table
+from allophone.export.picture import draw_picture
+from allophone.export.rows import eliminated_rows, failure_rows, frontier_rows
+from allophone.files import whole_file, write_whole
+from allophone.frontier.pareto import Frontier
+from allophone.report.emotion_tables import any_frontier_table
+from allophone.report.figures import frontier_figure
+
+__all__ = ["FORMATS", "Format", "export_frontier"]
+
+Format = Literal["csv", "parquet", "latex", "markdown", "png", "svg"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+def export_frontier(frontier: Frontier, form: Format, folder: Path, chosen: str | None = None) -> list[Path]:
+    """Write a run's tables (CSV and Parquet: numbers; LaTeX and Markdown: as people read them) or its figure.
+
+    Args:
+        frontier: What is written; its costs are part of the names of files.
+        form: The format.
+        folder: Where to; made if need be.
+        chosen: Name of the recommended point, ringed in the figure.
+
+    Returns:
+        The files written.
+
+    Raises:
+        LedgerError: The folder cannot be written.
+        MissingExtraError: PNG or SVG, and matplotlib is not installed.
+    """
+    stem = f"frontier-{'-'.join(cost.name for cost in frontier.costs)}"
+    if form in ("png", "svg"):
+        path = folder / f"{stem}.{form}"
+        with whole_file(path) as partial:
+            draw_picture(frontier_figure(frontier, chosen), partial, form)
+        return [path]
+    if form in ("latex", "markdown"):
+        path = folder / f"{stem}.{'tex' if form == 'latex' else 'md'}"
+        table = any_frontier_table(frontier)
+        write_whole(path, latex_table(table) if form == "latex" else markdown_table(table))
+        return [path]
+    tables = {
+        stem: frontier_rows(frontier),
+        "eliminated": eliminated_rows(frontier),
+        "failures": failure_rows(frontier),
+    }
+    written = []
+    for name, rows in tables.items():
+        if rows:
+            written.append(folder / f"{name}.{form}")
+            _write_rows(rows, written[-1], _WRITERS[form])
+    return written
+
+
+def _write_rows(rows: Sequence[Mapping[str, object]], path: Path, write: Callable[[object, str], None]) -> None:
+    import pyarrow as pa
+
+    try:
+        table = pa.Table.from_pylist(list(rows))
+    except pa.ArrowInvalid as error:  # a column of two types: none of ours has
+        raise LedgerError(f"{path}: cannot be written: {error}. Export as json by 'frontier --json'.") from None
+    with whole_file(path) as partial:
+        write(table, str(partial))
+
+
+def _write_csv(table: object, path: str) -> None:
+    from pyarrow import csv
+
+    csv.write_csv(table, path)
+
+
+def _write_parquet(table: object, path: str) -> None:
+    from pyarrow import parquet
+
+    parquet.write_table(table, path)
+
+
+_WRITERS: dict[str, Callable[[object, str], None]] = {"csv": _write_csv, "parquet": _write_parquet}
