@@ -74,12 +74,10 @@ def run_in_terminal(command: str, folder: Path) -> str:
     """
     shown, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    environment |= {"PYTHONPATH": str(ROOT / "src"), "TERM": "xterm", "NO_COLOR": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", *command.split()],
         cwd=folder,
-        env=environment,
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=terminal,
         stderr=terminal,
@@ -101,21 +99,35 @@ def run_in_terminal(command: str, folder: Path) -> str:
     return text
 
 
-def measure_again() -> None:
-    """Sweep the demo's recordings anew and keep the run and what was printed."""
+def measure_again(example: Path = EXAMPLE, recordings: Path | None = None) -> None:
+    """Sweep the demo's recordings anew, progress on standard error, and keep the run and what was printed.
+
+    Args:
+        example: Where they are kept.
+        recordings: A folder with ``manifest.jsonl`` instead of the demo's.
+    """
     from allophone.demo.corpus import build_demo_corpus
 
     with TemporaryDirectory() as name:
         folder = Path(name)
-        build_demo_corpus(folder / "recordings")
-        printed = run_in_terminal(SWEEP, folder)
-        kept = [line for line in printed.splitlines() if not re.search(r"measuring|\r", line)]
-        run_in_terminal(RECOMMEND, folder)
+        if recordings is None:
+            build_demo_corpus(folder / "recordings")
+        else:
+            shutil.copytree(recordings, folder / "recordings")
+        command = [sys.executable, "-m", *SWEEP.split()]
+        printed = subprocess.run(command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, text=True, check=True)
+        run_in_terminal("allophone recommend runs/x --out point.json", folder)  # on a slow machine too
         text = run_in_terminal(TRANSCRIBE, folder)
-        shutil.rmtree(EXAMPLE / "runs", ignore_errors=True)
-        shutil.copytree(folder / "runs", EXAMPLE / "runs", ignore=shutil.ignore_patterns(".lock", "decision.json"))
-    (EXAMPLE / "sweep.txt").write_text("\n".join(kept).strip("\n") + "\n", encoding="utf-8")
-    (EXAMPLE / "transcribe.txt").write_text(text, encoding="utf-8")
+        shutil.rmtree(example / "runs", ignore_errors=True)
+        left_out = shutil.ignore_patterns(".lock", "decision.json")
+        shutil.copytree(folder / "runs", example / "runs", ignore=left_out)
+    (example / "sweep.txt").write_text(printed.stdout, encoding="utf-8")
+    (example / "transcribe.txt").write_text(text, encoding="utf-8")
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return kept | {"PYTHONPATH": str(ROOT / "src"), "TERM": "xterm", "NO_COLOR": "1"}
 
 
 if __name__ == "__main__":
