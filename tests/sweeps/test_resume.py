@@ -4,7 +4,8 @@ from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.run_record import EmotionRunRecord, RunRecord, machine_stamp
 from allophone.records.point import OperatingPoint
-from allophone.sweeps.resume import existing_run, resume_run
+from allophone.sweeps.resume import existing_run, resume_run, space_as_begun
+from allophone.sweeps.space import SearchSpace
 from builders import run_record, write_run
 
 A = OperatingPoint(model="tiny.en")
@@ -103,3 +104,14 @@ def test_a_run_goes_on_with_the_weights_it_began_with(tmp_path):
         resume_run(tmp_path / "r", other)
     write_run(tmp_path / "old", {A: [{}]})  # a run of before notes none
     assert resume_run(tmp_path / "old", other).weights == other.weights
+
+
+def test_a_run_that_was_begun_with_former_defaults_goes_on_with_them():
+    earlier = run_record([A], 1).model_copy(update={"space": {"tail": ["all"], "beam_size": [1, 5]}})
+    assert space_as_begun(SearchSpace(), None) == SearchSpace()
+    begun = space_as_begun(SearchSpace(token_stride=(4,)), earlier)
+    assert (begun.tail, begun.beam_size, begun.token_stride) == (("all",), (1, 5), (4,))
+    asked = space_as_begun(SearchSpace(beam_size=(5, 1)), earlier)
+    assert (asked.tail, asked.beam_size) == (("all",), (5, 1))
+    other = earlier.model_copy(update={"space": {"tail": ["none"], "beam_size": [3]}})
+    assert space_as_begun(SearchSpace(), other) == SearchSpace()  # nothing that nobody asked for is taken over

@@ -292,11 +292,11 @@ def _print_plan(
     from allophone.sweeps.recognition.plans import plan_points
     from allophone.sweeps.recognition.references import reference_point, require_references
     from allophone.sweeps.recognition.twin import TWIN_UTTERANCES, predict_twin
-    from allophone.sweeps.resume import existing_run
+    from allophone.sweeps.resume import existing_run, space_as_begun
 
     opened = open_corpus(corpus)
     earlier = existing_run(extended, RunRecord) if extended else None
-    planned = plan_points(space, plan, corpus=opened, budgets_gflops=budgets)
+    planned = plan_points(space_as_begun(space, earlier), plan, corpus=opened, budgets_gflops=budgets)
     points = list(dict.fromkeys([*(earlier.points if earlier else []), *planned]))
     n_utterances = opened.scan().n_utterances
     names, n_points = [point.title for point in points], len(points)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["TAIL_FILE", "has_learned_tail", "load_learned_tail", "require_learned_tail", "write_learned_tail"]
 
 TAIL_FILE = "learned_tail.npz"  # in a model's folder
-_SHIPPED = Path(__file__).parent / "tails"
+_SHIPPED = {name: Path(__file__).parent / "tails" / f"{name}.npz" for name in ("tiny.en", "base")}
 _INSTEAD = "Use tail=all, which every model has, or learn one: allophone adapt tail CORPUS --model MODEL --out FOLDER"
 
 
@@ -82,8 +82,7 @@ def has_learned_tail(model: str, n_vectors: int) -> bool:
     Raises:
         WeightsError: The weights or the tail are damaged.
     """
-    path = _SHIPPED / f"{model}.npz"
-    if not path.is_file():
+    if (path := _SHIPPED.get(model)) is None:
         return False
     vectors, digest = _read(path)
     weights = locate_weights(model)
@@ -110,8 +109,8 @@ def write_learned_tail(path: Path, vectors: NDArray[np.float32], weights_sha256:
 
 
 def _find(weights: Weights) -> Path | None:
-    listed = (weights.folder / TAIL_FILE, _SHIPPED / f"{weights.model}.npz")
-    return next((path for path in listed if path.is_file()), None)
+    own = weights.folder / TAIL_FILE
+    return own if own.is_file() else _SHIPPED.get(weights.model)
 
 
 def _read(path: Path) -> tuple[NDArray[np.float32], str]:

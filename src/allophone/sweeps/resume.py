@@ -24,7 +24,7 @@ from allophone.records.point import OperatingPoint
 from allophone.sweeps.recognition.worker import Settings
 from allophone.sweeps.space import SearchSpace
 
-__all__ = ["SEARCHES", "describe_run", "existing_run", "resume_run"]
+__all__ = ["SEARCHES", "describe_run", "existing_run", "resume_run", "space_as_begun"]
 
 SEARCHES = ("race", "joint")  # plans with a cost to judge by and an order to draw; all others have seed 0
 
@@ -34,6 +34,7 @@ _SETTINGS = {
     "asr": ("normalizer", "language", "relative_to", "speakers", "device", "threads", "cost", "seed"),
     "emotion": ("labels", "split_fingerprint", "precision", "device", "threads", "cost", "seed"),
 }
+_FORMER_DEFAULTS: dict[str, list[Any]] = {"tail": ["all"], "beam_size": [1, 5]}  # of a sweep before tails were learned
 _PACKAGES = {"asr": ("ctranslate2", "whisper-normalizer", "jiwer"), "emotion": ("torch", "transformers", "peft")}
 
 
@@ -72,6 +73,21 @@ def describe_run(
         seed=settings.seed,
         machine=machine,
     )
+
+
+def space_as_begun(space: SearchSpace, earlier: RunRecord | None) -> SearchSpace:
+    """Return a space whose axes that nobody asked for are as a run was begun that an earlier version began.
+
+    Args:
+        space: What is asked.
+        earlier: The run that its folder holds, or None.
+    """
+    former = {
+        name: earlier.space[name]
+        for name, values in _FORMER_DEFAULTS.items()
+        if earlier is not None and name not in space.model_fields_set and earlier.space.get(name) == values
+    }
+    return SearchSpace.model_validate({**space.axes(), **former}) if former else space
 
 
 def existing_run(folder: Path, kind: type[Record]) -> Record | None:

@@ -15,6 +15,7 @@ from allophone.records.point import ComputeType, Context, OperatingPoint
 
 __all__ = [
     "AXES",
+    "DEFAULT_TAIL",
     "AxisSpace",
     "SearchSpace",
     "fill_space",
@@ -23,6 +24,9 @@ __all__ = [
     "read_space",
     "space_of_point",
 ]
+
+
+DEFAULT_TAIL = "default"
 
 
 class AxisSpace(BaseModel):
@@ -48,7 +52,8 @@ class SearchSpace(AxisSpace):
     """Values of every axis, the first of each being the centre of a star.
 
     ``margin_s``, ``floor_s``, ``tail`` and ``guard`` belong to ``context=fit``; a space that names them and no context
-    means both contexts. The centre by default is the cheapest context without measured loss (docs/context.md).
+    means both contexts. The centre by default is :func:`allophone.transcription.defaults.default_point` of tiny.en and
+    base; the tail ``default`` is that of each model, ``learned-64`` or ``all``.
     """
 
     model: tuple[str, ...] = ("tiny.en", "base")
@@ -56,12 +61,12 @@ class SearchSpace(AxisSpace):
     context: tuple[Context, ...] = ("fit", "full")
     margin_s: tuple[float, ...] = (1.0,)
     floor_s: tuple[float, ...] = (0.0,)
-    tail: tuple[str, ...] = ("all",)
+    tail: tuple[str, ...] = (DEFAULT_TAIL,)
     guard: tuple[bool, ...] = (True,)
     token_stride: tuple[int, ...] = (1, 2)
     speed: tuple[float, ...] = (1.0,)
     compute_type: tuple[ComputeType, ...] = ("int8",)
-    beam_size: tuple[int, ...] = Field(default=(1, 5))
+    beam_size: tuple[int, ...] = Field(default=(5, 1))
 
 
 Space = TypeVar("Space", bound=AxisSpace)
@@ -84,6 +89,8 @@ def read_space(
     """
 
     def make_point(name: str, value: Any) -> None:
+        if (name, value) == ("tail", DEFAULT_TAIL):
+            return
         OperatingPoint.model_validate({"model": "any", "context": "fit", name: value})
 
     return fill_space(SearchSpace, make_point, path, models, axes)
@@ -140,7 +147,7 @@ def fill_space(
         given = first["input"]
         problem = first["msg"]
         if first["type"] == "string_pattern_mismatch":  # the tail's; its pattern is not for people
-            problem = "write none, all, every-N with N from 2, last-N, learned or learned-N"
+            problem = "write none, all, every-N with N from 2, last-N, learned, learned-N or default"
         raise SpaceError(f"{where}axis '{axis}', value {given!r}: {_lower_first(problem)}.") from None
     return space
 

@@ -46,7 +46,7 @@ def test_every_name_is_unique_and_a_file_name():
 
 
 def test_a_space_without_full_context_has_its_centre_at_the_first_margin():
-    plain = {"tail": ("none",), "guard": (False,), "token_stride": (1,)}
+    plain = {"tail": ("none",), "guard": (False,), "token_stride": (1,), "beam_size": (1, 5)}
     space = SearchSpace(model=("base",), context=("fit",), margin_s=(2, 4), floor_s=(0, 10), **plain)
     assert [point.name for point in plan_points(space, "star")] == [
         "base-fit+2-s1-int8-b1",

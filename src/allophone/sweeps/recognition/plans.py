@@ -14,7 +14,8 @@ from allophone.models.weights import locate_weights
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.isoflop import check_budgets, isoflop_points
 from allophone.sweeps.recognition.forecast import sample_durations
-from allophone.sweeps.space import SearchSpace
+from allophone.sweeps.space import DEFAULT_TAIL, SearchSpace
+from allophone.transcription.defaults import default_tail
 
 __all__ = ["ARMS", "Plan", "model_dimensions", "plan_points"]
 
@@ -76,8 +77,8 @@ def _dimensions(model: str) -> RecognitionDimensions:
 
 
 def _star(space: SearchSpace) -> Iterator[OperatingPoint]:
-    contexts = list(_contexts(space))
     for model in space.model:
+        contexts = list(_contexts(space, model))
         centre: dict[str, Any] = {"model": model, **contexts[0]}
         centre |= {arm: getattr(space, arm)[0] for arm in ARMS}
         yield OperatingPoint(**centre)
@@ -90,15 +91,18 @@ def _star(space: SearchSpace) -> Iterator[OperatingPoint]:
 
 def _grid(space: SearchSpace) -> Iterator[OperatingPoint]:
     for model in space.model:
-        for context in _contexts(space):
+        for context in _contexts(space, model):
             for values in product(*(getattr(space, arm) for arm in ARMS)):
                 yield OperatingPoint(model=model, **context, **dict(zip(ARMS, values, strict=True)))
 
 
-def _contexts(space: SearchSpace) -> Iterator[dict[str, Any]]:
+def _contexts(space: SearchSpace, model: str) -> Iterator[dict[str, Any]]:
     for context in space.context:
         if context == "full":
             yield {"context": "full"}
             continue
         for values in product(*(getattr(space, axis) for axis in _FIT_AXES)):
-            yield {"context": "fit", **dict(zip(_FIT_AXES, values, strict=True))}
+            fit = dict(zip(_FIT_AXES, values, strict=True))
+            if fit["tail"] == DEFAULT_TAIL:
+                fit["tail"] = default_tail(model)
+            yield {"context": "fit", **fit}

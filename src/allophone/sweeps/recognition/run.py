@@ -41,7 +41,7 @@ from allophone.sweeps.recognition.references import (
 from allophone.sweeps.recognition.roofline import device_rates
 from allophone.sweeps.recognition.twin import Twin, cheapest_point, twin_places
 from allophone.sweeps.recognition.worker import Settings, Task
-from allophone.sweeps.resume import SEARCHES, describe_run, existing_run, resume_run
+from allophone.sweeps.resume import SEARCHES, describe_run, existing_run, resume_run, space_as_begun
 from allophone.sweeps.space import SearchSpace
 
 __all__ = ["Progress", "SweepResult", "await_idle", "sweep"]
@@ -159,10 +159,12 @@ def sweep(
     """
     started = time.monotonic()
     folder = Path(out)
-    space = (space or SearchSpace()).model_copy(update={"model": tuple(models)} if models else {})
     opened = open_corpus(corpus)
     summary = opened.scan()
     there = existing_run(folder, RunRecord)
+    space = space_as_begun(
+        (space or SearchSpace()).model_copy(update={"model": tuple(models)} if models else {}), there
+    )
     earlier = there if extend else None
     normalizer, notices = _normalizer(normalizer, language, there, summary.notices)
     points = _kept(plan_points(space, plan, corpus=opened, budgets_gflops=budgets_gflops), keep, earlier)
