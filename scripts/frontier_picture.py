@@ -56,8 +56,8 @@ def frontier_caption(results: Path) -> str:
     most = max(100 * found["change"]["high"] for found in shipped)
     return (
         f"Whisper tiny.en and base on {figures['utterances']} utterances of {CORPUS}. Choosing a size by hand chooses "
-        f"between the rings. The filled points take {lowest} to {highest} % of the compute; their word error rate came "
-        f"out {least:+.1f} to {greatest:+.1f} points different, and is at most {most:.1f} higher (95 % intervals over "
+        f"between the rings. The filled points take {lowest} to {highest} % of the compute; their word error rate "
+        f"differed by {least:+.1f} to {greatest:+.1f} points, and is at most {most:.1f} higher (95 % intervals over "
         f"{figures['speakers']} speakers). Other recordings have other frontiers, so measure yours."
     )
 
