@@ -41,7 +41,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 # torch first and alone: asked for by name and version it is the CPU build where one is at hand.
 $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[demo,torch,datasets,speakers,dev,docs]'
+	$(PIP) --editable '.[demo,torch,datasets,speakers,serve,dev,docs]'
 	$(PIP) --no-deps Resemblyzer==0.1.4
 	@touch $@ $(VENV)/.demo
 

@@ -7,6 +7,7 @@ The tree::
     │   ├── SpaceError              an axis, knob value, plan or constraint that does not exist or contradicts another
     │   └── UnknownModelError       a model name that is neither in the dimensions table nor a folder
     ├── AudioError                  a file that cannot be decoded to speech samples
+    │   └── AudioTooLongError       one that lasts longer than is allowed
     ├── CorpusError                 a manifest or folder that is not a usable corpus
     ├── WeightsError                weights that are missing, damaged or cannot be fetched
     ├── LedgerError                 a run folder that cannot be read, written or continued
@@ -22,6 +23,7 @@ from allophone.unicode_text import as_unicode
 __all__ = [
     "AllophoneError",
     "AudioError",
+    "AudioTooLongError",
     "CorpusError",
     "InfeasibleError",
     "LawError",
@@ -63,6 +65,10 @@ class UnknownModelError(UsageError):
 
 class AudioError(AllophoneError):
     """A recording cannot be turned into samples."""
+
+
+class AudioTooLongError(AudioError):
+    """A recording lasts longer than the limit that whoever decodes it has set."""
 
 
 class CorpusError(AllophoneError):

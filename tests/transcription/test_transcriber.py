@@ -133,7 +133,7 @@ def test_another_point_of_the_same_model_needs_no_second_copy_of_it():
     first = load_point(OperatingPoint(model="fake:base"))
     other = first.at(OperatingPoint(model="fake:base", beam_size=5))
     assert (first.point.beam_size, other.point.beam_size) == (1, 5)
-    assert other._engine is first._engine
+    assert other.engine is first.engine
     for point in (OperatingPoint(model="fake:tiny"), OperatingPoint(model="fake:base", compute_type="float32")):
         with pytest.raises(UsageError, match="is not of fake:base in int8"):
             first.at(point)

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from allophone.audio.faults import as_audio_error, reason_of
-from allophone.audio.source import Source, open_source
+from allophone.audio.source import IN_MEMORY_NAME, Source, open_source
 from allophone.audio.timeline import Timeline, refuse_implausible
 from allophone.dimensions.whisper import SAMPLE_RATE
-from allophone.errors import AudioError
+from allophone.errors import AudioError, AudioTooLongError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ def load_audio(
 
 
 def decode_audio(
-    path: Path,
+    path: Path | BinaryIO,
     *,
     offset_s: float = 0.0,
     duration_s: float | None = None,
@@ -90,7 +90,8 @@ def decode_audio(
     recording are each other's negative, so that the mix is silent, the louder one is taken.
 
     Args:
-        path: Any file with an audio stream; several channels are mixed down, any rate is resampled.
+        path: Any file with an audio stream, or its bytes in memory, open for reading, which may name no other file;
+            several channels are mixed down, any rate is resampled.
         offset_s: Where to begin.
         duration_s: Seconds to decode from there; to the end where None.
         longest_s: Most seconds of audio.
@@ -98,11 +99,12 @@ def decode_audio(
 
     Raises:
         AudioError: The file is missing, empty, has no audio stream, holds no sample, ends before the length that its
-            container states or before ``offset_s``, is too damaged or too long, or states what no recorder makes.
+            container states or before ``offset_s``, is too damaged, or states what no recorder makes.
+        AudioTooLongError: It lasts over ``longest_s``.
     """
     import numpy as np
 
-    name = str(path)
+    name = str(path) if isinstance(path, Path) else IN_MEMORY_NAME
     whole = offset_s == 0.0 and duration_s is None
     clip = _Clip(offset_s, None if duration_s is None else offset_s + duration_s, longest_s)
     with as_audio_error(name), open_source(path, longest_s=longest_s, pipes=pipes, whole=whole) as source:
@@ -300,7 +302,7 @@ def _counted_s(source: Source) -> float:
 def _check_length(source: Source, clip: _Clip, until_s: float) -> None:
     wanted_s = (until_s if clip.end_s is None else clip.end_s) - clip.offset_s
     if wanted_s > clip.longest_s:
-        raise AudioError(
+        raise AudioTooLongError(
             f"{source.name}: lasts over {clip.longest_s:g} s, the most that is read. Cut it into parts, or raise the "
             "limit (--max-audio-s)."
         )

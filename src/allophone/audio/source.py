@@ -18,8 +18,9 @@ from allophone.audio.ogg_pages import check_pages
 from allophone.audio.wav_chunks import wav_layout
 from allophone.errors import AudioError
 
-__all__ = ["Source", "open_source"]
+__all__ = ["IN_MEMORY_NAME", "Source", "open_source"]
 
+IN_MEMORY_NAME = "file"
 _IN_MEMORY = 64 << 20  # of a pipe; what is longer goes into a temporary file
 _PIPE_BYTES_PER_S = 384_000  # two channels of 32 bits at 48 kHz: more than any speech needs
 _BLOCK = 1 << 20
@@ -50,11 +51,11 @@ class Source:
 
 
 @contextmanager
-def open_source(path: Path, *, longest_s: float, pipes: bool, whole: bool) -> Iterator[Source]:
+def open_source(path: Path | BinaryIO, *, longest_s: float, pipes: bool, whole: bool) -> Iterator[Source]:
     """Open a recording for FFmpeg; a pipe is read to its end first.
 
     Args:
-        path: A file, or a pipe.
+        path: A file, a pipe, or bytes of a stranger's in memory, open for reading; messages call these ``file``.
         longest_s: Seconds of audio that are wanted at most; bounds what is read from a pipe.
         pipes: Whether a pipe may be read: that can be done once only, and may wait for who writes.
         whole: Whether all of it will be decoded; then checksums are worth reading all of it.
@@ -62,6 +63,9 @@ def open_source(path: Path, *, longest_s: float, pipes: bool, whole: bool) -> It
     Raises:
         AudioError: It is missing, empty, cannot be read, is neither a file nor a pipe, or ends before its end.
     """
+    if not isinstance(path, Path):
+        yield _judged(IN_MEMORY_NAME, path, path, whole=whole, protocols="none")
+        return
     name = str(path)
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
@@ -105,13 +109,14 @@ def _spooled(path: Path, longest_s: float) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", spooled)
 
 
-def _judged(name: str, file: BinaryIO, target: Any, *, whole: bool) -> Source:
+def _judged(name: str, file: BinaryIO, target: Any, *, whole: bool, protocols: str = "file") -> Source:
+    # A playlist names other files: FFmpeg opens them where the protocol is allowed, and "none" is the name of none.
     size = file.seek(0, os.SEEK_END)
     size = file.tell() if size is None else size  # a spooled file of Python 3.10 returns None
     if size == 0:
         raise AudioError(f"{name}: the file is empty (0 bytes). Record or copy it again.")
     targets: tuple[Any, ...] = (target,)
-    options, notices = {"protocol_whitelist": "file"}, []
+    options, notices = {"protocol_whitelist": protocols}, []
     wav = wav_layout(file, size)
     missing = wav.missing if wav is not None else asf_missing_bytes(file, size)
     parts = joined_parts(file, size) if wav is None else wav.parts

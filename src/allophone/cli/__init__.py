@@ -25,6 +25,7 @@ from allophone.cli.recommend import recommend
 from allophone.cli.report import report
 from allophone.cli.route import route
 from allophone.cli.say import accept_any_character, is_verbose, say, speak
+from allophone.cli.serve import serve
 from allophone.cli.sweep import sweep
 from allophone.cli.transcribe import transcribe
 from allophone.cli.verb import Verb, verb
@@ -75,6 +76,7 @@ for _verb in (
     label,
     diagnose,
     transcribe,
+    serve,
     classify,
     report,
     export,

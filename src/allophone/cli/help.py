@@ -30,6 +30,12 @@ PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "Where texts go": ("style", "out", "overwrite"),
         "This machine": ("jobs", "batch_size", "threads", "device", "max_audio_s"),
     },
+    "serve": {
+        "What runs": ("point", "model", "policy", "threshold", "language"),
+        "Who is let in": ("host", "port", "api_key_file", "new_api_key", "without_keys"),
+        "What is taken": ("max_queue_s", "max_audio_s", "max_upload_bytes"),
+        "This machine": ("workers", "threads", "device"),
+    },
     "cost": {
         "Speech recognition": (
             *("audio_s", "window_s", "context", "margin_s", "floor_s", "tail", "token_stride", "speed", "beam_size"),
@@ -69,6 +75,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "transcribe": (
         "allophone transcribe --point point.json a.wav b.mp3",
         "allophone transcribe --model base inbox --format srt,json --out texts",
+    ),
+    "serve": (
+        "allophone serve --model base",
+        "allophone serve --policy policy --host 0.0.0.0 --api-key-file keys",
+        "allophone serve --new-api-key --api-key-file keys",
     ),
     "classify": ("allophone classify --model models/emotion a.wav",),
     "report": ("allophone report runs/x", "allophone report runs/x --cost executed_gflops --out x.html"),

@@ -10,7 +10,7 @@ import typer
 
 from allophone.audio.decode import LONGEST_S
 
-__all__ = ["LONGEST", "Quantity", "check_positive", "gigabytes", "minutes", "seconds"]
+__all__ = ["LONGEST", "Quantity", "check_positive", "gigabytes", "megabytes", "minutes", "seconds"]
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
@@ -51,6 +51,11 @@ def minutes(text: object) -> Quantity:
 def gigabytes(text: object) -> Quantity:
     """Read a size in bytes; a bare number is in GB."""
     return _read(text, _BYTES, "gb", "a size such as 1.5 (GB), 800MB or 2GiB")
+
+
+def megabytes(text: object) -> Quantity:
+    """Read a size in bytes; a bare number is in MB."""
+    return _read(text, _BYTES, "mb", "a size such as 100 (MB), 0.5GB or 64MiB")
 
 
 def _read(text: object, units: Mapping[str, float], usual: str, wanted: str) -> Quantity:

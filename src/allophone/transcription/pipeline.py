@@ -21,7 +21,7 @@ from allophone.transcription.fallback import decode_with_fallback
 from allophone.transcription.recording import AUTO_LANGUAGE, add_detection_time, cut_windows, join_segments
 from allophone.transcription.windows import DecodeExtras, Window, encode_windows
 
-__all__ = ["LARGEST_PADDING", "choose_batch", "transcribe_stream"]
+__all__ = ["LARGEST_PADDING", "PassedWindow", "choose_batch", "pass_windows", "transcribe_stream"]
 
 _AHEAD = 4  # batches' worth of windows and recordings, for each job, between what was read and what was given back
 
@@ -52,10 +52,44 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Passed:
+class PassedWindow:
+    """What a window became: its segments, the language that its prompt named, and the seconds of its log-mel."""
+
     segments: list[Segment]
     language: str
     prepare_s: float
+
+
+def pass_windows(
+    engine: Engine,
+    point: OperatingPoint,
+    windows: Sequence[Window],
+    languages: Sequence[str],
+    frames: int,
+    extras: DecodeExtras,
+) -> list[PassedWindow]:
+    """Run windows of any recordings together through encoder and decoder, guard and fallback included.
+
+    Args:
+        engine: A loaded model.
+        point: What to run.
+        windows: One or more; none longer than the frames.
+        languages: Each window's language code, or ``auto`` to tell it from the window.
+        frames: Log-mel frames that all of them run on.
+        extras: What is asked beside the text.
+    """
+    encoded = encode_windows(engine, windows, frames)
+    named, detected = [], []
+    for row, language in enumerate(languages):
+        watch = Stopwatch()
+        asked = language == AUTO_LANGUAGE
+        named.append(engine.detect_language(engine.row(encoded.output, row)) if asked else language)
+        detected.append(watch.lap())
+    found = decode_with_fallback(engine, windows, encoded, point, named, extras)
+    return [
+        PassedWindow(add_detection_time(parts, lap), language, encoded.prepare_s)
+        for parts, lap, language in zip(found, detected, named, strict=True)
+    ]
 
 
 def transcribe_stream(
@@ -96,7 +130,7 @@ def transcribe_stream(
     given, taken, more = 0, 0, True
     readers, runners = ThreadPoolExecutor(jobs), ThreadPoolExecutor(jobs)
     extras: dict[Future[_Recording | AudioError], int] = {}
-    running: dict[Future[list[_Passed | AudioError]], list[_Place]] = {}
+    running: dict[Future[list[PassedWindow | AudioError]], list[_Place]] = {}
     try:
         while True:
             while more and len(extras) < jobs and len(stream.waiting) < ahead and taken - given < ahead:
@@ -173,32 +207,24 @@ class _Stream:
         self.waiting = [index for index in self.waiting if index not in batch]
         return [replace(index, language=self._open[index.recording].language) for index in batch]
 
-    def run(self, batch: list[_Place]) -> list[_Passed | AudioError]:
+    def run(self, batch: list[_Place]) -> list[PassedWindow | AudioError]:
         """Encode and decode a batch; runs in a runner's thread. Of one that fails, each window runs alone."""
         try:
             with as_audio_error(batch[0].name):
-                return list(self._passed(batch))
+                return list(
+                    pass_windows(
+                        self.engine,
+                        self.point,
+                        [index.window for index in batch],
+                        [index.language for index in batch],
+                        max(index.frames for index in batch),
+                        self.extras,
+                    )
+                )
         except AudioError as error:
             return [error] if len(batch) == 1 else [one for index in batch for one in self.run([index])]
 
-    def _passed(self, batch: list[_Place]) -> list[_Passed]:
-        engine, windows = self.engine, [index.window for index in batch]
-        encoded = encode_windows(engine, windows, max(index.frames for index in batch))
-        languages, detected = [], []
-        for row, index in enumerate(batch):
-            watch = Stopwatch()
-            language = index.language
-            if language == AUTO_LANGUAGE:
-                language = engine.detect_language(engine.row(encoded.output, row))
-            languages.append(language)
-            detected.append(watch.lap())
-        found = decode_with_fallback(engine, windows, encoded, self.point, languages, self.extras)
-        return [
-            _Passed(add_detection_time(parts, lap), language, encoded.prepare_s)
-            for parts, lap, language in zip(found, detected, languages, strict=True)
-        ]
-
-    def take_passed(self, batch: list[_Place], passed: list[_Passed | AudioError]) -> None:
+    def take_passed(self, batch: list[_Place], passed: list[PassedWindow | AudioError]) -> None:
         """Hand the segments of a batch to their recordings; a recording of which a window failed has failed."""
         for index, found in zip(batch, passed, strict=True):
             recording = self._open.get(index.recording)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,7 @@ def transcribe_points(
     words: bool = False,
     confidence: bool = False,
     encoded: EncodedRecording | None = None,
+    before_window: Callable[[], None] | None = None,
 ) -> list[Transcript]:
     """Transcribe one recording at several points, encoding each window once.
 
@@ -63,6 +64,7 @@ def transcribe_points(
         confidence: Whether to read each token's log-probability and entropy (greedy points only).
         encoded: The recording's windows where they are encoded already, by :func:`encode_recording` at such a point;
             then only the decoder runs.
+        before_window: Called before each window; what it raises ends the recording.
 
     Returns:
         One transcript per point, in order. Audio without speech gives no segment and an empty text.
@@ -78,6 +80,8 @@ def transcribe_points(
     prepare_s = cut.wall_s
     segments: list[list[Segment]] = [[] for _ in points]
     for place, window in enumerate(windows):
+        if before_window is not None:
+            before_window()
         passed = encoded.passes[place] if encoded is not None else encode_window(engine, window, shared)
         prepare_s += passed.prepare_s
         detected = Lap(0.0, 0.0)

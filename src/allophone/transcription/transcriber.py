@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from allophone.audio.decode import LONGEST_S, DecodedAudio, decode_audio
 from allophone.audio.utterance_audio import decode_utterance
 from allophone.dimensions.whisper import SAMPLE_RATE
-from allophone.errors import AudioError, UsageError, WeightsError
+from allophone.errors import AudioError, AudioTooLongError, UsageError, WeightsError
 from allophone.models.engine import load_engine
 from allophone.models.learned_tail import require_learned_tail
 from allophone.models.weights_digest import weights_digest
@@ -43,6 +43,7 @@ class Transcriber:
             cores have room for (:mod:`allophone.models.threads`).
         device: ``cpu``, ``cuda`` or ``auto``.
         max_audio_s: Most seconds of a recording; a longer one is an error.
+        replicas: Passes that may run at once; 0 as many as the physical cores have room for.
         model: Where the point's model lies, if its name does not say; the point keeps its name.
 
     Raises:
@@ -58,13 +59,14 @@ class Transcriber:
         threads: int = 0,
         device: str = "cpu",
         max_audio_s: float = LONGEST_S,
+        replicas: int = 0,
         model: str | None = None,
     ) -> None:
         self.point, self._max_audio_s = point, max_audio_s
-        self._language = language
+        self.language = language
         self._model = model or point.model  # where its weights lie
         require_learned_tail(self._model, point.tail)
-        self._engine = load_engine(self._model, point.compute_type, threads=threads, replicas=0, device=device)
+        self.engine = load_engine(self._model, point.compute_type, threads=threads, replicas=replicas, device=device)
 
     def at(self, point: OperatingPoint) -> Transcriber:
         """Return a transcriber at another point of the same model, which stays in memory once.
@@ -88,8 +90,8 @@ class Transcriber:
             jobs: As for :meth:`transcribe_many`.
             batch_size: Likewise.
         """
-        on_gpu = self._engine.device == "cuda"
-        return jobs or (2 if on_gpu else self._engine.replicas), batch_size or (_GPU_BATCH if on_gpu else 1)
+        on_gpu = self.engine.device == "cuda"
+        return jobs or (2 if on_gpu else self.engine.replicas), batch_size or (_GPU_BATCH if on_gpu else 1)
 
     def transcribe(self, audio: str | Path | NDArray[np.float32], *, words: bool = False) -> Transcript:
         """Transcribe one recording of any length; the windows of a long one run side by side.
@@ -134,10 +136,10 @@ class Transcriber:
         """
         jobs, batch_size = self.at_once(jobs, batch_size)
         return transcribe_stream(
-            self._engine,
+            self.engine,
             (partial(read_samples, recording, longest_s=self._max_audio_s) for recording in audio),
             self.point,
-            language=self._language,
+            language=self.language,
             words=words,
             jobs=jobs,
             batch_size=batch_size,
@@ -167,7 +169,7 @@ def read_samples(audio: str | Path | Utterance | NDArray[np.float32], *, longest
     if audio.ndim != 1 or audio.dtype.kind != "f":
         raise AudioError(f"{what}: give one row of floats in [-1, 1] at 16 kHz.")
     if audio.size > longest_s * SAMPLE_RATE:
-        raise AudioError(f"{what}: last over {longest_s:g} s, the most that is taken. Cut them into parts.")
+        raise AudioTooLongError(f"{what}: last over {longest_s:g} s, the most that is taken. Cut them into parts.")
     if not np.isfinite(audio).all():
         raise AudioError(f"{what}: not all are finite numbers. Mend or leave out the recording.")
     loudest = float(abs(audio).max(initial=0.0))
@@ -198,6 +200,7 @@ def load_point(
     threads: int = 0,
     device: str = "cpu",
     max_audio_s: float = LONGEST_S,
+    replicas: int = 0,
 ) -> Transcriber:
     """Load what ``recommend --out point.json`` saved, or a point made by hand.
 
@@ -210,13 +213,21 @@ def load_point(
         threads: CPU threads of one pass; 0 chooses by the model's size.
         device: ``cpu``, ``cuda`` or ``auto``.
         max_audio_s: Most seconds of a recording; a longer one is an error.
+        replicas: Passes that may run at once; 0 as many as the physical cores have room for.
 
     Raises:
         UsageError: The file is missing, not a saved point, or names a policy.
         WeightsError: The model's weights cannot be found, or are not those that were measured.
     """
     if isinstance(source, OperatingPoint):
-        return Transcriber(source, language=language or "en", threads=threads, device=device, max_audio_s=max_audio_s)
+        return Transcriber(
+            source,
+            language=language or "en",
+            threads=threads,
+            device=device,
+            max_audio_s=max_audio_s,
+            replicas=replicas,
+        )
     saved = read_point(Path(source))
     if saved.policy is not None:
         raise UsageError(f"{source}: field 'policy': a policy was chosen. Run it with --policy {saved.policy}.")
@@ -232,6 +243,7 @@ def load_point(
         threads=threads,
         device=device,
         max_audio_s=max_audio_s,
+        replicas=replicas,
         model=model,
     )
 

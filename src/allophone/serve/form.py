@@ -1,0 +1,117 @@
+"""The body of an upload: multipart, counted while it is read, kept in memory and never under a client's file name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from allophone.serve.api_error import ApiError, bad_request, too_large
+from allophone.serve.settings import ServeSettings
+
+__all__ = ["Form", "read_form"]
+
+_MOST_FIELDS = 64
+_LONGEST_FIELD = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an upload held.
+
+    Args:
+        file: The file's bytes, open for reading; None where the form has none.
+        fields: The other fields in order, names as sent.
+        size: Bytes of the whole body.
+    """
+
+    file: BinaryIO | None
+    fields: tuple[tuple[str, str], ...]
+    size: int
+
+    def close(self) -> None:
+        """Give the file's memory back."""
+        if self.file is not None:
+            self.file.close()
+
+
+class _InMemory(MultiPartParser):
+    """Starlette's parser with its spool kept from the disk; the bytes are counted before they reach it."""
+
+    spool_max_size = 1 << 62
+
+
+async def read_form(request: Request, settings: ServeSettings) -> Form:
+    """Read a request's body.
+
+    Raises:
+        ApiError: 413 where it is larger than allowed, 408 where it stops coming, 400 where it is no multipart form, has
+            two files, or the file under another name than ``file``.
+    """
+    stated = request.headers.get("content-length", "")
+    if stated.isdigit() and int(stated) > settings.max_upload_bytes:
+        raise _too_many_bytes(settings)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+        raise bad_request(
+            None, "the body is no multipart form. Send 'file' and 'model' as multipart/form-data.", "invalid_body"
+        )
+    counter = _Counter(request, settings)
+    parser = _InMemory(
+        request.headers, counter.stream(), max_files=2, max_fields=_MOST_FIELDS, max_part_size=_LONGEST_FIELD
+    )
+    try:
+        items = (await parser.parse()).multi_items()
+    except MultiPartException as error:
+        raise bad_request(
+            None, f"the body is no multipart form that can be read: {error.message}", "invalid_body"
+        ) from None
+    except (UnicodeError, ValueError, LookupError) as error:  # headers of a part that no client writes
+        raise bad_request(None, f"the body is no multipart form that can be read: {error}", "invalid_body") from None
+    files = [(name, value) for name, value in items if isinstance(value, UploadFile)]
+    fields = tuple((name, value) for name, value in items if isinstance(value, str))
+    if len(files) != 1 or files[0][0] != "file":
+        for _, file in files:
+            file.file.close()
+    if wrong := [name for name, _ in files if name != "file"]:
+        raise bad_request(wrong[0], f"a file in the field '{wrong[0]}': send it as 'file'.", "unknown_parameter")
+    if len(files) > 1:
+        raise bad_request("file", "two files in one request: send one a request.")
+    return Form(files[0][1].file if files else None, fields, counter.size)
+
+
+class _Counter:
+    """The body's chunks, counted; no more is taken than is allowed, and not from who stops sending."""
+
+    def __init__(self, request: Request, settings: ServeSettings) -> None:
+        self._request, self._settings, self.size = request, settings, 0
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        chunks = aiter(self._request.stream())
+        while True:
+            try:
+                chunk = await asyncio.wait_for(anext(chunks), self._settings.max_pause_s)
+            except StopAsyncIteration:
+                return
+            except asyncio.TimeoutError:  # of its own until Python 3.11
+                raise ApiError(
+                    408,
+                    f"the upload stopped for {self._settings.max_pause_s:g} s. Send it again.",
+                    code="upload_timeout",
+                ) from None
+            self.size += len(chunk)
+            if self.size > self._settings.max_upload_bytes:
+                raise _too_many_bytes(self._settings)
+            yield chunk
+
+
+def _too_many_bytes(settings: ServeSettings) -> ApiError:
+    return too_large(
+        f"the request has over {settings.max_upload_bytes} bytes, the most that this server reads. Send a compressed "
+        "format, or parts.",
+        "request_too_large",
+    )

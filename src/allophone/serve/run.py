@@ -1,0 +1,92 @@
+"""A server until it is told to stop: it then takes no more work, finishes what it took, and exits with 0."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from ipaddress import ip_address
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from allophone.errors import UsageError
+from allophone.serve.open_requests import LOGGER
+from allophone.serve.service import Service
+
+__all__ = ["DrainingServer", "is_loopback", "log_to_stderr", "run_server"]
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn, with the first signal to stop answered by draining; a second one ends at once.
+
+    Args:
+        config: Uvicorn's.
+        service: What is drained.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; at the second signal, stop."""
+        if self._service.draining:
+            self.force_exit = self.should_exit = True
+            return
+        self._service.draining = True
+        LOGGER.info('{"event": "draining", "signal": "%s"}', signal.Signals(sig).name)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop: when draining is done, or uvicorn says so."""
+        if self._service.draining and not self._service.open_requests:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def run_server(app: FastAPI, service: Service, *, host: str, port: int) -> None:
+    """Serve until a signal.
+
+    Args:
+        app: The application.
+        service: Its service, closed at the end.
+        host: Address to bind.
+        port: Port; 0 takes a free one, which the log names.
+
+    Raises:
+        UsageError: The address cannot be bound.
+    """
+    config = uvicorn.Config(
+        app, host=host, port=port, log_config=None, access_log=False, server_header=False, timeout_keep_alive=65
+    )
+    try:
+        socket = config.bind_socket()
+    except SystemExit:  # uvicorn has logged why
+        raise UsageError(f"--host {host} --port {port}: cannot be bound. Another server may run there.") from None
+    LOGGER.info(
+        '{"event": "serving", "model": "%s", "url": "http://%s:%d"}', service.served.name, host, socket.getsockname()[1]
+    )
+    try:
+        asyncio.run(DrainingServer(config, service).serve(sockets=[socket]))
+    finally:
+        service.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches what is bound to an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def log_to_stderr() -> None:
+    """Write the log to standard error, one JSON object a line, uvicorn's errors as it words them."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for name, level in (("allophone.serve", logging.INFO), ("uvicorn", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)
