@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,25 @@ from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
 from allophone.sweeps.recognition.run import Progress, sweep
 from allophone.sweeps.space import SearchSpace
-from benchmarks.shared.recording import SPEECH, markdown_table, stamp_line, write_result
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, SPEECH, markdown_table, stamp_line, write_result
 
 MODEL = "tiny.en"
 MARGIN_S = 1.0
 # Speakers of train-clean-5 that are reported on: neither trained nor validated on, nor used to choose the settings.
-REPORT_SPEAKERS = ("1867", "1970", "2136", "332", "3664", "6272", "7312", "8629")
-REPORT_EACH = 6  # utterances of each of them
+REPORT_SPEAKERS = sized(("1867", "1970", "2136", "332", "3664", "6272", "7312", "8629"), ("s00", "s01"))
+REPORT_EACH = sized(6, 2)  # utterances of each of them
 
 
 def main() -> None:
     """Train (resumable), measure (resumable), compare, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/context-adaptation"))
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--batch-size", type=int, default=4)
+    parser = command_line(__doc__)
+    parser.add_argument("--out", type=Path, default=RUNS / "context-adaptation")
+    parser.add_argument("--steps", type=int, default=sized(200, 2))
+    parser.add_argument("--batch-size", type=int, default=sized(4, 1))
     parser.add_argument("--tail", default="none")
     parser.add_argument("--threads", type=int, default=1)
-    asked = parser.parse_args()
+    asked = begin(parser)
     clean = list(open_corpus(SPEECH / "librispeech-train-clean-5"))
     train = [utterance for utterance in clean if utterance.speaker not in REPORT_SPEAKERS]
     card = adapt_context(

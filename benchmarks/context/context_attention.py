@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from typing import Any
@@ -19,6 +18,7 @@ from allophone.models.engine import load_engine
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
 from allophone.transcription.recording import transcribe_points
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import RESULTS, SPEECH, markdown_table, stamp_line, write_result
 
 CORPUS = "librispeech-train-clean-5"
@@ -36,10 +36,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Follow every setting through the transcript that full context gives, and draw what it attends to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--utterances", type=int, default=40)
-    parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
-    asked = parser.parse_args()
+    parser = command_line(__doc__)
+    parser.add_argument("--utterances", type=int, default=sized(40, 3))
+    parser.add_argument("--models", nargs="+", default=sized(["tiny.en", "base"], ["tiny.en"]))
+    asked = begin(parser)
     recordings = draw_recordings(asked.utterances)
     found = {model: follow(model, recordings) for model in asked.models}
     figures = {
@@ -165,6 +165,7 @@ def draw(figures: dict[str, dict[str, dict[str, Any]]]) -> None:
         grid[1][column].set_xlabel("decoding step (0: end of text is due)")
     grid[1][0].legend(fontsize=7)
     drawn.tight_layout()
+    RESULTS.mkdir(parents=True, exist_ok=True)
     drawn.savefig(RESULTS / "context_attention.svg", metadata={"Date": None})
     plt.close(drawn)
 

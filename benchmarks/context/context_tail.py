@@ -1,12 +1,11 @@
 """The context knob settled: word errors of fit contexts against full context, by tail, with and without the guard.
 
-``context_tail.py measure`` sweeps the reporting sets and a draw of train-clean-5, the set for choosing, without and
+The stage ``measure`` sweeps the reporting sets and a draw of train-clean-5, the set for choosing, without and
 with the guard (resumable); ``judge`` reads them.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,8 @@ from allophone.records.transcript import Segment
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from allophone.transcription.fallback import failure_reason
-from benchmarks.shared.recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
+from benchmarks.shared.quick import begin, command_line
+from benchmarks.shared.recording import RUNS, SPEECH, markdown_table, stamp_line, write_result
 from benchmarks.sweep.grid import write_manifest
 
 CHOOSING = "librispeech-train-clean-5"
@@ -52,27 +52,35 @@ class Row:
 
 def main() -> None:
     """Measure the reporting sets, or write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=("measure", "judge"))
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
-    asked = parser.parse_args()
-    if asked.stage == "measure":
-        corpora = {name: SPEECH / name for name in REPORTING} | {
-            CHOOSING: write_manifest(asked.runs / f"context-{CHOOSING}")
-        }
-        tasks = [(path, f"context-{name}", SPACE) for name, path in corpora.items()]
-        tasks += [(path, f"guard-{name}", GUARDED) for name, path in corpora.items()]
-        for corpus, out, space in tasks:
-            sweep(
-                corpus,
-                out=asked.runs / out,
-                plan="grid",
-                space=space,
-                threads=1,
-                progress=lambda now: print(f"{now.done}/{now.total}", flush=True),
-            )
-        return
-    sets = {name: asked.runs / f"context-{name}" for name in (CHOOSING, *REPORTING)}
+    parser = command_line(__doc__)
+    parser.add_argument("stage", nargs="?", choices=("measure", "judge", "both"), default="both")
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    asked = begin(parser)
+    if asked.stage != "judge":
+        measure(asked.runs)
+    if asked.stage != "measure":
+        write_page(asked.runs)
+
+
+def measure(runs: Path) -> None:
+    """Sweep every set without and with the guard; the same call goes on where it was stopped."""
+    corpora = {name: SPEECH / name for name in REPORTING} | {CHOOSING: write_manifest(runs / f"context-{CHOOSING}")}
+    tasks = [(path, f"context-{name}", SPACE) for name, path in corpora.items()]
+    tasks += [(path, f"guard-{name}", GUARDED) for name, path in corpora.items()]
+    for corpus, out, space in tasks:
+        sweep(
+            corpus,
+            out=runs / out,
+            plan="grid",
+            space=space,
+            threads=1,
+            progress=lambda now: print(f"{now.done}/{now.total}", flush=True),
+        )
+
+
+def write_page(runs: Path) -> None:
+    """Judge every set, and write ``docs/results/context_tail``."""
+    sets = {name: runs / f"context-{name}" for name in (CHOOSING, *REPORTING)}
     figures: dict[str, Any] = {}
     parts = [
         "# Fit context and its tail against full context",
@@ -85,7 +93,7 @@ def main() -> None:
         f"goes on where text ended before the speech did; all passes are paid. {stamp_line()}.",
     ]
     for name, folder in sets.items():
-        lines, speakers = judge(folder, asked.runs / f"guard-{name}")
+        lines, speakers = judge(folder, runs / f"guard-{name}")
         figures[name] = {"utterances": len(speakers), "speakers": len(set(speakers)), "settings": lines}
         use = "for choosing" if name == CHOOSING else "for reporting"
         parts += [f"## {name} ({use}): {len(speakers)} utterances, {len(set(speakers))} speakers"]

@@ -1,13 +1,12 @@
 """The default operating point, chosen: beams, tail and the guard's ladder against faster-whisper's defaults.
 
-``default_point.py measure`` runs every setting on every window of the choosing data, interleaved and resumable;
+The stage ``measure`` runs every setting on every window of the choosing data, interleaved and resumable;
 ``judge`` reads the rows and writes ``docs/results/default_point``. Only data for choosing is read, and of that only
 utterances on which the shipped learned tails were not trained.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import time
@@ -33,12 +32,16 @@ from allophone.transcription.fallback import failure_reason
 from allophone.transcription.recording import transcribe_points
 from allophone.transcription.repeats import longest_run
 from allophone.transcription.windows import DecodeExtras, EncodedWindows, Window, decode_once, encode_windows
-from benchmarks.shared.recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, SPEECH, markdown_table, stamp_line, write_result
 
 READ, HARD = "librispeech-train-clean-5", "speechocean762-train"
-TRAINED_ON = {READ: 1000, HARD: 550}  # of the shuffled manifests, at most so many trained the shipped tails
-DRAW = {READ: (15, 10, 10), HARD: (60, 24, 24), "joined": (12,)}  # windows: clean, at 10 dB, at 0 dB
-MODELS = ("tiny.en", "base")
+# Of the shuffled manifests, at most so many trained the shipped tails.
+TRAINED_ON = sized({READ: 1000, HARD: 550}, {READ: 0, HARD: 0})
+DRAW = sized(  # windows: clean, at 10 dB, at 0 dB
+    {READ: (15, 10, 10), HARD: (60, 24, 24), "joined": (12,)}, {READ: (1, 1, 1), HARD: (1, 1, 1), "joined": (1,)}
+)
+MODELS = sized(("tiny.en", "base"), ("tiny.en",))
 PEER = "faster-whisper"
 SETTINGS = (("all", 1), ("all", 5), ("learned", 1), ("learned", 2), ("learned", 3), ("learned", 5), ("every-4", 5))
 FIRST = (("none", 1), ("none", 5), ("learned", 1), ("learned", 5))  # passes that the ladder starts from
@@ -56,15 +59,16 @@ WAYS = (
 
 def main() -> None:
     """Measure, or write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=("measure", "judge"))
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "default-point")
-    parser.add_argument("--windows", type=int, default=60, help="how many of the 155, the first in a random order")
-    asked = parser.parse_args()
-    if asked.stage == "measure":
+    parser = command_line(__doc__)
+    parser.add_argument("stage", nargs="?", choices=("measure", "judge", "both"), default="both")
+    parser.add_argument("--out", type=Path, default=RUNS / "default-point")
+    told = "how many of the 155, the first in a random order"
+    parser.add_argument("--windows", type=int, default=60, help=told)
+    asked = begin(parser)
+    if asked.stage != "judge":
         for model in MODELS:
             measure(model, asked.out / f"{model}.jsonl", windows()[: asked.windows])
-    else:
+    if asked.stage != "measure":
         judge(asked.out)
 
 

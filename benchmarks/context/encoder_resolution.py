@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.measure.wer import count_word_errors
 from allophone.models.engine import load_engine, text_token_cap
 from allophone.models.weights import resolve_weights
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import SPEECH, markdown_table, stamp_line, write_result
 
 CORPUS = "librispeech-train-clean-5"
@@ -46,10 +46,10 @@ def variants(layers: int) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Run every variant on the same utterances, in turns."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--utterances", type=int, default=80)
-    parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
-    asked = parser.parse_args()
+    parser = command_line(__doc__)
+    parser.add_argument("--utterances", type=int, default=sized(80, 4))
+    parser.add_argument("--models", nargs="+", default=sized(["tiny.en", "base"], ["tiny.en"]))
+    asked = begin(parser)
     rows, figures = [], {}
     recordings = draw_recordings(asked.utterances)
     for model in asked.models:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,10 +19,11 @@ from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.records.utterance import Utterance
 from allophone.transcription.transcriber import Transcriber
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import SPEECH, markdown_table, read_result, rewrite_result, stamp_line, write_result
 
-MODELS = ("tiny.en", "base")
-MINUTES = (5, 60)
+MODELS = sized(("tiny.en", "base"), ("tiny.en",))
+MINUTES = sized((5, 60), (0.5,))
 PAUSE_S = 0.3  # between utterances
 DRAWN_FROM = {"set": "librispeech-train-clean-5", "purpose": "the one for choosing"}
 
@@ -136,12 +136,12 @@ def page(runs: list[Run], settings: dict[str, Any], measured_on: dict[str, Any] 
 
 def main() -> None:
     """Measure every model on every length."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--minutes", type=float, nargs="+", default=MINUTES)
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--dry-run", action="store_true", help="print the figures and write nothing")
     parser.add_argument("--rewrite", action="store_true", help="only write the page again, from its figures")
-    asked = parser.parse_args()
+    asked = begin(parser)
     if asked.rewrite:
         record = read_result("long_audio")
         record["settings"] |= DRAWN_FROM

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from difflib import SequenceMatcher
@@ -14,6 +13,7 @@ from allophone.models.engine import load_engine
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.transcription.recording import transcribe_points
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import SPEECH, markdown_table, stamp_line, write_result
 
 SETS = ("librispeech-train-clean-5", "speechocean762-train")
@@ -31,10 +31,10 @@ WITHIN_S = 0.1
 
 def main() -> None:
     """Compare begins and ends of the words that both transcripts have."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--utterances", type=int, default=40, help="of each set")
-    parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
-    asked = parser.parse_args()
+    parser = command_line(__doc__)
+    parser.add_argument("--utterances", type=int, default=sized(40, 2), help="of each set")
+    parser.add_argument("--models", nargs="+", default=sized(["tiny.en", "base"], ["tiny.en"]))
+    asked = begin(parser)
     recordings = [audio for name in SETS for audio in draw_recordings(name, asked.utterances)]
     rows, figures = [], {}
     for model in asked.models:

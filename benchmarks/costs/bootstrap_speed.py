@@ -19,13 +19,20 @@ from allophone.frontier.dominance import frontier_mask
 from allophone.frontier.uncertainty import assess_frontier
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_mean, resample_ratio, resample_ratio_difference
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import spread, write_result
 
 Array = npt.NDArray[np.float64]
 
-SETTINGS = {"n_replicates": 10_000, "n_points": 200, "n_utterances": 3_000, "n_speakers": 300, "seed": 0}
-FRONTIER = {"n_points": 10_000, "n_objectives": 3}
-WARM_UP, REPEATS = 1, 5
+SETTINGS = {
+    "n_replicates": sized(10_000, 200),
+    "n_points": sized(200, 10),
+    "n_utterances": sized(3_000, 60),
+    "n_speakers": sized(300, 12),
+    "seed": 0,
+}
+FRONTIER = {"n_points": sized(10_000, 200), "n_objectives": 3}
+WARM_UP, REPEATS = 1, sized(5, 1)
 
 
 def simulate_counts() -> tuple[list[str | None], Array, Array, Array]:
@@ -80,6 +87,7 @@ def summary(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
+    begin(command_line(__doc__))
     counts = simulate_counts()
     runs = [judge(*counts) for _ in range(WARM_UP + REPEATS)][WARM_UP:]
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

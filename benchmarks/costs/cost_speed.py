@@ -15,13 +15,14 @@ import numpy as np
 
 from allophone.costs import whisper_flops, whisper_flops_arrays
 from allophone.dimensions.whisper import whisper_dimensions
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import spread, write_result
 
 MODEL = "large-v3"
-N_ARRAYS, N_SCALARS = 1_000_000, 20_000
+N_ARRAYS, N_SCALARS = sized((1_000_000, 20_000), (1000, 100))
 PROFILED_TEXT_TOKENS = 20
 SEED = 0
-WARM_UP, REPEATS, PROFILE_REPEATS = 1, 7, 3
+WARM_UP, REPEATS, PROFILE_REPEATS = sized((1, 7, 3), (0, 1, 1))
 DIMS = whisper_dimensions(MODEL)
 
 
@@ -103,6 +104,7 @@ def profiler() -> Callable[[], int]:
 
 def main() -> None:
     """Measure and write ``docs/results/cost_speed.json``."""
+    begin(command_line(__doc__))
     knobs = draw_knobs(N_ARRAYS)
     rows = np.stack(list(knobs.values()), axis=1)[:N_SCALARS].tolist()
     arrays = whisper_flops_arrays(DIMS, **knobs).total

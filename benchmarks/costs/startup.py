@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import spread, write_result
 
-REPEATS = 15
+REPEATS = sized(15, 1)
 COMMANDS = {
     "python_alone_s": [sys.executable, "-c", "pass"],
     "import_allophone_s": [sys.executable, "-c", "import allophone"],
@@ -20,6 +21,7 @@ COMMANDS = {
 
 def main() -> None:
     """Run the commands in turn, so that a slow moment falls on all of them."""
+    begin(command_line(__doc__))
     # Compiled files are kept, as in any installation; the first round is not counted.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}

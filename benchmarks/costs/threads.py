@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
@@ -20,11 +19,12 @@ from allophone.models.threads import choose_replicas, choose_threads, physical_c
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Transcript
 from allophone.transcription.pipeline import transcribe_stream
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import SPEECH, markdown_table, spread, stamp_line, write_result
 
-MODELS = ("tiny.en", "base")
-UTTERANCES = 24
-REPEATS = 5
+MODELS = sized(("tiny.en", "base"), ("tiny.en",))
+UTTERANCES = sized(24, 2)
+REPEATS = sized(5, 1)
 BATCHES = (1, 8)
 KNOBS: dict[str, Any] = {"context": "fit", "margin_s": 1.0, "tail": "every-4"}
 
@@ -109,12 +109,12 @@ def page(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure every model."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--utterances", type=int, default=UTTERANCES)
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--dry-run", action="store_true", help="print the figures and write nothing")
-    asked = parser.parse_args()
+    asked = begin(parser)
     samples = recordings(asked.utterances)
     figures = {model: measure(model, samples, asked.repeats) for model in asked.models}
     settings = {**KNOBS, "compute_type": "int8", "utterances": asked.utterances, "repeats": asked.repeats}

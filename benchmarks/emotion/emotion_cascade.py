@@ -9,7 +9,6 @@ judged, everything that ran charged. The share that may climb was fixed beforeha
 
 from __future__ import annotations
 
-import argparse
 from itertools import combinations
 from math import isfinite
 from pathlib import Path
@@ -21,19 +20,22 @@ from allophone.routing.emotion import CascadeResult, read_candidates, route_emot
 from allophone.routing.thresholds import CalibrationTarget
 from allophone.sweeps.emotion.run import sweep_emotion
 from allophone.sweeps.emotion.space import EmotionSpace
-from benchmarks.shared.recording import ROOT, SPEECH, markdown_table, stamp_line, write_result
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, SPEECH, markdown_table, stamp_line, write_result
 
-RUN = ROOT / "runs" / "emotion_cascade"
-SPACE = EmotionSpace(model=("tiny.en", "base"), duration_s=(3.0, 1.0), lora_rank=(0,), unfrozen_layers=(0,))
+RUN = RUNS / "emotion_cascade"
+SPACE = EmotionSpace(
+    model=sized(("tiny.en", "base"), ("tiny.en",)), duration_s=(3.0, 1.0), lora_rank=(0,), unfrozen_layers=(0,)
+)
 SHARE = 0.3
 
 
 def main() -> None:
     """Sweep what is not there yet, replay the pairs, and write ``docs/results/emotion_cascade.json`` and ``.md``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--out", type=Path, default=RUN)
     parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
+    options = begin(parser)
     with show_progress() as progress:
         sweep_emotion(SPEECH / "crema-d", out=options.out, space=SPACE, threads=options.threads, progress=progress)
     summary = summarise_emotion(options.out)

@@ -9,7 +9,6 @@ that whatever else the machine does slows all of them; ratios are taken within r
 
 from __future__ import annotations
 
-import sys
 from time import perf_counter
 
 import numpy as np
@@ -20,12 +19,13 @@ from allophone.emotion.experiment import faster_precision
 from allophone.emotion.model import EmotionModel
 from allophone.emotion.recipe import EmotionSetting
 from allophone.encoders.loading import load_speech_encoder
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import markdown_table, spread, stamp_line, write_result
 
 MODELS = ("tiny.en", "base", "random:wav2vec2-base")
-DURATIONS_S = (1.0, 2.0, 3.0, 4.0, 6.0)
+DURATIONS_S = sized((1.0, 2.0, 3.0, 4.0, 6.0), (1.0, 3.0))
 CENTRE = ("base", 3.0)
-WARM_UP, ROUNDS = 2, 15
+WARM_UP, ROUNDS = sized((2, 15), (0, 1))
 CLASSES = 6
 
 
@@ -87,7 +87,9 @@ def main() -> None:
     """Measure and write ``docs/results/emotion_latency.json`` and ``.md``; one argument sets the number of rounds."""
     import torch
 
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    parser = command_line(__doc__)
+    parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS)
+    rounds: int = begin(parser).rounds
     figures = measure(rounds)
     settings = {"warm_up_rounds": WARM_UP, "rounds": rounds, "threads": torch.get_num_threads()}
     write_result("emotion_latency", settings, figures, page(figures, settings))  # type: ignore[arg-type]

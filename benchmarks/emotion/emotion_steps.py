@@ -8,7 +8,6 @@ trained layers, from samples in memory: decoding is left out on both sides.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import wave
 from pathlib import Path
@@ -25,11 +24,12 @@ from allophone.emotion.states import FreshStates
 from allophone.emotion.training import Examples, train
 from allophone.encoders.loading import load_speech_encoder
 from allophone.records.utterance import Utterance
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import spread, write_result
 
 MODELS = ("random:wav2vec2-base", "random:base")
-CLIPS, BATCH, DURATION_S = 8, 4, 3.0
-WARM_UP, ROUNDS = 1, 5
+CLIPS, BATCH, DURATION_S = sized((8, 4, 3.0), (4, 2, 2.5))
+WARM_UP, ROUNDS = sized((1, 5), (0, 1))
 DEPTHS: tuple[int | str, ...] = (2, 4, "all")
 SEED = 0
 
@@ -100,7 +100,9 @@ def main() -> None:
     """Measure and write ``docs/results/emotion_steps.json``; one argument sets the number of rounds."""
     import torch
 
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    parser = command_line(__doc__)
+    parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS)
+    rounds: int = begin(parser).rounds
     figures = {}
     for name in MODELS:
         with tempfile.TemporaryDirectory() as folder:

@@ -25,9 +25,10 @@ from allophone.emotion.experiment import EmotionRun, run_setting
 from allophone.emotion.recipe import default_recipe
 from benchmarks.emotion.cells import FOLDS, Cell, planned_cells, predicted_flops
 from benchmarks.emotion.findings import summarise_cells
-from benchmarks.shared.recording import ROOT, SPEECH
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, SPEECH
 
-CELLS = ROOT / "runs" / "emotion_table"
+CELLS = RUNS / "emotion_table"
 CREMA_D = SPEECH / "crema-d"
 FIRST_RATE = 3e10  # FLOPs a second assumed before anything was measured
 ENOUGH_FLOPS = 1e13
@@ -46,9 +47,9 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no cell that would end later")
-    parser.add_argument("--limit", type=int, default=10**6, help="most cells to measure")
+    parser.add_argument("--limit", type=int, default=sized(10**6, 1), help="most cells to measure")
     parser.add_argument("--only", default="", help="text that a cell's name must hold")
     parser.add_argument("--shard", default="0/1", help="which part of the cells, of how many")
     parser.add_argument("--corpus", default=str(CREMA_D), help="another corpus, for a trial; give --out too")
@@ -58,7 +59,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--summarise", action="store_true")
-    return parser.parse_args()
+    return begin(parser)
 
 
 def measure(options: argparse.Namespace) -> None:

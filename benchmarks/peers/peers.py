@@ -27,7 +27,8 @@ from benchmarks.peers.judge import derive, judge
 from benchmarks.peers.sets import SETS, SHORT_S, Log, read_set, write_long
 from benchmarks.peers.systems import OURS, SYSTEMS, parse_point
 from benchmarks.peers.worker import Worker
-from benchmarks.shared.recording import ROOT
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import ROOT, RUNS
 
 POINTS = "fit+1tall,fit+1t4,fit+1tallg,full"
 SEQUENTIAL = ("faster-whisper", "faster-whisper lean")
@@ -39,26 +40,28 @@ WARM_UP = 2  # utterances
 
 def main() -> None:
     """Measure what is missing, then judge all there is."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("step", choices=("measure", "judge", "both", "derive"))
-    parser.add_argument("--out", type=Path, default=Path("runs/peers"))
-    parser.add_argument("--models", type=listed, default="tiny.en,base")
+    parser = command_line(__doc__)
+    parser.add_argument("step", nargs="?", choices=("measure", "judge", "both", "derive"), default="both")
+    parser.add_argument("--out", type=Path, default=RUNS / "peers")
+    parser.add_argument("--models", type=listed, default=sized("tiny.en,base", "tiny.en"))
     parser.add_argument("--modes", type=listed, default="latency,throughput,long")
     parser.add_argument("--sets", type=listed, default=",".join(SETS))
-    parser.add_argument("--points", type=listed, default=POINTS, help="our contexts, by short name")
+    parser.add_argument("--points", type=listed, default=sized(POINTS, "fit+1tall"), help="our contexts, by short name")
     parser.add_argument("--systems", type=listed, default=",".join(SYSTEMS), help="peers")
     parser.add_argument(
-        "--threads", type=listed, default="1,2", help="thread budgets; the largest for throughput, long"
+        "--threads", type=listed, default=sized("1,2", "1"), help="thread budgets; the largest for throughput, long"
     )
     parser.add_argument("--cores", type=listed, default=None, help="cores to use, as many as the largest budget")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=sized(3, 1))
     parser.add_argument("--slow-repeats", type=int, default=1, help="of peers that are not in int8")
     parser.add_argument("--long-repeats", type=int, default=1)
-    parser.add_argument("--sample", type=int, default=252, help="utterances of a set, drawn with a fixed seed")
-    parser.add_argument("--slow-sample", type=int, default=100, help="the same for those peers")
+    parser.add_argument(
+        "--sample", type=int, default=sized(252, 2), help="utterances of a set, drawn with a fixed seed"
+    )
+    parser.add_argument("--slow-sample", type=int, default=sized(100, 2), help="the same for those peers")
     parser.add_argument("--limit", type=int, default=None, help="only the first of these, for a trial")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of the long recording")
-    asked = parser.parse_args()
+    parser.add_argument("--minutes", type=float, default=sized(10.0, 0.2), help="of the long recording")
+    asked = begin(parser)
     if asked.step == "derive":
         derive()
         return

@@ -32,6 +32,7 @@ import torch
 
 from benchmarks.robustness.command import AXES, Call, call, counts, rows_of, write_corpus
 from benchmarks.robustness.damage import policy_edits, run_edits
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import markdown_table, stamp_line, write_result
 
 SEED = 5
@@ -49,7 +50,9 @@ KILLS_PER_FOLDER = 5
 def main() -> None:
     """Try everything, and write counts."""
     torch.set_num_threads(1)  # a forked child has no threads of its parent's pool
-    wanted = sys.argv[1:] or list(PARTS)
+    parser = command_line(__doc__)
+    parser.add_argument("parts", nargs="*", help="of what is tried; else all, and the result is written")
+    wanted = begin(parser).parts or list(PARTS)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         work.chmod(0o755)
@@ -257,13 +260,14 @@ def _reader() -> None:
     libc.capset(header, (ctypes.c_uint32 * 6)(read_search, read_search, 0, 0, 0, 0))
 
 
-PARTS: dict[str, Callable[[Path, Path, Path, Path], list[Call]]] = {
+_ALL: dict[str, Callable[[Path, Path, Path, Path], list[Call]]] = {
     "run folders": run_folders,
     "policies": policies,
     "kills": kills,
     "full disks": full_disks,
     "permissions": permissions,
 }
+PARTS = sized(_ALL, {"permissions": permissions})
 
 
 def page(figures: dict[str, Any]) -> str:

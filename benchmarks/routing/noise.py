@@ -19,9 +19,10 @@ from allophone.routing.policy_file import read_policy
 from allophone.routing.scoring import load_scorer
 from allophone.routing.transcript_features import TranscriptFeatures, transcript_reading
 from allophone.transcription.recording import transcribe_points
+from benchmarks.shared.quick import sized
 from benchmarks.shared.recording import SPEECH
 
-SNRS_DB = (20, 10, 5, 0)
+SNRS_DB = sized((20, 10, 5, 0), (10,))
 NOISY = 24  # utterances of each report set that noise is mixed into
 
 

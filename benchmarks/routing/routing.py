@@ -7,7 +7,6 @@ encoder's output or at the log-mel alone. The report sets are replayed once, aft
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ from benchmarks.routing.drawing import draw
 from benchmarks.routing.figures import Judged, below_big, cost_orders, figures_of, headline, pace_of_runs, parts_of
 from benchmarks.routing.noise import SNRS_DB, under_noise
 from benchmarks.routing.page import page
-from benchmarks.shared.recording import SPEECH, read_result, rewrite_result, write_result
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, SPEECH, read_result, rewrite_result, write_result
 
 SPACE = SearchSpace(
     model=("tiny.en", "base"),
@@ -41,7 +41,7 @@ SPACE = SearchSpace(
 )
 POINTS = ("tiny.en-fit+1tall-s1-int8-b1", "base-fit+1tall-s1-int8-b1")
 LIGHT_POINTS = ("tiny.en-fit+1t4-s1-int8-b1", POINTS[1])
-TRAIN = {"speechocean762-train": None, "librispeech-train-clean-5": 700}  # utterances drawn; None: all
+TRAIN = {"speechocean762-train": None, "librispeech-train-clean-5": sized(700, 48)}  # utterances drawn; None: all
 REPORT = {"librispeech-test-other": None, "speechocean762-test": None}
 FLOPS_SHARE = 0.62  # of always-big on the held-out speakers: room below the 0.65 that is to be met
 
@@ -73,14 +73,14 @@ POLICIES = {
 
 def main() -> None:
     """Measure what is missing, train, calibrate on held-out speakers, and look at the report sets once."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser = command_line(__doc__)
+    parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--train", type=Path, nargs="*", help="Runs to train on instead; none is measured then.")
     parser.add_argument("--report", type=Path, nargs="*", help="Runs to report on instead; none is measured then.")
-    parser.add_argument("--policy", type=Path, default=Path("runs/routing-policy"), help="The cascade's folder.")
+    parser.add_argument("--policy", type=Path, default=RUNS / "routing-policy", help="The cascade's folder.")
     parser.add_argument("--reuse", action="store_true", help="Report the policies that are there, without training.")
     parser.add_argument("--derive", action="store_true", help="Only add what follows from the figures that are there.")
-    asked = parser.parse_args()
+    asked = begin(parser)
     if asked.derive:
         record = read_result("routing")
         record["figures"]["headline"] = headline(record["figures"])

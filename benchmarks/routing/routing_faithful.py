@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -27,32 +26,32 @@ from allophone.routing.replay import break_even, sweep_thresholds
 from allophone.routing.routers import OracleRouter, Overhead
 from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
 from allophone.routing.threshold_metrics import threshold_metrics
-from benchmarks.routing.routing import POINTS
-from benchmarks.shared.recording import markdown_table, stamp_line, write_result
+from benchmarks.routing.routing import POINTS, REPORT, TRAIN, measure
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, markdown_table, stamp_line, write_result
 
+TRAINED_ON = "speechocean762-train"
 FORMS = {"big_first": "base", "small_first": "tiny.en", "direct": None}  # whose encoder is read; None: log-mel
 
 
 def main() -> None:
     """Draw utterances, encode them with torch, train, predict, replay."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=Path, nargs="+", default=[Path("runs/routing-speechocean762-train")])
-    parser.add_argument(
-        "--report",
-        type=Path,
-        nargs="+",
-        default=[Path("runs/routing-speechocean762-test"), Path("runs/routing-librispeech-test-other")],
-    )
-    parser.add_argument("--n-train", type=int, default=300)
-    parser.add_argument("--n-report", type=int, default=302)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser = command_line(__doc__)
+    told = "Runs; else those of the routing benchmark, measured where they are missing."
+    parser.add_argument("--train", type=Path, nargs="+", help=told)
+    parser.add_argument("--report", type=Path, nargs="+", help=told)
+    parser.add_argument("--n-train", type=int, default=sized(300, 24))
+    parser.add_argument("--n-report", type=int, default=sized(302, 8))
+    parser.add_argument("--epochs", type=int, default=sized(6, 1))
     parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS))
-    asked = parser.parse_args()
+    asked = begin(parser)
     import torch
 
     torch.set_num_threads(1)
-    train = draw(read_route_samples(asked.train, POINTS), asked.n_train)
-    report = draw(read_route_samples(asked.report, POINTS), asked.n_report)
+    train_runs = asked.train or [measure(RUNS, TRAINED_ON, TRAIN[TRAINED_ON])]
+    report_runs = asked.report or [measure(RUNS, name, count) for name, count in REPORT.items()]
+    train = draw(read_route_samples(train_runs, POINTS), asked.n_train)
+    report = draw(read_route_samples(report_runs, POINTS), asked.n_report)
     figures = [judge(form, train, report, asked.epochs) for form in asked.forms]
     settings = {"points": POINTS, "n_train": len(train), "n_report": len(report), "epochs": asked.epochs}
     write_result("routing_faithful", settings, {"forms": figures}, page(figures, settings))

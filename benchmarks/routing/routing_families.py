@@ -7,7 +7,6 @@ over from runs of other benchmarks where those are there; the report sets are me
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from pathlib import Path
@@ -24,7 +23,8 @@ from allophone.routing.thresholds import CalibrationTarget
 from allophone.routing.training import train_policy
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
-from benchmarks.shared.recording import SPEECH, markdown_table, stamp_line, write_result
+from benchmarks.shared.quick import begin, command_line
+from benchmarks.shared.recording import RUNS, SPEECH, markdown_table, stamp_line, write_result
 
 BIG = "base-fit+1tall-s1-int8-b1"
 SMALL = {"moonshine-tiny": "moonshine-tiny-fit+0-s1-int8-b1", "tiny.en": "tiny.en-fit+1tall-s1-int8-b1"}
@@ -40,9 +40,9 @@ FLOPS_SHARE = 0.62  # of always-base on the held-out speakers, as in routing.py
 
 def main() -> None:
     """Measure what is missing, train both cascades, set both to one budget, look at the report sets once."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    asked = parser.parse_args()
+    parser = command_line(__doc__)
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    asked = begin(parser)
     train = [training_run(asked.runs, name, *drawn) for name, drawn in TRAIN.items()]
     report = [measured_run(asked.runs / f"families-{name}", SPEECH / name / "manifest.jsonl", None) for name in REPORT]
     figures = []

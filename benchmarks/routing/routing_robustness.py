@@ -7,7 +7,6 @@ noise. Level should move nothing; where the small point makes more errors, more 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from collections.abc import Callable
@@ -32,7 +31,8 @@ from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from benchmarks.routing.noise import mix
 from benchmarks.routing.routing import POINTS
-from benchmarks.shared.recording import SPEECH, markdown_table, stamp_line, write_result
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, SPEECH, markdown_table, stamp_line, write_result
 
 CORPUS = SPEECH / "librispeech-train-clean-5"
 SPACE = SearchSpace(
@@ -45,12 +45,12 @@ SPACE = SearchSpace(
     token_stride=(1,),
     beam_size=(1,),
 )
-DRAWN, HEARD = 210, 60
+DRAWN, HEARD = sized((210, 60), (72, 6))
 LONGEST_S = 10.0
 HOLD_OUT = 0.35  # some nine of 28 speakers
 WISH = CalibrationTarget("big_share", 0.4)
-GAINS_DB = (-20, 12)
-SNRS_DB = (20, 10, 0)
+GAINS_DB = sized((-20, 12), (-20,))
+SNRS_DB = sized((20, 10, 0), (10,))
 OPUS_BITS_PER_S = 8000
 TELEPHONE_HZ = 8000
 Samples = np.ndarray
@@ -58,9 +58,9 @@ Samples = np.ndarray
 
 def main() -> None:
     """Train where no policy is yet, hear every condition, write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs/routing-robustness"))
-    asked = parser.parse_args()
+    parser = command_line(__doc__)
+    parser.add_argument("--runs", type=Path, default=RUNS / "routing-robustness")
+    asked = begin(parser)
     policy, lines = trained(asked.runs)
     conditions = {"clean": asked.runs / "train"}
     conditions |= {name: heard(asked.runs, name, lines, make) for name, make in made().items()}

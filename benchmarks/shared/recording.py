@@ -13,10 +13,12 @@ from typing import Any
 from allophone.ledger.run_record import MachineStamp, machine_stamp
 from benchmarks.shared.code_digest import CodeTree
 from benchmarks.shared.conclusions import conclusion
+from benchmarks.shared.quick import QUICK
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "docs" / "results"
-SPEECH = ROOT.parent / "shared" / "data"
+RESULTS = ROOT / "docs" / "results" if QUICK is None else QUICK / "results"
+RUNS = ROOT / "runs" if QUICK is None else QUICK / "runs"
+SPEECH = ROOT.parent / "shared" / "data" if QUICK is None else QUICK / "data"
 
 
 def _code_that_runs() -> dict[str, Any] | None:

@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import markdown_table, stamp_line, write_result
 from benchmarks.statements.interval_simulation import CASES, SIZES, cover
 
 SPEAKERS = (5, 6, 8, 12, 30, 60)
-SETTINGS = {"n_layouts": 10, "n_corpora": 200, "n_replicates": 2000}
+SETTINGS = {"n_layouts": sized(10, 1), "n_corpora": sized(200, 5), "n_replicates": sized(2000, 200)}
 HELD = 0.92  # three standard errors of a share of 2,000 below 0.935, about what the studentised interval reaches
 SHOWN = ("percentile", "studentised", "shipped")
 Row = dict[str, Any]
 
 
 def main() -> None:
+    begin(command_line(__doc__))
     rows: list[Row] = []
     for case in CASES:
         for sizes in SIZES:

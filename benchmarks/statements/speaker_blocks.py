@@ -6,7 +6,6 @@ no part in that. Pass a run over real speech to see the widths of its intervals 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from pathlib import Path
@@ -21,14 +20,15 @@ from allophone.corpora.manifest import read_manifest
 from allophone.corpora.speakers import INFERRED_BY, THRESHOLD, cluster_voices
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import SPEECH, markdown_table, stamp_line, write_result
 from benchmarks.statements.interval_simulation import gamma
 
 SETTINGS = {
-    "utterances_each": 8,
-    "speakers_most": 60,
+    "utterances_each": sized(8, 2),
+    "speakers_most": sized(60, 4),
     "thresholds": [round(0.02 * step, 2) for step in range(4, 26)],
-    "simulated": 2000,
+    "simulated": sized(2000, 50),
     "rate": 0.12,
     "speaker_spread": 0.6,
     "utterance_spread": 0.6,
@@ -133,9 +133,9 @@ def coverage(voices: Voices, clusters: npt.NDArray[Any]) -> Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--cache", type=Path, help="folder for embeddings, so that a second run is quick")
-    cache = parser.parse_args().cache
+    cache = begin(parser).cache
     if cache is not None:
         cache.mkdir(parents=True, exist_ok=True)
     encoder = VoiceEncoder()

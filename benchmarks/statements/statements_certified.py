@@ -20,13 +20,14 @@ from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import resample_ratio
 from allophone.records.point import OperatingPoint
+from benchmarks.shared.quick import sized
 from benchmarks.shared.recording import markdown_table, stamp_line, write_result
 
 CONFIDENCE = 0.95
-CORPORA = 1000
-COMPARED = 50  # corpora on which the bootstrap is asked too
-SPEAKERS = (5, 8, 12, 28, 125, 500)
-POINTS = (1, 12, 48)
+CORPORA = sized(1000, 4)
+COMPARED = sized(50, 2)  # corpora on which the bootstrap is asked too
+SPEAKERS = sized((5, 8, 12, 28, 125, 500), (8,))
+POINTS = sized((1, 12, 48), (1, 12))
 WORDS = (5, 36)  # of an utterance: from 5 to 35
 WORDS_PER_S = 2.8
 UTTERANCES = 3

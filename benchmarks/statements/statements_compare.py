@@ -8,7 +8,6 @@ by speaker at random, so that neither side is worse in truth.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from allophone.frontier.samples import RunSamples
 from allophone.frontier.summary import summarise_run
 from allophone.guarantee.limits import enough_speakers
 from allophone.measure.blocks import draw_blocks
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import write_result
 from benchmarks.statements.statements_points import LOOPS, REPLICATES, Array, row, simulate
 
@@ -39,10 +39,10 @@ FALSE_ALARM = "compare --fail-if: no condition fails where nothing got worse"
 
 def main() -> None:
     """Run every simulation and write its rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulations", type=int, default=1000, help="Pairs per cell.")
+    parser = command_line(__doc__)
+    parser.add_argument("--simulations", type=int, default=sized(1000, 4), help="Pairs per cell.")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="Two real runs of the same points to resplit.")
-    asked = parser.parse_args()
+    asked = begin(parser)
     rows = [*null_rows(asked.simulations), *probability_rows(asked.simulations)]
     if asked.runs:
         rows += resplit_rows(asked.runs, asked.simulations)

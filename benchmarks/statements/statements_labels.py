@@ -10,7 +10,6 @@ whose true transcripts are known, measured relative to a big model's::
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from math import sqrt
@@ -25,6 +24,7 @@ from allophone.labels.draw import read_hypotheses
 from allophone.labels.sampling import disagreement
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.wer import count_word_errors, load_normalizer
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import RESULTS, markdown_table, stamp_line, write_result
 from benchmarks.statements.labels_simulation import (
     BIG_MODELS,
@@ -39,9 +39,9 @@ from benchmarks.statements.labels_simulation import (
 )
 
 NAME = "statements_labels"
-SPEAKERS = (5, 8, 12, 28)
-BUDGETS = (10, 30, 100)
-SETTINGS = {"n_corpora": 1000, "n_replicates": 500, "real_draws": 1000, "real_speakers": [12, 28]}
+SPEAKERS = sized((5, 8, 12, 28), (8,))
+BUDGETS = sized((10, 30, 100), (30,))
+SETTINGS = {"n_corpora": sized(1000, 4), "n_replicates": 500, "real_draws": sized(1000, 4), "real_speakers": [12, 28]}
 Row = dict[str, Any]
 
 
@@ -162,7 +162,7 @@ def page(found: list[Row], measured: Row) -> str:
     ]
     parts = [
         "# What is stated from few transcripts, and how often it holds",
-        f"Written by `benchmarks/{NAME}.py`. {stamp_line()}.",
+        f"Written by `benchmarks/statements/{NAME}.py`. {stamp_line()}.",
         "Every share is over at least 1,000 corpora and should be 95 %, or for the last two columns at least that. "
         "Simulated corpora have speakers of very unequal sizes; points and big model find the same speakers and "
         "utterances hard, and make some of the same errors, so that errors relative to the big model mislead. The true "
@@ -195,11 +195,11 @@ def _shown(row: Row | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--run", type=Path, help="a run relative to a big model; else the simulation alone")
     parser.add_argument("--manifest", type=Path, help="the same corpus with its true transcripts")
     parser.add_argument("--keep-simulated", action="store_true", help="take the simulated rows of the last result")
-    arguments = parser.parse_args()
+    arguments = begin(parser)
     if arguments.keep_simulated:
         earlier = json.loads((RESULTS / f"{NAME}.json").read_text(encoding="utf-8"))["figures"]["rows"]
         found = [row for row in earlier if row["cell"].startswith("simulated")]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.shared.quick import begin, command_line
 from benchmarks.shared.recording import RESULTS, markdown_table, write_result
 
 ALLOWED = 0.015  # below what is stated: what simulations of a thousand corpora can hardly tell apart
@@ -19,6 +20,7 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Write ``docs/results/statements.md`` and what it concludes as JSON."""
+    begin(command_line(__doc__))
     families = read_families(RESULTS)
     if not families:
         raise SystemExit(f"{RESULTS}: no statements_*.json; run the benchmarks named statements_* first.")

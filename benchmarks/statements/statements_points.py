@@ -6,7 +6,6 @@ the truth. ``--runs`` asks real runs as well: choose on half of the speakers, ju
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,12 @@ from allophone.guarantee.limits import enough_speakers, keep_limits
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import intervals, resample_mean, resample_ratio, resample_ratio_difference
 from allophone.sweeps.race import judge, look_sizes
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import write_result
 
 Array = npt.NDArray[np.float64]
 
-REPLICATES = 1000
+REPLICATES = sized(1000, 200)
 LIMIT = 0.10
 LOOPS = 0.02  # share of utterances in which a point repeats itself
 LOOP_WORDS = (20, 100)
@@ -323,11 +323,13 @@ PARTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
 
 def main() -> None:
     """Run every simulation and write its rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulations", type=int, default=1000, help="Corpora per cell; a fifth of them for races.")
+    parser = command_line(__doc__)
+    parser.add_argument(
+        "--simulations", type=int, default=sized(1000, 2), help="Corpora per cell; a fifth of them for races."
+    )
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="Real runs to ask too.")
-    asked = parser.parse_args()
+    asked = begin(parser)
     for part in asked.parts:
         n = asked.simulations if part != "races" else max(1, asked.simulations // 5)
         rows = PARTS[part](n)

@@ -9,7 +9,6 @@ reach, the calibrations that find it are the lucky ones.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -28,17 +27,18 @@ from allophone.routing.routers import Overhead
 from allophone.routing.samples import RouteSamples
 from allophone.routing.selection import PredictedRouter, predicted_router
 from allophone.routing.thresholds import CalibrationTarget, Target, effective_speakers, find_threshold, met_as_measured
-from benchmarks.shared.recording import ROOT, write_result
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, write_result
 
 CONFIDENCE = 0.9
-CALIBRATIONS = 1000
-CASCADES = 300
+CALIBRATIONS = sized(1000, 2)
+CASCADES = sized(300, 2)
 COMPARED = 4  # every so many corpora also tell what the measured value alone would choose
 REPLICATES, THRESHOLDS = 400, 40  # fewer than a user's, for time
 LAYOUTS = ((8, 20), (12, 15), (28, 10))  # speakers, utterances of each on average
 SIZES_SD = 0.8  # of the logarithm of unequal speakers' sizes
 LOOPS = 0.02  # share of utterances
-POPULATION = 20_000  # speakers
+POPULATION = sized(20_000, 200)  # speakers
 WISHES: tuple[tuple[str, Target, float], ...] = (
     ("WER halfway", "wer", 0.5),
     ("WER near the big point's", "wer", 0.9),
@@ -46,7 +46,7 @@ WISHES: tuple[tuple[str, Target, float], ...] = (
     ("share of 30 %", "big_share", 0.3),
 )
 SPLITS = 1000
-RUNS = ("routing-speechocean762-train", "routing-librispeech-train-clean-5")
+REAL_RUNS = ("routing-speechocean762-train", "routing-librispeech-train-clean-5")
 POINTS = (OperatingPoint(model="tiny.en"), OperatingPoint(model="base"))
 
 
@@ -73,11 +73,11 @@ class Cell:
 
 def main() -> None:
     """Write ``docs/results/statements_policies.json``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--policies", type=Path, nargs="*", default=sorted((ROOT / "runs").glob("routing-policy*")))
-    parser.add_argument("--runs", type=Path, nargs="*", default=[ROOT / "runs" / name for name in RUNS])
+    parser = command_line(__doc__)
+    parser.add_argument("--policies", type=Path, nargs="*", default=sorted(RUNS.glob("routing-policy*")))
+    parser.add_argument("--runs", type=Path, nargs="*", default=[RUNS / name for name in REAL_RUNS])
     parser.add_argument("--calibrations", type=int, default=CALIBRATIONS)
-    asked = parser.parse_args()
+    asked = begin(parser)
     rows = []
     for loops in (False, True):
         population = draw(Cell(POPULATION, 10, False, loops), np.random.default_rng(0))

@@ -31,14 +31,15 @@ from allophone.sweeps.recognition.peak_watch import PeakWatch
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.recognition.worker import Settings, Task, measure_task, warm_up
 from allophone.sweeps.space import SearchSpace
-from benchmarks.shared.recording import SPEECH, write_result
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RUNS, SPEECH, write_result
 
-RUNS = 20
+SITTINGS = sized(20, 1)
 SPEAKERS, EACH = 8, 3  # the shortest recordings of each
 FLOORS_S = (0.0, 0.2, 0.4, 0.6)  # every recording and its margin are longer
 COSTS = ("rtf", "latency_p50_s", "latency_p95_s", "peak_memory_bytes")
-ROUNDS = 6  # of every recording, watched and not
-CORPORA, REPLICATES = 1000, 2000
+ROUNDS = sized(6, 1)  # of every recording, watched and not
+CORPORA, REPLICATES = sized((1000, 2000), (20, 200))
 SPREADS = ((0.3, 0.5), (0.1, 0.6), (0.5, 0.3))  # of speakers and utterances, on the logarithm
 SIZES = ((5, 20), (12, 12), (28, 4), (28, 11), (40, 10), (63, 4))  # speakers, utterances of each
 LEVEL = 0.95
@@ -46,11 +47,12 @@ LEVEL = 0.95
 
 def main() -> None:
     """Write ``docs/results/statements_time.json``."""
+    begin(command_line(__doc__))
     rows, figures = [], {}
     source = SPEECH / "librispeech-train-clean-5" / "manifest.jsonl"
     if source.exists():
         utterances = list(shortest(source))
-        found = [identical_points(utterances, number) for number in range(RUNS)]
+        found = [identical_points(utterances, number) for number in range(SITTINGS)]
         rows += [verdict_row(found, cost) for cost in COSTS]
         figures["watched"] = watched_latency(utterances)
         figures["runs"] = found
@@ -81,7 +83,7 @@ def shortest(manifest: Path) -> Iterator[Utterance]:
 
 def identical_points(utterances: list[Utterance], number: int) -> dict[str, Any]:
     """Sweep points that are one, and return which verdicts they get; what was found once is kept."""
-    kept = cache_folder() / "statements_time" / f"{number}.json"
+    kept = sized(cache_folder(), RUNS) / "statements_time" / f"{number}.json"
     if kept.exists():
         return dict(json.loads(kept.read_text(encoding="utf-8")))
     space = SearchSpace(

@@ -8,26 +8,27 @@ from pathlib import Path
 
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.space import SearchSpace
+from benchmarks.shared.quick import sized
 from benchmarks.shared.recording import SPEECH
 
 SPACE = SearchSpace(
     model=("tiny.en", "base"),
     context=("full", "fit"),
-    margin_s=(1, 4),
+    margin_s=sized((1, 4), (1,)),
     floor_s=(0,),
-    tail=("all", "every-4", "none"),
+    tail=sized(("all", "every-4", "none"), ("all",)),
     guard=(False,),
-    token_stride=(1, 2),
-    speed=(1.0, 1.25),
-    compute_type=("int8", "int16"),
-    beam_size=(1, 5),
+    token_stride=sized((1, 2), (1,)),
+    speed=sized((1.0, 1.25), (1.0,)),
+    compute_type=sized(("int8", "int16"), ("int8",)),
+    beam_size=sized((1, 5), (1,)),
 )
 RULE = (
     "every combination of model, context (full; fit with a 1 s margin and all or every fourth silent position), stride "
     "and beam; speed 1.25 greedy only; int16 greedy, fit only; no tail with 1 s and 4 s margin, greedy, stride 1"
 )
 CORPUS = "librispeech-train-clean-5"
-N_UTTERANCES = 300
+N_UTTERANCES = sized(300, 24)
 DRAW_SEED = 20250
 
 

@@ -18,14 +18,15 @@ from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RunRecord, read_run
 from allophone.sweeps.race import race_order
 from allophone.sweeps.recognition.run import sweep
+from benchmarks.shared.quick import sized
 from benchmarks.shared.recording import markdown_table, spread, write_result
 from benchmarks.sweep.grid import CORPUS, DRAW_SEED, RULE, SPACE, kept, write_manifest
 from benchmarks.sweep.replay import Rows, read_rows, replaying
 
 COST = "rtf"
-SEEDS = (1, 2, 3, 4, 5)
-SPENDS = (0.05, 0.1, 0.15, 0.2)
-TRIALS = (12, 24, 36)
+SEEDS = sized((1, 2, 3, 4, 5), (1,))
+SPENDS = sized((0.05, 0.1, 0.15, 0.2), (0.5,))
+TRIALS = sized((12, 24, 36), (3,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,24 +6,24 @@ searches, five seeds each, and writes ``docs/results/grid_search``.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from allophone.sweeps.recognition.run import sweep
-from benchmarks.shared.recording import ROOT
+from benchmarks.shared.quick import begin, command_line
+from benchmarks.shared.recording import RUNS
 from benchmarks.sweep.grid import SPACE, kept, write_manifest
 from benchmarks.sweep.grid_judge import judge_searches
 
 
 def main() -> None:
     """Measure the grid, or judge the searches against it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=("measure", "judge"))
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "grid-train-clean-5")
-    asked = parser.parse_args()
-    if asked.stage == "measure":
+    parser = command_line(__doc__)
+    parser.add_argument("stage", nargs="?", choices=("measure", "judge", "both"), default="both")
+    parser.add_argument("--out", type=Path, default=RUNS / "grid-train-clean-5")
+    asked = begin(parser)
+    if asked.stage != "judge":
         measure_grid(asked.out)
-    else:
+    if asked.stage != "measure":
         judge_searches(asked.out)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -12,23 +11,24 @@ from allophone.report.figures import FrontierFigure, frontier_figure
 from allophone.report.tables import frontier_table
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
-from benchmarks.shared.recording import RESULTS, SPEECH, markdown_table, stamp_line, write_result
+from benchmarks.shared.quick import begin, command_line, sized
+from benchmarks.shared.recording import RESULTS, RUNS, SPEECH, markdown_table, stamp_line, write_result
 
 SPACE = SearchSpace(
     model=("tiny.en", "base"),
     context=("full", "fit"),
-    margin_s=(1, 2, 4),
-    floor_s=(0, 10),
-    token_stride=(1, 2, 4),
-    beam_size=(1, 5),
+    margin_s=sized((1, 2, 4), (1,)),
+    floor_s=sized((0, 10), (0,)),
+    token_stride=sized((1, 2, 4), (1,)),
+    beam_size=sized((1, 5), (1,)),
 )
 
 
 def main() -> None:
     """Sweep (resumable), then write the table and the plot."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/star-test-other"))
-    out = parser.parse_args().out
+    parser = command_line(__doc__)
+    parser.add_argument("--out", type=Path, default=RUNS / "star-test-other")
+    out = begin(parser).out
     sweep(
         SPEECH / "librispeech-test-other",
         out=out,

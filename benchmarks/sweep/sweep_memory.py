@@ -16,16 +16,22 @@ from allophone.measure.memory import resident_bytes
 from allophone.sweeps.recognition import executor
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import ROOT, write_result
 
-LENGTHS = (60, 600, 3000)
+LENGTHS = sized((60, 600, 3000), (4, 8))
 SAMPLE_EVERY_S = 0.02
 
 
 def main() -> None:
     """Sweep one point of tiny.en; longer corpora are the demo corpus repeated under new ids, each in a new process."""
-    if len(sys.argv) > 1:
-        corpus, out, model = sys.argv[1:]
+    parser = command_line(__doc__)
+    parser.add_argument(
+        "--worker", nargs=3, metavar=("CORPUS", "OUT", "MODEL"), help="run one sweep and print its peaks"
+    )
+    asked = begin(parser)
+    if asked.worker:
+        corpus, out, model = asked.worker
         print(json.dumps(watch(Path(corpus), Path(out), model)))
         return
     short = [item for item in read_manifest(build_demo_corpus()) if (item.duration_s or 0) < 4]
@@ -43,6 +49,7 @@ def main() -> None:
                 sys.executable,
                 "-m",
                 "benchmarks.sweep.sweep_memory",
+                "--worker",
                 str(corpus),
                 str(Path(folder) / "run"),
                 model,

@@ -19,15 +19,17 @@ from allophone.records.utterance import Utterance
 from allophone.sweeps.recognition.plans import plan_points
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import SPEECH, spread, write_result
 
-ROUNDS = 5
-UTTERANCES = 9
-SPACE = SearchSpace(model=("tiny.en", "base"), token_stride=(1, 2), beam_size=(1, 5))
+ROUNDS = sized(5, 1)
+UTTERANCES = sized(9, 3)
+SPACE = SearchSpace(model=("tiny.en", "base"), token_stride=(1, 2), beam_size=sized((1, 5), (1,)))
 
 
 def main() -> None:
     """Alternate a plain loop and a sweep; the first utterance of each is a warm-up and is not counted."""
+    begin(command_line(__doc__))
     manifest = SPEECH / "librispeech-test-other" / "manifest.jsonl"
     source = manifest if manifest.exists() else build_demo_corpus()
     utterances = [item for item in read_manifest(source) if (item.duration_s or 0) <= 30][:UTTERANCES]
