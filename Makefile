@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench bench-quick clean
 
 demo: $(VENV)/.demo  ## synthetic corpus, sweep, frontier, recommendation, report
 	$(BIN)/allophone demo --out runs/demo
 
 test: $(VENV)/.all  ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=15
 
 check: $(VENV)/.all  ## style, types, import order, generated docs, documentation site
 	$(BIN)/ruff check .
@@ -28,6 +28,9 @@ docs: $(VENV)/.all  ## the documentation site, in site/
 
 bench: $(VENV)/.all  ## every figure in docs/results, measured again on this machine
 	$(BIN)/python -m benchmarks.run_all
+
+bench-quick: $(VENV)/.all  ## whether every benchmark still runs: tiny sizes, synthetic speech, nothing kept
+	$(BIN)/python -m benchmarks.run_all --quick
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

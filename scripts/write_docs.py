@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+from benchmark_table import benchmark_table
 from example import frontier_example, readme_example
 from frontier_picture import frontier_caption, frontier_svg, plotted_points
 from headlines import headline_table
@@ -34,6 +35,7 @@ def written_files(root: Path = ROOT) -> dict[Path, str]:
     readme = with_part(readme, "caption", frontier_caption(results))
     readme = with_part(readme, "example", readme_example())
     choosing = docs / "guide" / "choosing.md"
+    benchmarks = (root / "benchmarks" / "README.md").read_text(encoding="utf-8")
     reproduce = (docs / "reproduce.md").read_text(encoding="utf-8")
     for paper in PAPERS:
         reproduce = with_part(reproduce, f"reproduce-{paper}", reproduced_tables(paper))
@@ -45,6 +47,7 @@ def written_files(root: Path = ROOT) -> dict[Path, str]:
         docs / "architecture.md": architecture_page(root / "src" / "allophone"),
         choosing: with_part(choosing.read_text(encoding="utf-8"), "frontier", frontier_example()),
         docs / "reproduce.md": reproduce,
+        root / "benchmarks" / "README.md": with_part(benchmarks, "benchmarks", benchmark_table(root)),
         results / "index.md": index_page(results, root / "benchmarks"),
         **{docs / "images" / f"frontier-{scheme}.svg": frontier_svg(points, scheme) for scheme in ("light", "dark")},
     }

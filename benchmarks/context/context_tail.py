@@ -20,7 +20,7 @@ from allophone.records.transcript import Segment
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
 from allophone.transcription.fallback import failure_reason
-from benchmarks.shared.quick import begin, command_line
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import RUNS, SPEECH, markdown_table, stamp_line, write_result
 from benchmarks.sweep.grid import write_manifest
 
@@ -28,7 +28,14 @@ CHOOSING = "librispeech-train-clean-5"
 REPORTING = ("librispeech-test-other", "speechocean762-test")
 TAILS = ("all", "every-4", "none")
 SPACE = SearchSpace(
-    context=("full", "fit"), margin_s=(1,), floor_s=(0,), tail=TAILS, guard=(False,), token_stride=(1,), beam_size=(1,)
+    model=sized(("tiny.en", "base"), ("tiny.en",)),
+    context=("full", "fit"),
+    margin_s=(1,),
+    floor_s=(0,),
+    tail=TAILS,
+    guard=(False,),
+    token_stride=(1,),
+    beam_size=(1,),
 )
 GUARDED = SPACE.model_copy(update={"context": ("fit",), "tail": ("all",), "guard": (True,)})
 LOST_WORDS = 3  # a short pass failed when it has this many word errors more than full context

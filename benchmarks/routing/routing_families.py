@@ -23,14 +23,14 @@ from allophone.routing.thresholds import CalibrationTarget
 from allophone.routing.training import train_policy
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace
-from benchmarks.shared.quick import begin, command_line
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import RUNS, SPEECH, markdown_table, stamp_line, write_result
 
 BIG = "base-fit+1tall-s1-int8-b1"
 SMALL = {"moonshine-tiny": "moonshine-tiny-fit+0-s1-int8-b1", "tiny.en": "tiny.en-fit+1tall-s1-int8-b1"}
 TRAIN = {  # utterances drawn, and the run that may hold Whisper's rows of them
-    "speechocean762-train": (300, "routing-speechocean762-train"),
-    "librispeech-train-clean-5": (150, "grid-train-clean-5"),
+    "speechocean762-train": (sized(300, 72), "routing-speechocean762-train"),
+    "librispeech-train-clean-5": (sized(150, 72), "grid-train-clean-5"),
 }
 REPORT = ("librispeech-test-other", "speechocean762-test")
 HOLD_OUT = 0.3  # of few utterances, so that a hundred are left to calibrate on

@@ -20,7 +20,7 @@ from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import resample_ratio
 from allophone.records.point import OperatingPoint
-from benchmarks.shared.quick import sized
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import markdown_table, stamp_line, write_result
 
 CONFIDENCE = 0.95
@@ -80,6 +80,7 @@ class Cell:
 
 def main() -> None:
     """Write ``docs/results/statements_certified.json``."""
+    begin(command_line(__doc__))
     rows: list[dict[str, Any]] = []
     powers: list[dict[str, Any]] = []
     hard = hardness()
