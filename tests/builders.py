@@ -15,7 +15,7 @@ from allophone.audio.decode import load_audio
 from allophone.audio.mel import log_mel
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.ledger.ledger import Ledger
-from allophone.ledger.run_record import RunRecord, machine_stamp
+from allophone.ledger.run_record import RecognitionRunRecord, machine_stamp
 from allophone.models.fake import FakeEngine
 from allophone.records.measurement import Measurement
 from allophone.records.point import OperatingPoint
@@ -104,7 +104,7 @@ def measurement(point: OperatingPoint, index: int, **changes: Any) -> Measuremen
     return Measurement(**{**row, **changes})
 
 
-def run_record(points: Iterable[OperatingPoint], n_utterances: int, **changes: Any) -> RunRecord:
+def run_record(points: Iterable[OperatingPoint], n_utterances: int, **changes: Any) -> RecognitionRunRecord:
     fields: dict[str, Any] = {
         "created": "2026-01-01T00:00:00+00:00",
         "corpus": "corpus",
@@ -122,7 +122,7 @@ def run_record(points: Iterable[OperatingPoint], n_utterances: int, **changes: A
         "threads": 1,
         "machine": machine_stamp(),
     }
-    return RunRecord(**{**fields, **changes})
+    return RecognitionRunRecord(**{**fields, **changes})
 
 
 def write_run(

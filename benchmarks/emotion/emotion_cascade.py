@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from allophone.cli.show import show_progress
-from allophone.frontier.emotion_summary import summarise_emotion
+from allophone.frontier.summarise import summarise_run
 from allophone.routing.emotion import CascadeResult, read_candidates, route_emotion
 from allophone.routing.thresholds import CalibrationTarget
 from allophone.sweeps.emotion.run import sweep_emotion
@@ -38,7 +38,7 @@ def main() -> None:
     options = begin(parser)
     with show_progress() as progress:
         sweep_emotion(SPEECH / "crema-d", out=options.out, space=SPACE, threads=options.threads, progress=progress)
-    summary = summarise_emotion(options.out)
+    summary = summarise_run(options.out)
     cheap_first = sorted(summary.points, key=lambda point: point.executed_gflops)
     found = [
         route_emotion(read_candidates(options.out, [one.name, other.name]), CalibrationTarget("big_share", SHARE))

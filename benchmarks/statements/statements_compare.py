@@ -18,8 +18,8 @@ from allophone.compare.changes import contrast, judge_conditions, probability_of
 from allophone.compare.conditions import read_condition
 from allophone.compare.pairing import PairedPoint
 from allophone.frontier.noise_floor import Noise, Twins, estimate_noise
-from allophone.frontier.samples import RunSamples
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.recognition import RecognitionSamples
+from allophone.frontier.summarise import summarise_run
 from allophone.guarantee.limits import enough_speakers
 from allophone.measure.blocks import draw_blocks
 from benchmarks.shared.quick import begin, command_line, sized
@@ -86,7 +86,7 @@ def null_rows(n: int) -> list[dict[str, Any]]:
 
 def draw_pair(
     rng: np.random.Generator, n_speakers: int, n_points: int, rise: float, *, unequal: bool, loops: float
-) -> RunSamples:
+) -> RecognitionSamples:
     """Draw one pair: errors and times of every point before, then of every point after, at ``rise`` times both."""
     corpus = simulate(np.repeat([RATE, RATE * rise], n_points), n_speakers, rng, unequal=unequal, loops=loops)
     shape = corpus.errors.shape
@@ -99,7 +99,7 @@ def draw_pair(
     latency = times(shape[0]) * np.repeat([1.0, rise], n_points)[:, None]
     noises = [twin_noise(latency[0], times(1)[0]), twin_noise(latency[n_points] / rise, times(1)[0])]
     noise = {name: max((one[name] for one in noises), key=lambda item: item.deviation) for name in noises[0]}
-    return RunSamples(
+    return RecognitionSamples(
         points=tuple(map(str, range(shape[0]))),
         utterances=tuple(map(str, range(shape[1]))),
         speakers=tuple(corpus.speakers),
@@ -120,7 +120,7 @@ def twin_noise(first: Array, second: Array) -> dict[str, Noise]:
     return estimate_noise(Twins(pair, np.full_like(pair, np.nan)))
 
 
-def fails(samples: RunSamples, n_points: int, conditions: tuple[str, ...], seed: int) -> bool | None:
+def fails(samples: RecognitionSamples, n_points: int, conditions: tuple[str, ...], seed: int) -> bool | None:
     """Whether any condition fails; None where the command refuses, as there are too few speakers."""
     resample = draw_blocks(samples.speakers, n_replicates=REPLICATES, seed=seed)
     if not enough_speakers(min(resample.effective_blocks, resample.n_blocks)):

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from allophone.corpora.manifest import read_manifest
-from allophone.frontier.summary import RunSummary, summarise_run
+from allophone.frontier.recognition import RecognitionRunSummary
+from allophone.frontier.summarise import summarise_run
 from allophone.labels.draw import read_hypotheses
 from allophone.labels.sampling import disagreement
 from allophone.measure.blocks import draw_blocks
@@ -130,7 +131,7 @@ def real(run: Path, manifest: Path) -> tuple[list[Row], Row]:
 
 
 def _against_humans(
-    summary: RunSummary, run: Path, manifest: Path
+    summary: RecognitionRunSummary, run: Path, manifest: Path
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Words, errors against the true transcripts, and disagreement of the hypotheses, of every utterance."""
     samples = summary.samples

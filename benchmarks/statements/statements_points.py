@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from allophone.frontier.samples import RunSamples
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.recognition import RecognitionSamples
+from allophone.frontier.summarise import summarise_run
 from allophone.frontier.uncertainty import assess_frontier
 from allophone.guarantee.limits import enough_speakers, keep_limits
 from allophone.measure.blocks import Resample, draw_blocks
@@ -219,9 +219,11 @@ def run_race(corpus: Simulated, seconds: Array, rng: np.random.Generator) -> tup
     return gone, spent / float(seconds.sum())
 
 
-def samples_of(corpus: Simulated, seconds: Array, points: list[int], utterances: npt.NDArray[np.intp]) -> RunSamples:
+def samples_of(
+    corpus: Simulated, seconds: Array, points: list[int], utterances: npt.NDArray[np.intp]
+) -> RecognitionSamples:
     cells = np.ix_(points, utterances)
-    return RunSamples(
+    return RecognitionSamples(
         points=tuple(map(str, points)),
         utterances=tuple(map(str, utterances)),
         speakers=tuple(corpus.speakers[i] for i in utterances),

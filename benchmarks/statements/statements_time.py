@@ -20,7 +20,7 @@ import numpy as np
 from allophone.cache import cache_folder
 from allophone.corpora.manifest import read_manifest
 from allophone.frontier.pareto import Frontier
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals
 from allophone.measure.quantiles import resample_quantile

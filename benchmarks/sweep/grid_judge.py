@@ -13,9 +13,9 @@ import numpy as np
 
 from allophone.frontier.dominance import frontier_mask, hypervolume
 from allophone.frontier.pareto import Frontier
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.readers import connect
-from allophone.ledger.run_record import RunRecord, read_run
+from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.sweeps.race import race_order
 from allophone.sweeps.recognition.run import sweep
 from benchmarks.shared.quick import sized
@@ -51,7 +51,7 @@ class Grid:
     reference: tuple[float, float]
     engine_s: float
     flops: float
-    record: RunRecord
+    record: RecognitionRunRecord
 
     def volume(self, points: Iterable[str]) -> float:
         """Hypervolume of some points, by their values on the whole corpus."""

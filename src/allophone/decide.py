@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,17 @@ from allophone.emotion.recipe import default_recipe
 from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import write_whole
 from allophone.frontier.certified import certify_points, only_points
-from allophone.frontier.emotion_summary import AnySummary, EmotionRunSummary, summarise_any_run
+from allophone.frontier.emotion import EmotionRunSummary
 from allophone.frontier.objectives import objectives_of
+from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.frontier.recommend import Recommendation, recommend
+from allophone.frontier.summarise import summarise_run
+from allophone.frontier.summary import RunSummary
 from allophone.guarantee.certificate import CertifiedLimit
 from allophone.guarantee.certify import show_certificate
 from allophone.labels.apply import apply_transcripts, refuse_policies
-from allophone.ledger.run_record import EmotionRunRecord
-from allophone.records.point import EmotionSetting, OperatingPoint
+from allophone.ledger.run_record import EmotionRunRecord, RecognitionRunRecord
+from allophone.records.point import EmotionSetting, OperatingPoint, Task
 from allophone.records.saved_point import DECISION_FILE, EmotionPointFile, PointFile
 from allophone.routing.as_points import add_policies
 
@@ -29,18 +32,19 @@ __all__ = ["decide", "save_decision"]
 
 
 def decide(
-    run: Path | AnySummary,
+    run: Path,
     constraints: Mapping[str, float],
     minimise: str | None = None,
     confidence: float | None = None,
     policies: Sequence[Path] = (),
     transcripts: Path | None = None,
     certify: Sequence[CertifiedLimit] = (),
+    summary: RunSummary | None = None,
 ) -> PointFile | EmotionPointFile:
     """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
 
     Args:
-        run: The run, or its summary, to which policies may have been added already.
+        run: The run folder.
         constraints: Limits by objective name, in base units.
         minimise: Objective name.
         confidence: Probability with which the limits must hold.
@@ -48,6 +52,7 @@ def decide(
         transcripts: A filled file of :mod:`allophone.labels.transcripts`, for a run relative to a model.
         certify: Limits that the point must be certified to keep, with the confidence, which must then be given; the
             other limits are taken as measured.
+        summary: The run, where it is summarised already; it may hold policies.
 
     Raises:
         SpaceError: The question is impossible as put.
@@ -56,52 +61,65 @@ def decide(
         UsageError: Policies or transcripts for a run of emotion recognition, both at once, unusable transcripts, or a
             certificate that the run cannot give.
     """
-    folder = run if isinstance(run, Path) else None
-    summary = summarise_any_run(run) if isinstance(run, Path) else run
+    summary = summarise_run(run) if summary is None else summary
     if certify:
         assert confidence is not None
-        return _decide_certified(summary, constraints, minimise, confidence, certify)
-    if isinstance(summary, EmotionRunSummary):
-        if policies:
-            raise UsageError("--policy: policies route speech recognition, and this is a run of emotion recognition.")
-        if transcripts is not None:
-            raise UsageError(
-                "--labels: transcripts are of speech recognition, and this is a run of emotion recognition."
-            )
-        return _decide_emotion(summary, folder, recommend(summary, constraints, minimise, confidence))
-    if transcripts is not None and folder is not None:
-        refuse_policies(policies)
-        summary = apply_transcripts(summary, folder, transcripts)
-    if policies and folder is not None:
-        summary = add_policies(summary, folder, policies)
-    folders = {policy.resolve().name: str(policy) for policy in policies}
-    answer = recommend(summary, constraints, minimise, confidence)
-    point = answer.chosen.point
-    assert isinstance(point, OperatingPoint)
-    policy = folders.get(answer.chosen.name)
+        speech = summary.of(RecognitionRunSummary, "--certify: error rates of speech recognition")
+        return _decide_certified(speech, constraints, minimise, confidence, certify)
+    if policies or transcripts is not None:
+        asked = "--policy: policies route" if policies else "--labels: transcripts are of"
+        speech = summary.of(RecognitionRunSummary, f"{asked} speech recognition")
+        if transcripts is None:
+            summary = add_policies(speech, run, policies)
+        else:
+            refuse_policies(policies)
+            summary = apply_transcripts(speech, run, transcripts)
+    return _SAVED[summary.task](summary, recommend(summary, constraints, minimise, confidence), run, policies)
+
+
+def _save_recognition(
+    summary: RecognitionRunSummary, answer: Recommendation, run: Path, policies: Sequence[Path]
+) -> PointFile:
+    del run
+    chosen = next(point for point in summary.points if point.name == answer.chosen.name)
     return PointFile(
-        point=point,
-        policy=policy,
+        point=chosen.point,
+        policy={folder.resolve().name: str(folder) for folder in policies}.get(chosen.name),
         transcripts_sha256=summary.transcripts_sha256,
         language=summary.run.language,
-        **_weights_of(summary, point),
+        **_weights_of(summary.run, chosen.point),
         **_common_fields(summary, answer),
     )
 
 
-def _weights_of(summary: AnySummary, point: OperatingPoint) -> dict[str, str | None]:
+def _save_emotion(
+    summary: EmotionRunSummary, answer: Recommendation, run: Path, policies: Sequence[Path]
+) -> EmotionPointFile:
+    del policies
+    setting = next(point.point for point in summary.points if point.name == answer.chosen.name)
+    return EmotionPointFile(
+        point=setting, command=_training(setting, summary.run, run), **_common_fields(summary, answer)
+    )
+
+
+_SAVED: dict[Task, Callable[[Any, Recommendation, Path, Sequence[Path]], PointFile | EmotionPointFile]] = {
+    "asr": _save_recognition,
+    "emotion": _save_emotion,
+}
+
+
+def _weights_of(run: RecognitionRunRecord, point: OperatingPoint) -> dict[str, str | None]:
     """What the weights were that the run measured, and where a folder lies that its point names from this one."""
     folder = os.path.abspath(os.path.expanduser(point.model))
-    digests: dict[str, str] = getattr(summary.run, "weights", {})
     named = "/" in point.model or "\\" in point.model
     return {
-        "weights_sha256": digests.get(point.model),
+        "weights_sha256": run.weights.get(point.model),
         "model_folder": folder if named and os.path.isdir(folder) else None,
     }
 
 
 def _decide_certified(
-    summary: AnySummary,
+    summary: RecognitionRunSummary,
     constraints: Mapping[str, float],
     minimise: str | None,
     confidence: float,
@@ -110,8 +128,7 @@ def _decide_certified(
     certificates = certify_points(summary, limits, confidence)
     certified = only_points(summary, certificates)
     answer = recommend(certified, constraints, minimise or "rtf")
-    point = answer.chosen.point
-    assert isinstance(point, OperatingPoint)
+    point = next(point.point for point in certified.points if point.name == answer.chosen.name)
     found = certificates[answer.chosen.name]
     asked = " and ".join(str(limit) for limit in limits)
     lines = [line for certificate in found for line in show_certificate(certificate)]
@@ -126,20 +143,12 @@ def _decide_certified(
         point=point,
         language=certified.run.language,
         certificates=list(found),
-        **_weights_of(certified, point),
+        **_weights_of(certified.run, point),
         **told,
     )
 
 
-def _decide_emotion(summary: EmotionRunSummary, folder: Path | None, answer: Recommendation) -> EmotionPointFile:
-    point = answer.chosen.point
-    assert isinstance(point, EmotionSetting)
-    return EmotionPointFile(
-        point=point, command=_training(point, summary.run, folder), **_common_fields(summary, answer)
-    )
-
-
-def _common_fields(summary: AnySummary, answer: Recommendation) -> dict[str, Any]:
+def _common_fields(summary: RunSummary, answer: Recommendation) -> dict[str, Any]:
     record = summary.run
     measured = {name: float(getattr(answer.chosen, name)) for name in objectives_of(summary.task)}
     return {
@@ -155,7 +164,7 @@ def _common_fields(summary: AnySummary, answer: Recommendation) -> dict[str, Any
     }
 
 
-def _training(point: EmotionSetting, run: EmotionRunRecord, folder: Path | None) -> str:
+def _training(point: EmotionSetting, run: EmotionRunRecord, folder: Path) -> str:
     """Return the command that trains a setting as the run did, on all speakers but one to test and some to stop on."""
     parts = ["allophone", "adapt", "emotion", run.corpus, "--model", point.model, "--duration-s"]
     parts += [f"{point.duration_s:g}", "--lora-rank", str(point.lora_rank)]
@@ -174,9 +183,7 @@ def _training(point: EmotionSetting, run: EmotionRunRecord, folder: Path | None)
     return shlex.join([*parts, "--out", f"models/{point.name}"])
 
 
-def _first_tested(folder: Path | None) -> str | None:
-    if folder is None:
-        return None
+def _first_tested(folder: Path) -> str | None:
     try:
         return read_splits(folder / "split.json").splits[0].test[0]
     except (CorpusError, UsageError):  # a run that was moved without its split can still be read

@@ -3,7 +3,7 @@ import pytest
 from allophone.diagnosis.axes import AXES
 from allophone.diagnosis.axis_verdict import judge_axis
 from allophone.diagnosis.elasticity import PairedChanges
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
 from star_runs import BASE, write_star
 

@@ -6,7 +6,7 @@ import pytest
 
 from allophone.diagnosis.axes import AXES, arm_pairs
 from allophone.diagnosis.elasticity import PairedChanges
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.records.point import OperatingPoint
 from builders import write_run

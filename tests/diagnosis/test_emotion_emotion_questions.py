@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from allophone.diagnosis.emotion import ask_depth, ask_duration
-from allophone.frontier.emotion_summary import summarise_emotion
+from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.records.point import EmotionSetting
 from emotion_builders import write_emotion_run
@@ -21,7 +21,7 @@ def outcomes(share, seed=0, n=N):
 
 
 def asked(folder, rows, base=0, margin=0.01, units=None):
-    run = summarise_emotion(write_emotion_run(folder, rows, units=units))
+    run = summarise_run(write_emotion_run(folder, rows, units=units))
     resample = draw_blocks(run.samples.speakers, n_replicates=2000)
     points = [point.point for point in run.points]
     return ask_duration(run.samples, points, base, resample, 0.95, margin), ask_depth(

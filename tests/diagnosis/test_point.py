@@ -5,7 +5,7 @@ from allophone.diagnosis.axes import AXES
 from allophone.diagnosis.point import diagnose_point
 from allophone.diagnosis.recognition import diagnose
 from allophone.errors import SpaceError, UsageError
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from builders import write_run
 from star_runs import BASE, rows, write_star
 

@@ -5,7 +5,7 @@ import pytest
 
 from allophone.errors import InfeasibleError, UsageError
 from allophone.frontier.certified import certify_points, check_point, only_points
-from allophone.frontier.emotion_summary import summarise_any_run
+from allophone.frontier.summarise import summarise_run
 from allophone.guarantee.certify import read_limits
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import PointFile
@@ -24,7 +24,7 @@ def rows(errors, n=80, speakers=40):
 
 
 def summary(folder, points, **changes):
-    return summarise_any_run(write_run(folder, {point: rows(errors) for point, errors in points.items()}, **changes))
+    return summarise_run(write_run(folder, {point: rows(errors) for point, errors in points.items()}, **changes))
 
 
 def test_each_model_is_tested_from_dear_to_cheap(tmp_path):
@@ -66,7 +66,7 @@ def test_a_race_that_is_not_done_is_refused(tmp_path):
 def test_a_point_that_was_not_measured_ends_its_sequence(tmp_path):
     folder = write_run(tmp_path / "r", {TINY: [], TINY_2: rows(0)})
     with pytest.raises(InfeasibleError):
-        certify_points(summarise_any_run(folder), CLIPPED, 0.95)
+        certify_points(summarise_run(folder), CLIPPED, 0.95)
 
 
 def test_a_run_can_be_cut_to_some_points(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.confidence import draw_replicates, find_ties, judge_limits, more_speakers, sample_size_factor
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.records.point import OperatingPoint
 from builders import write_run
 

@@ -8,7 +8,7 @@ import pytest
 from allophone.frontier.noise_floor import Noise, Twins, estimate_noise, noise_floor, noise_notes, resample_time
 from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.twin_record import TwinRow, add_twins
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.confidence import judge_limits
 from allophone.frontier.pareto import Frontier
+from allophone.frontier.recognition import RecognitionPointSummary, RecognitionSamples
 from allophone.frontier.recommend import recommend
-from allophone.frontier.samples import RunSamples
-from allophone.frontier.summary import PointSummary, summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.records.point import OperatingPoint
 from builders import write_run
@@ -20,8 +20,8 @@ from builders import write_run
 GIVEN = {"transcribed", "points", "utterances", "speakers", "words", "duration_s", "errors"}
 
 
-def point(stride: int, wer: float, rtf: float, memory: float = 1e9, gflops: float = 10.0) -> PointSummary:
-    return PointSummary(
+def point(stride: int, wer: float, rtf: float, memory: float = 1e9, gflops: float = 10.0) -> RecognitionPointSummary:
+    return RecognitionPointSummary(
         point=OperatingPoint(model="tiny.en", token_stride=stride),
         n_utterances=10,
         audio_s=100.0,
@@ -250,14 +250,18 @@ def test_a_stated_probability_is_about_right():
     for _ in range(200):
         speaker = rng.normal(0, 0.05, size=40)
         errors = rng.binomial(10, np.clip(0.25 + np.repeat(speaker, 5), 0, 1))
-        samples = RunSamples(
+        samples = RecognitionSamples(
             points=("p",),
             utterances=tuple(map(str, range(200))),
             speakers=tuple(f"s{i // 5}" for i in range(200)),
             words=np.full(200, 10.0),
             duration_s=np.ones(200),
             errors=errors[None].astype(float),
-            **{name: np.ones((1, 200)) for name in (item.name for item in fields(RunSamples)) if name not in GIVEN},
+            **{
+                name: np.ones((1, 200))
+                for name in (item.name for item in fields(RecognitionSamples))
+                if name not in GIVEN
+            },
         )
         resample = draw_blocks(samples.speakers, n_replicates=1000)
         accepted.append(judge_limits(samples, {"wer": 0.25}, resample, 0.9).kept[0])

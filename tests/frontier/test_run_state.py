@@ -5,8 +5,8 @@ import pytest
 
 from allophone.decide import decide
 from allophone.errors import LedgerError
-from allophone.frontier.run_state import materialise_numbers, progress_notices, select_points
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.run_state import RunState, materialise_numbers, progress_notices, select_points, share_rows
+from allophone.frontier.summarise import summarise_run
 from allophone.records.point import OperatingPoint
 from builders import write_run
 
@@ -85,11 +85,11 @@ def test_a_run_without_rows_is_refused(measured, tmp_path):
 
 
 def test_a_finished_run_needs_no_notice():
-    assert progress_notices(rows=(6, 6), points=(2, 2), shared=(3, 3), failed=0, done_with="read") == []
+    assert progress_notices(RunState({"a": 3, "b": 3}, 2, 0, 3, 0), 3, 3, "read") == []
 
 
 def test_what_is_missing_is_said():
-    assert progress_notices(rows=(3, 9), points=(2, 3), shared=(1, 3), failed=1, done_with="used") == [
+    assert progress_notices(RunState({"a": 2, "b": 1}, 3, 0, 1, 1), 3, 3, "used") == [
         "The run is in progress: 3 of 9 rows are measured.",
         "1 of 3 points have no measurement yet and are left out.",
         "1 recordings could not be used and are left out.",
@@ -98,5 +98,20 @@ def test_what_is_missing_is_said():
 
 
 def test_failed_recordings_are_not_missing_from_the_shared_ones():
-    found = progress_notices(rows=(6, 6), points=(2, 2), shared=(2, 3), failed=1, done_with="read")
+    found = progress_notices(RunState({"a": 3, "b": 3}, 2, 0, 2, 1), 3, 3, "read")
     assert found == ["1 recordings could not be read and are left out."]
+
+
+def test_rows_are_shared_where_every_point_has_one_of_the_same_keys_without_error():
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE asked AS SELECT unnest(['a', 'b']) AS name")
+    connection.execute(
+        "CREATE TABLE measurements AS SELECT * FROM (VALUES ('a', 0, 0, NULL), ('b', 0, 1, NULL), ('a', 1, 0, NULL), "
+        "('b', 1, 0, NULL), ('a', 2, 0, NULL), ('b', 2, 0, 'lost'), ('c', 3, 0, NULL)) "
+        "AS t(point, utterance_index, seed, error)"
+    )
+    share_rows(connection, ("utterance_index", "seed"), 2)
+    assert connection.execute("SELECT * FROM shared").fetchall() == [(1, 0)]
+    connection.execute("DROP TABLE shared")
+    share_rows(connection, ("utterance_index",), 2)
+    assert sorted(connection.execute("SELECT * FROM shared").fetchall()) == [(0,), (1,)]

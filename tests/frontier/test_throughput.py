@@ -4,7 +4,7 @@ import pytest
 from allophone.errors import SpaceError
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.recommend import recommend
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.frontier.throughput import read_rounds, resample_throughput, throughput_notice
 from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
 from allophone.measure.blocks import draw_blocks

@@ -5,7 +5,7 @@ import pytest
 from allophone.errors import UsageError
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.recommend import recommend
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.labels.apply import apply_transcripts, refuse_policies
 from allophone.labels.draw import DRAW_FILE, draw_utterances
 from allophone.labels.transcripts import Row, write_transcripts

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from allophone.errors import LedgerError, UsageError
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.labels.draw import DRAW_FILE, draw_utterances, read_draw, read_hypotheses
 from allophone.ledger.run_record import RUN_FILE
 from builders import write_run

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import LawError
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.law.form import LawForm
 from allophone.law.law import fit_law, fit_run_law
 from allophone.law.resources import resource_table, varied_axes

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from allophone.errors import LedgerError
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.journal import drop_torn_line, journal_line, read_journal
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import connect

@@ -140,7 +140,7 @@ def test_a_file_of_no_point_is_passed_over_and_named(tmp_path):
 def test_flipped_bits_are_an_error_or_rows_and_nothing_else(tmp_path, seed):
     import random
 
-    from allophone.frontier.summary import summarise_run
+    from allophone.frontier.summarise import summarise_run
 
     run = write_run(tmp_path / "r", {A: [{}] * 3})
     file = run / "measurements" / f"{A.name}.parquet"

@@ -4,7 +4,7 @@ import pytest
 
 from allophone.errors import LedgerError, UsageError
 from allophone.files import write_whole
-from allophone.ledger.run_record import RUN_FILE, machine_stamp, read_any_run, read_emotion_run, read_run
+from allophone.ledger.run_record import RUN_FILE, EmotionRunRecord, RecognitionRunRecord, machine_stamp, read_run
 from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import run_record
 from emotion_builders import emotion_record
@@ -69,12 +69,12 @@ def test_runs_of_both_tasks_read_back_and_are_not_mistaken(tmp_path):
     spoken, felt = run_record([POINT], 3), emotion_record([EmotionSetting(model="base", unfrozen_layers="all")], 8)
     write_whole(asr / RUN_FILE, spoken.model_dump_json())
     write_whole(emotion / RUN_FILE, felt.model_dump_json())
-    assert read_any_run(asr) == read_run(asr) == spoken
-    assert read_any_run(emotion) == read_emotion_run(emotion) == felt
+    assert read_run(asr) == read_run(asr, RecognitionRunRecord) == spoken
+    assert read_run(emotion) == read_run(emotion, EmotionRunRecord) == felt
     with pytest.raises(UsageError, match=r"'task': a run of emotion recognition"):
-        read_run(emotion)
+        read_run(emotion, RecognitionRunRecord)
     with pytest.raises(UsageError, match=r"'task': a run of speech recognition"):
-        read_emotion_run(asr)
+        read_run(asr, EmotionRunRecord)
 
 
 def test_a_run_that_names_no_task_is_one_of_speech_recognition(tmp_path):
@@ -88,4 +88,4 @@ def test_an_unknown_task(tmp_path):
     fields = json.loads(run_record([POINT], 3).model_dump_json()) | {"task": "music"}
     (tmp_path / RUN_FILE).write_text(json.dumps(fields))
     with pytest.raises(LedgerError, match=r"'task' is music; known: asr, emotion"):
-        read_any_run(tmp_path)
+        read_run(tmp_path)

@@ -1,5 +1,5 @@
-from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.frontier.pareto import Frontier
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.race_record import Elimination, write_race
 from allophone.records.point import EmotionSetting, OperatingPoint
 from allophone.report.emotion_tables import any_frontier_table, confusion_table, recall_table
@@ -32,7 +32,7 @@ def test_points_that_a_race_gave_up_are_shown(tmp_path):
 
 
 def test_confusions_are_shares_of_the_class(tmp_path):
-    run = summarise_emotion(write_emotion_run(tmp_path / "r", ROWS))
+    run = summarise_run(write_emotion_run(tmp_path / "r", ROWS))
     short, long = (confusion_table(point, run.run.labels).rows for point in run.points)
     assert short == (("high", "100", "0", "12"), ("low", "100", "0", "12"))
     assert long == (("high", "100", "0", "12"), ("low", "8", "92", "12"))

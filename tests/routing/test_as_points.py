@@ -7,7 +7,7 @@ from allophone.decide import decide, save_decision
 from allophone.errors import UsageError
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.recommend import recommend
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
 from allophone.routing.as_points import add_policies
 from allophone.routing.calibration import calibrate_policy, policy_samples

@@ -4,7 +4,7 @@ from allophone.corpora.corpus import open_corpus
 from allophone.costs.recognition import point_flops
 from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import SpaceError
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.isoflop import TOLERANCE, isoflop_points, predicted_flops
 from allophone.sweeps.recognition.plans import plan_points

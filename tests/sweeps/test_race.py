@@ -7,10 +7,11 @@ import pytest
 
 from allophone.errors import LedgerError, SpaceError
 from allophone.frontier.pareto import Frontier
-from allophone.frontier.samples import RunSamples
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.recognition import RecognitionSamples
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
+from allophone.records.names import title_of
 from allophone.records.utterance import Utterance
 from allophone.report.tables import frontier_table
 from allophone.sweeps.race import judge, look_sizes, race_order
@@ -28,7 +29,7 @@ def samples_of(errors, cost):
     errors = np.asarray(errors, dtype=float)
     n = errors.shape[1]
     flops = np.repeat(np.asarray(cost, dtype=float)[:, None], n, axis=1) * 1e9
-    return RunSamples(
+    return RecognitionSamples(
         points=tuple(f"p{index}" for index in range(len(errors))),
         utterances=tuple(f"u{index}" for index in range(n)),
         speakers=tuple(f"s{index // 2}" for index in range(n)),
@@ -158,7 +159,8 @@ def test_frontier_and_table_name_the_points_given_up(raced):
     assert not eliminated & {point.name for point in frontier.points}
     assert {point.summary.n_utterances for point in frontier.points} == {60}
     assert not any("in progress" in notice for notice in frontier.run.notices)
-    shown = [row for row in frontier_table(frontier).rows if row[0] in eliminated]
+    titles = {title_of(name) for name in eliminated}
+    shown = [row for row in frontier_table(frontier).rows if row[0] in titles]
     assert len(shown) == len(eliminated)
     assert all("given up after" in row[-1] for row in shown)
 

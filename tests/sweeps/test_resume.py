@@ -2,7 +2,7 @@ import pytest
 
 from allophone.errors import LedgerError
 from allophone.ledger.ledger import Ledger
-from allophone.ledger.run_record import EmotionRunRecord, RunRecord, machine_stamp
+from allophone.ledger.run_record import EmotionRunRecord, RecognitionRunRecord, machine_stamp
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.resume import existing_run, resume_run, space_as_begun
 from allophone.sweeps.space import SearchSpace
@@ -79,12 +79,12 @@ def test_the_same_points_in_another_order_are_the_same_space(tmp_path):
 
 
 def test_the_earlier_run_is_of_the_task_asked_for_and_has_begun(tmp_path):
-    assert existing_run(tmp_path / "none", RunRecord) is None
+    assert existing_run(tmp_path / "none", RecognitionRunRecord) is None
     Ledger(tmp_path / "empty", run_record([A], 1)).close()
-    assert existing_run(tmp_path / "empty", RunRecord) is None
+    assert existing_run(tmp_path / "empty", RecognitionRunRecord) is None
     run = write_run(tmp_path / "r", {A: [{}]})
     assert existing_run(run, EmotionRunRecord) is None
-    assert existing_run(run, RunRecord).points == [A]
+    assert existing_run(run, RecognitionRunRecord).points == [A]
 
 
 def test_a_run_that_stopped_before_its_first_row_binds_to_nothing(tmp_path):

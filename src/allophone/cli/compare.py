@@ -42,12 +42,12 @@ def compare(
     from allophone.compare.tables import comparison_dict, comparison_markdown, comparison_table
     from allophone.errors import UsageError
     from allophone.frontier.probability import check_confidence
-    from allophone.ledger.run_record import read_any_run
+    from allophone.ledger.run_record import read_run
 
     if as_json and markdown:
         raise UsageError("--json and --markdown are two forms of one answer. Give one of them.")
     check_confidence(confidence)
-    conditions = [read_condition(text, read_any_run(before).task) for text in fail_if or ()]
+    conditions = [read_condition(text, read_run(before).task) for text in fail_if or ()]
     found = compare_pair(pair_runs(before, after, point or ()), conditions, confidence)
     if as_json:
         say(json.dumps(comparison_dict(found), indent=1, ensure_ascii=False, allow_nan=False))

@@ -38,12 +38,12 @@ def diagnose(
     from allophone.diagnosis.emotion import EmotionDiagnosis, diagnose_emotion
     from allophone.diagnosis.recognition import diagnose as diagnose_speech
     from allophone.frontier.probability import check_confidence
-    from allophone.ledger.run_record import EmotionRunRecord, read_any_run
+    from allophone.ledger.run_record import EmotionRunRecord, read_run
     from allophone.report.diagnosis import AnyDiagnosis, diagnosis_json, diagnosis_lines, diagnosis_table
     from allophone.report.emotion_diagnosis_text import emotion_lines, emotion_table
 
     check_confidence(confidence)
-    emotion = isinstance(read_any_run(run), EmotionRunRecord)
+    emotion = isinstance(read_run(run), EmotionRunRecord)
     found: AnyDiagnosis = (diagnose_emotion if emotion else diagnose_speech)(run, point, cost, confidence, margin / 100)
     if as_json:
         say(diagnosis_json(found))

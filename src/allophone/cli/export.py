@@ -27,16 +27,16 @@ def export(
     """Write every table and figure of a run as CSV, Parquet, LaTeX, Markdown, PNG or SVG."""
     from allophone.errors import UsageError
     from allophone.export.files import FORMATS, export_frontier
-    from allophone.frontier.emotion_summary import summarise_any_run
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.probability import check_confidence
+    from allophone.frontier.summarise import summarise_run
     from allophone.records.saved_point import DECISION_FILE, read_decision
 
     found = next((known for known in FORMATS if known == form.lower()), None)
     if found is None:
         raise UsageError(f"--format {form}: unknown; known: {', '.join(FORMATS)}.")
     check_confidence(confidence)
-    summary = summarise_any_run(run)
+    summary = summarise_run(run)
     decision = run / DECISION_FILE
     chosen = read_decision(decision).point.name if decision.is_file() else None
     written = []

@@ -38,7 +38,9 @@ def frontier(
     from allophone.cli.show import print_csv, print_table, refuse_two_formats
     from allophone.frontier.pareto import Frontier
     from allophone.frontier.probability import check_confidence
-    from allophone.frontier.summary import summarise_run
+    from allophone.frontier.recognition import RecognitionRunSummary
+    from allophone.frontier.summarise import summarise_run
+    from allophone.frontier.summary import RunSummary
     from allophone.labels.apply import apply_transcripts, refuse_policies
     from allophone.records.names import title_of
     from allophone.report.emotion_tables import any_frontier_table
@@ -48,11 +50,12 @@ def frontier(
     check_confidence(confidence)
     if labels is not None:
         refuse_policies(policy or ())
-        found = Frontier.from_summary(apply_transcripts(summarise_run(run), run, labels), cost or "rtf", confidence)
+        summary: RunSummary = apply_transcripts(summarise_run(run, RecognitionRunSummary), run, labels)
     elif policy:
-        found = Frontier.from_summary(add_policies(summarise_run(run), run, policy), cost or "rtf", confidence)
+        summary = add_policies(summarise_run(run, RecognitionRunSummary), run, policy)
     else:
-        found = Frontier.from_run(run, cost or "rtf", confidence)
+        summary = summarise_run(run)
+    found = Frontier.from_summary(summary, cost or "rtf", confidence)
     if as_json:
         say(found.to_json())
         return

@@ -10,7 +10,7 @@ import typer
 from allophone.cli.show import Wide
 
 if TYPE_CHECKING:
-    from allophone.frontier.summary import RunSummary
+    from allophone.frontier.recognition import RecognitionRunSummary
     from allophone.labels.draw import Draw
     from allophone.records.utterance import Utterance
 
@@ -45,15 +45,16 @@ def label(
     from allophone.cli.show import print_table
     from allophone.errors import UsageError
     from allophone.frontier.pareto import Frontier
+    from allophone.frontier.recognition import RecognitionRunSummary
     from allophone.frontier.recommend import recommend
-    from allophone.frontier.summary import summarise_run
+    from allophone.frontier.summarise import summarise_run
     from allophone.labels.apply import apply_transcripts
     from allophone.labels.draw import draw_utterances
     from allophone.report.tables import frontier_table
 
     if (budget is None) == (apply is None):
         raise UsageError("give --budget N to draw utterances, or --apply FILE to use their transcripts.")
-    summary = summarise_run(run)
+    summary = summarise_run(run, RecognitionRunSummary)
     if apply is not None:
         estimated = apply_transcripts(summary, run, apply)
         print_table(frontier_table(Frontier.from_summary(estimated)), wide=wide)
@@ -73,7 +74,7 @@ def label(
     hint(f"Next: fill in the column 'transcript', then: allophone label {run} --apply {path}")
 
 
-def _of_the_chosen(estimated: RunSummary, chosen: str) -> str:
+def _of_the_chosen(estimated: RecognitionRunSummary, chosen: str) -> str:
     from allophone.frontier.confidence import draw_replicates
     from allophone.measure.bootstrap import intervals
     from allophone.measure.linearised import resample_linearised
@@ -90,7 +91,7 @@ def _of_the_chosen(estimated: RunSummary, chosen: str) -> str:
     )
 
 
-def _write(summary: RunSummary, run: Path, draw: Draw, budget: int, path: Path, *, hypotheses: bool) -> None:
+def _write(summary: RecognitionRunSummary, run: Path, draw: Draw, budget: int, path: Path, *, hypotheses: bool) -> None:
     from allophone.cli.say import say, tell
     from allophone.labels.draw import read_hypotheses
     from allophone.labels.transcripts import SILENCE, Row, read_cells, write_transcripts

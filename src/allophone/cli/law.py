@@ -11,7 +11,7 @@ import typer
 from allophone.cli.say import say
 
 if TYPE_CHECKING:
-    from allophone.frontier.summary import RunSummary
+    from allophone.frontier.recognition import RecognitionRunSummary
     from allophone.law.law import Law
     from allophone.law.search import Extrapolation
     from allophone.records.point import OperatingPoint
@@ -33,14 +33,15 @@ def law(
     """Fit a scaling law to a run's points, or say that none fits; extrapolate and propose points with it."""
     import json
 
-    from allophone.frontier.summary import summarise_run
+    from allophone.frontier.recognition import RecognitionRunSummary
+    from allophone.frontier.summarise import summarise_run
     from allophone.law.law import fit_run_law
     from allophone.law.search import best_within
     from allophone.law.search import propose as propose_points
     from allophone.sweeps.recognition.plans import plan_points
     from allophone.sweeps.space import SearchSpace
 
-    summary = summarise_run(run)
+    summary = summarise_run(run, RecognitionRunSummary)
     found = fit_run_law(summary)
     space = SearchSpace.model_validate(summary.run.space)
     named = [name.strip() for name in models.split(",") if name.strip()]
@@ -64,7 +65,7 @@ def law(
         say(notice)
 
 
-def _gflops(summary: RunSummary, candidates: Sequence[OperatingPoint]) -> list[float]:
+def _gflops(summary: RecognitionRunSummary, candidates: Sequence[OperatingPoint]) -> list[float]:
     """Executed GFLOPs per utterance: measured, or the closed form scaled by what measured points cost over it."""
     from statistics import median
 

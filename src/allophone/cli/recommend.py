@@ -169,9 +169,9 @@ def _refuse_foreign(run: Path, constraints: Mapping[str, float]) -> None:
     """Refuse limits on what the run's task does not measure, by the names of their options."""
     from allophone.errors import UsageError
     from allophone.frontier.objectives import objectives_of
-    from allophone.ledger.run_record import read_any_run
+    from allophone.ledger.run_record import read_run
 
-    task = read_any_run(run).task
+    task = read_run(run).task
     known = objectives_of(task)
     for name in constraints:
         if name not in known:
@@ -209,8 +209,8 @@ def _refuse_contradiction(
 def _check(run: Path, path: Path) -> None:
     """Print whether the certificate of a point file held on a run."""
     from allophone.frontier.certified import check_point
-    from allophone.frontier.emotion_summary import summarise_any_run
+    from allophone.frontier.summarise import summarise_run
     from allophone.records.saved_point import read_point
 
-    for line in check_point(read_point(path), summarise_any_run(run)):
+    for line in check_point(read_point(path), summarise_run(run)):
         say(line)

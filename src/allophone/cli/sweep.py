@@ -286,7 +286,7 @@ def _print_plan(
 ) -> None:
     from allophone.cli.show import print_table
     from allophone.corpora.corpus import open_corpus
-    from allophone.ledger.run_record import RunRecord
+    from allophone.ledger.run_record import RecognitionRunRecord
     from allophone.report.tables import Table
     from allophone.sweeps.recognition.forecast import predict
     from allophone.sweeps.recognition.plans import plan_points
@@ -295,7 +295,7 @@ def _print_plan(
     from allophone.sweeps.resume import existing_run, space_as_begun
 
     opened = open_corpus(corpus)
-    earlier = existing_run(extended, RunRecord) if extended else None
+    earlier = existing_run(extended, RecognitionRunRecord) if extended else None
     planned = plan_points(space_as_begun(space, earlier), plan, corpus=opened, budgets_gflops=budgets)
     points = list(dict.fromkeys([*(earlier.points if earlier else []), *planned]))
     n_utterances = opened.scan().n_utterances

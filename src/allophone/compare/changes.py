@@ -26,7 +26,7 @@ from allophone.errors import InfeasibleError, SpaceError, UsageError
 from allophone.frontier.noise_floor import TIMED, noise_floor
 from allophone.frontier.objectives import OBJECTIVES, Objective
 from allophone.frontier.probability import check_confidence
-from allophone.frontier.samples import AnySamples, RunSamples, resample_objective
+from allophone.frontier.samples import Samples
 from allophone.guarantee.limits import LEAST_SPEAKERS, enough_speakers
 from allophone.guarantee.multiplicity import step_down_p, tail_ranks
 from allophone.measure.blocks import Resample, draw_blocks
@@ -138,7 +138,7 @@ def compare_pair(
             continue
         try:
             found = contrast(samples, n_points, name, 1.0, resample)
-            levels = resample_objective(samples, name, resample).estimates
+            levels = samples.resample(name, resample).estimates
         except SpaceError:  # not measured
             if any(condition.objective.name == name for condition in conditions):
                 raise
@@ -171,7 +171,7 @@ def compare_pair(
     )
 
 
-def contrast(samples: AnySamples, n_points: int, name: str, factor: float, resample: Resample) -> Replicates:
+def contrast(samples: Samples, n_points: int, name: str, factor: float, resample: Resample) -> Replicates:
     """Return ``after - factor · before`` of every point in every replicate, in base units, lower being better.
 
     Sums over utterances have a standard error in closed form; what has none, and times that hold the machine's noise,
@@ -192,7 +192,7 @@ def contrast(samples: AnySamples, n_points: int, name: str, factor: float, resam
         differences = above[n_points:] - factor * above[:n_points]
         whole = np.concatenate([np.zeros((1, above.shape[1])), differences])
         return _without_first(resample_ratio_difference(whole, below, resample, 0))
-    found = resample_objective(samples, name, resample)
+    found = samples.resample(name, resample)
     stretched = found.stretched
     return Replicates(
         resample,
@@ -203,23 +203,10 @@ def contrast(samples: AnySamples, n_points: int, name: str, factor: float, resam
     )
 
 
-def _sums(samples: AnySamples, name: str) -> tuple[FloatArray, FloatArray] | None:
+def _sums(samples: Samples, name: str) -> tuple[FloatArray, FloatArray] | None:
     """Numerators and denominators of an objective that is a ratio of sums, if it is one and holds no noise."""
-    ones = np.ones(len(samples.utterances))
-    if name == "rtf" and name in samples.noise:
-        return None
-    found: dict[str, tuple[FloatArray | None, FloatArray | None]] = {
-        "rtf": (samples.latency_s, samples.duration_s),
-        "executed_gflops": (samples.executed_flops / 1e9, ones),
-    }
-    if isinstance(samples, RunSamples):
-        found["wer"] = (samples.errors, samples.words)
-        found["cer"] = (samples.character_errors, samples.characters)
-        found["published_gflops"] = (samples.published_flops / 1e9, ones)
-    above, below = found.get(name, (None, None))
-    if above is None or below is None or np.isnan(above).any():
-        return None
-    return above, below
+    sums = None if name == "rtf" and name in samples.noise else samples.sums(name)
+    return None if sums is None or np.isnan(sums[0]).any() else sums
 
 
 def _without_first(found: Replicates) -> Replicates:
@@ -263,7 +250,7 @@ def _mirrored(found: Replicates) -> Replicates:
 
 
 def judge_conditions(
-    samples: AnySamples,
+    samples: Samples,
     points: Sequence[PairedPoint],
     conditions: Sequence[Condition],
     confidence: float,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import isfinite
 
 from allophone.errors import SpaceError
-from allophone.frontier.objectives import Objective, Task, find_objective
+from allophone.frontier.objectives import Objective, find_objective
+from allophone.records.point import Task
 
 __all__ = ["Condition", "read_condition"]
 

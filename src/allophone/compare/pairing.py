@@ -6,7 +6,7 @@ stands in one table of samples, so that every statistic of one run serves: the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,17 @@ import numpy as np
 
 from allophone.arrays import FloatArray, IntArray
 from allophone.errors import UsageError
-from allophone.frontier.emotion_samples import EmotionSamples
-from allophone.frontier.emotion_summary import AnySummary, summarise_any_run
+from allophone.frontier.emotion import EmotionSamples
 from allophone.frontier.noise_floor import Noise
-from allophone.frontier.samples import AnySamples, RunSamples
+from allophone.frontier.recognition import RecognitionSamples
+from allophone.frontier.samples import Samples
+from allophone.frontier.summarise import summarise_run
+from allophone.frontier.summary import RunSummary
 from allophone.ledger.race_record import race_ended
 from allophone.ledger.readers import connect
-from allophone.ledger.run_record import AnyRunRecord, EmotionRunRecord, RunRecord
+from allophone.ledger.run_record import RunRecord
 from allophone.records.names import find_named
+from allophone.records.point import Task
 
 __all__ = ["PairedPoint", "RunPair", "pair_runs", "pair_samples"]
 
@@ -58,10 +61,10 @@ class RunPair:
         notices: What a reader must know.
     """
 
-    before: AnySummary
-    after: AnySummary
+    before: RunSummary
+    after: RunSummary
     points: tuple[PairedPoint, ...]
-    samples: AnySamples
+    samples: Samples
     other_machine: str | None
     in_progress: tuple[str, ...]
     notices: tuple[str, ...]
@@ -80,7 +83,7 @@ def pair_runs(before: Path, after: Path, points: Sequence[str] = ()) -> RunPair:
         LedgerError: A folder is no run, or nothing is measured.
         UsageError: The runs differ in task, normaliser or reference, or share neither points nor utterances.
     """
-    summaries = (summarise_any_run(before), summarise_any_run(after))
+    summaries = (summarise_run(before), summarise_run(after))
     _refuse_different(summaries[0].run, summaries[1].run, before, after)
     paired = _pair_points(summaries, (before, after), points)
     columns, changed = _shared_columns(
@@ -119,11 +122,11 @@ def pair_runs(before: Path, after: Path, points: Sequence[str] = ()) -> RunPair:
 
 
 def pair_samples(
-    before: AnySamples,
-    after: AnySamples,
+    before: Samples,
+    after: Samples,
     points: tuple[Sequence[str], Sequence[str]],
     columns: tuple[IntArray, IntArray],
-) -> AnySamples:
+) -> Samples:
     """Return the measurements of both in one table: first the points before, then those after.
 
     Args:
@@ -143,13 +146,7 @@ def pair_samples(
         "speakers": tuple(before.speakers[column] for column in first),
         "noise": _joint_noise(before.noise, after.noise),
     }
-    if isinstance(before, RunSamples) and isinstance(after, RunSamples):
-        changes |= {"throughput": _joint_rounds(before.throughput, after.throughput, rows)}
-    if isinstance(before, EmotionSamples) and isinstance(after, EmotionSamples):
-        changes |= {
-            "confusion": np.concatenate([before.confusion[rows[0]], after.confusion[rows[1]]]),
-            "training": (*(before.training[row] for row in rows[0]), *(after.training[row] for row in rows[1])),
-        }
+    changes |= _JOIN_OWN[before.task](before, after, rows)
     for field in fields(before):
         ours, theirs = getattr(before, field.name), getattr(after, field.name)
         if field.name in changes or not isinstance(ours, np.ndarray) or not isinstance(theirs, np.ndarray):
@@ -159,6 +156,26 @@ def pair_samples(
         else:
             changes[field.name] = np.concatenate([ours[np.ix_(rows[0], first)], theirs[np.ix_(rows[1], second)]])
     return replace(before, **changes)
+
+
+def _join_recognition(
+    before: RecognitionSamples, after: RecognitionSamples, rows: tuple[IntArray, IntArray]
+) -> dict[str, Any]:
+    return {"throughput": _joint_rounds(before.throughput, after.throughput, rows)}
+
+
+def _join_emotion(before: EmotionSamples, after: EmotionSamples, rows: tuple[IntArray, IntArray]) -> dict[str, Any]:
+    return {
+        "confusion": np.concatenate([before.confusion[rows[0]], after.confusion[rows[1]]]),
+        "training": (*(before.training[row] for row in rows[0]), *(after.training[row] for row in rows[1])),
+    }
+
+
+# What is no array per point and utterance, by task.
+_JOIN_OWN: dict[Task, Callable[[Any, Any, tuple[IntArray, IntArray]], dict[str, Any]]] = {
+    "asr": _join_recognition,
+    "emotion": _join_emotion,
+}
 
 
 def _joint_noise(before: Mapping[str, Noise], after: Mapping[str, Noise]) -> dict[str, Noise]:
@@ -179,31 +196,40 @@ def _joint_rounds(
     return np.concatenate([before[rows[0], :n_rounds], after[rows[1], :n_rounds]])
 
 
-def _refuse_different(one: AnyRunRecord, other: AnyRunRecord, before: Path, after: Path) -> None:
+def _refuse_different(one: RunRecord, other: RunRecord, before: Path, after: Path) -> None:
     if one.task != other.task:
         raise UsageError(
             f"{before} and {after}: field 'task': {one.task} and {other.task} cannot be compared. Name two runs of one "
             "task."
         )
-    if isinstance(one, EmotionRunRecord) and isinstance(other, EmotionRunRecord) and one.labels != other.labels:
-        raise UsageError(f"{before} and {after}: field 'labels': their classes differ. Measure both with the same.")
-    if not isinstance(one, RunRecord) or not isinstance(other, RunRecord):
-        return
-    if one.normalizer != other.normalizer:
-        raise UsageError(
-            f"{before} and {after}: field 'normalizer': words were compared after {one.normalizer} and "
-            f"{other.normalizer}, so their error rates are different things. Sweep one of them again."
-        )
-    if one.relative_to != other.relative_to:
-        told = [f"relative to {run.relative_to}" if run.relative_to else "against references" for run in (one, other)]
-        raise UsageError(
-            f"{before} and {after}: field 'relative_to': errors are counted {told[0]} and {told[1]}. Measure both in "
-            "the same way."
-        )
+    for name, (problem, remedy) in _MUST_AGREE.items():
+        ours, theirs = getattr(one, name, None), getattr(other, name, None)
+        if ours != theirs:
+            raise UsageError(f"{before} and {after}: field '{name}': {problem(ours, theirs)}. {remedy}")
+
+
+def _counted_against(point: str | None) -> str:
+    return f"relative to {point}" if point else "against references"
+
+
+# Fields of either task's record without which quality is another thing: what to say of two values, and the remedy.
+_MUST_AGREE: dict[str, tuple[Callable[[Any, Any], str], str]] = {
+    "labels": (lambda ours, theirs: "their classes differ", "Measure both with the same."),
+    "normalizer": (
+        lambda ours, theirs: (
+            f"words were compared after {ours} and {theirs}, so their error rates are different things"
+        ),
+        "Sweep one of them again.",
+    ),
+    "relative_to": (
+        lambda ours, theirs: f"errors are counted {_counted_against(ours)} and {_counted_against(theirs)}",
+        "Measure both in the same way.",
+    ),
+}
 
 
 def _pair_points(
-    summaries: tuple[AnySummary, AnySummary], folders: tuple[Path, Path], asked: Sequence[str]
+    summaries: tuple[RunSummary, RunSummary], folders: tuple[Path, Path], asked: Sequence[str]
 ) -> tuple[PairedPoint, ...]:
     if len(asked) > 2:
         raise UsageError(f"--point was given {len(asked)} times; once names a point, twice one before and one after.")
@@ -232,18 +258,18 @@ def _pair_points(
     return shared
 
 
-def _references(folder: Path, run: AnyRunRecord) -> dict[str, str]:
+def _references(folder: Path, run: RunRecord) -> dict[str, str]:
     """The reference of every utterance: what was said, or the class."""
-    column = "label" if isinstance(run, EmotionRunRecord) else "reference"
     with connect(folder) as connection:
         rows = connection.execute(
-            f"SELECT utterance_id, any_value({column}) FROM measurements WHERE error IS NULL GROUP BY utterance_id"
+            f"SELECT utterance_id, any_value({run.reference}) FROM measurements WHERE error IS NULL "
+            "GROUP BY utterance_id"
         ).fetchall()
     return {str(name): str(text) for name, text in rows}
 
 
 def _shared_columns(
-    before: AnySamples, after: AnySamples, ours: Mapping[str, str], theirs: Mapping[str, str]
+    before: Samples, after: Samples, ours: Mapping[str, str], theirs: Mapping[str, str]
 ) -> tuple[tuple[IntArray, IntArray], int]:
     """Where the shared utterances stand in either, and how many ids were left out as another utterance."""
     index = {name: column for column, name in enumerate(after.utterances)}
@@ -258,7 +284,7 @@ def _shared_columns(
     return (columns[:, 0], columns[:, 1]), len(both) - len(same)
 
 
-def _in_progress(folder: Path, run: AnyRunRecord, points: set[str]) -> bool:
+def _in_progress(folder: Path, run: RunRecord, points: set[str]) -> bool:
     """Whether a compared point lacks rows that its sweep will still write."""
     if race_ended(folder):
         return False
@@ -268,7 +294,7 @@ def _in_progress(folder: Path, run: AnyRunRecord, points: set[str]) -> bool:
     return any(counted.get(name, 0) < run.n_rows for name in points)
 
 
-def _other_machine(one: AnyRunRecord, other: AnyRunRecord) -> str | None:
+def _other_machine(one: RunRecord, other: RunRecord) -> str | None:
     """Say what differs between two runs that times depend on and that is no change of the software."""
     told = []
     for name, ours, theirs in (
@@ -283,7 +309,7 @@ def _other_machine(one: AnyRunRecord, other: AnyRunRecord) -> str | None:
 
 
 def _notices(
-    summaries: tuple[AnySummary, AnySummary],
+    summaries: tuple[RunSummary, RunSummary],
     shared: int,
     changed: int,
     in_progress: Sequence[str],

@@ -8,12 +8,11 @@ from itertools import combinations
 from typing import Any, Literal
 
 from allophone.dimensions.whisper import TRAINED_CONTEXT_S
-from allophone.records.point import EmotionSetting, OperatingPoint
+from allophone.records.point import OperatingPoint, Setting
 
-__all__ = ["AXES", "EMOTION_AXES", "AnySetting", "Axis", "Resource", "arm_pairs"]
+__all__ = ["AXES", "EMOTION_AXES", "Axis", "Resource", "arm_pairs"]
 
 Resource = Literal["capacity", "context", "resolution", "precision", "search", "adaptation"]
-AnySetting = OperatingPoint | EmotionSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Axis:
     show: Callable[[Any], str]
     at_limit: Callable[[Any], bool]
 
-    def axis_slice(self, point: AnySetting) -> tuple[object, ...]:
+    def axis_slice(self, point: Setting) -> tuple[object, ...]:
         """The settings of all other axes; points with equal ones differ in this axis at most."""
         return tuple(value for name, value in point if name not in self.fields)
 
@@ -87,7 +86,7 @@ EMOTION_AXES: tuple[Axis, ...] = (
 )
 
 
-def arm_pairs(axis: Axis, points: Sequence[AnySetting]) -> list[tuple[int, int]]:
+def arm_pairs(axis: Axis, points: Sequence[Setting]) -> list[tuple[int, int]]:
     """Indices of every two points that differ in this axis only."""
     arms: dict[tuple[object, ...], list[int]] = {}
     for index, point in enumerate(points):

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from allophone.diagnosis.axes import AnySetting, Axis, Resource, arm_pairs
+from allophone.diagnosis.axes import Axis, Resource, arm_pairs
 from allophone.diagnosis.elasticity import AxisChange, Elasticity, PairedChanges
+from allophone.records.point import Setting
 
 __all__ = ["AxisDiagnosis", "AxisStatus", "judge_axis"]
 
@@ -71,7 +72,7 @@ class AxisDiagnosis:
 
 
 def judge_axis(
-    axis: Axis, points: Sequence[AnySetting], base: int, changes: PairedChanges, *, enough: bool
+    axis: Axis, points: Sequence[Setting], base: int, changes: PairedChanges, *, enough: bool
 ) -> AxisDiagnosis:
     """Judge one axis at one point.
 

@@ -29,10 +29,11 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.arrays import FloatArray
-from allophone.diagnosis.axes import AnySetting, Axis
-from allophone.frontier.samples import AnySamples, resample_objective
+from allophone.diagnosis.axes import Axis
+from allophone.frontier.samples import Samples
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval
+from allophone.records.point import Setting
 
 __all__ = ["AxisChange", "CostOrder", "Elasticity", "PairedChanges"]
 
@@ -98,10 +99,10 @@ class PairedChanges:
         margin: What counts as no gain or no loss, as a fraction of the reference words.
     """
 
-    def __init__(self, samples: AnySamples, cost: str, resample: Resample, confidence: float, margin: float) -> None:
+    def __init__(self, samples: Samples, cost: str, resample: Resample, confidence: float, margin: float) -> None:
         self.confidence, self.margin = confidence, margin
         self._samples = samples
-        quality, price = (resample_objective(samples, name, resample) for name in (samples.quality, cost))
+        quality, price = (samples.resample(name, resample) for name in (samples.quality, cost))
         self._rates, self._rate = quality.inflated(), quality.estimates
         with np.errstate(divide="ignore", invalid="ignore"):  # a cost of 0 has no logarithm: its pairs are unknown
             logs, self._log = np.log2(price.values), np.log2(price.estimates)
@@ -118,7 +119,7 @@ class PairedChanges:
             return "equal"
         return "dearer" if doublings > 0 else "cheaper"
 
-    def move(self, axis: Axis, base: int, target: int, points: Sequence[AnySetting]) -> AxisChange:
+    def move(self, axis: Axis, base: int, target: int, points: Sequence[Setting]) -> AxisChange:
         """Everything about turning one axis of the base point."""
         estimate, drawn = self._rate[target] - self._rate[base], self._rates[:, target] - self._rates[:, base]
         order = self.order(base, target)

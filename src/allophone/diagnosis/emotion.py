@@ -14,8 +14,8 @@ from allophone.arrays import FloatArray
 from allophone.diagnosis.advice import Answer, answer_emotion_questions
 from allophone.diagnosis.axes import EMOTION_AXES
 from allophone.diagnosis.point import MARGIN, PointDiagnosis, diagnose_point
-from allophone.frontier.emotion_samples import EmotionSamples, resample_emotion
-from allophone.frontier.emotion_summary import EmotionPointSummary, EmotionRunSummary, summarise_emotion
+from allophone.frontier.emotion import EmotionPointSummary, EmotionRunSummary, EmotionSamples
+from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval
 from allophone.records.point import EmotionSetting
@@ -110,7 +110,7 @@ def ask_duration(
     if len(durations) < 3:
         return None
     whole = [axis_slice for axis_slice in arms.values() if set(durations) <= set(axis_slice)]
-    found = resample_emotion(samples, "uar_loss", resample)
+    found = samples.resample(samples.quality, resample)
     indices = np.array([[axis_slice[duration] for duration in durations] for axis_slice in whole])
     uars, drawn = 1 - found.estimates[indices].mean(axis=0), 1 - found.inflated()[:, indices].mean(axis=1)
     verdict, at, p = _judge(uars, drawn, confidence, margin)
@@ -145,7 +145,7 @@ def ask_depth(
         resample: Blocks over the samples' speakers.
         confidence: Level of the intervals.
     """
-    found = resample_emotion(samples, "uar_loss", resample)
+    found = samples.resample(samples.quality, resample)
     drawn, sizes = found.inflated(), [costs.trainable_params for costs in samples.training]
     pairs = []
     for i, deep in enumerate(points):
@@ -247,7 +247,7 @@ def diagnose_emotion(
         SpaceError: Unknown point or cost, an impossible confidence or margin.
     """
     folder = Path(folder)
-    run = summarise_emotion(folder)
+    run = summarise_run(folder, EmotionRunSummary)
     found = diagnose_point(folder, run, point, cost, confidence, margin, EMOTION_AXES)
     points = [summary.point for summary in run.points]
     base = [summary.name for summary in run.points].index(found.base.name)

@@ -13,9 +13,9 @@ from allophone.diagnosis.axes import Axis
 from allophone.diagnosis.axis_verdict import AxisDiagnosis, judge_axis
 from allophone.diagnosis.elasticity import PairedChanges
 from allophone.errors import SpaceError
-from allophone.frontier.emotion_summary import AnyPoint, AnySummary
 from allophone.frontier.objectives import Objective, find_cost
 from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
+from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.frontier.uncertainty import Status, too_few
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.records.names import match_names
@@ -50,8 +50,8 @@ class PointDiagnosis:
         resample: The draws that everything was judged on.
     """
 
-    run: AnySummary
-    base: AnyPoint
+    run: RunSummary
+    base: PointSummary
     base_source: BaseSource
     cost: Objective
     confidence: float
@@ -68,7 +68,7 @@ class PointDiagnosis:
 
 def diagnose_point(
     folder: Path,
-    run: AnySummary,
+    run: RunSummary,
     point: str | None,
     cost: str,
     confidence: float,
@@ -122,7 +122,7 @@ def diagnose_point(
     )
 
 
-def _find_base(folder: Path, run: AnySummary, asked: str | None) -> tuple[int, BaseSource]:
+def _find_base(folder: Path, run: RunSummary, asked: str | None) -> tuple[int, BaseSource]:
     """Return the place of the point asked for, of the recommended one, or of the first of the plan, and why it."""
     names = [point.name for point in run.points]
     if asked is not None:

@@ -12,7 +12,8 @@ from allophone.diagnosis.axes import AXES
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
 from allophone.diagnosis.elasticity import AxisChange
 from allophone.diagnosis.point import MARGIN, PointDiagnosis, diagnose_point
-from allophone.frontier.summary import PointSummary, RunSummary, summarise_run
+from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.readers import connect
 from allophone.measure.error_breakdown import (
     ErrorBreakdown,
@@ -54,8 +55,8 @@ class Diagnosis(PointDiagnosis):
         contrasts: One or two neighbours of every measured axis, their errors compared with the base point's.
     """
 
-    run: RunSummary
-    base: PointSummary
+    run: RecognitionRunSummary
+    base: RecognitionPointSummary
     answers: tuple[Answer, ...]
     anatomy: dict[str, ErrorBreakdown]
     contrasts: tuple[Contrast, ...]
@@ -89,7 +90,7 @@ def diagnose(
         SpaceError: Unknown point or cost, a cost that was not measured, an impossible confidence or margin.
     """
     folder = Path(folder)
-    run = summarise_run(folder)
+    run = summarise_run(folder, RecognitionRunSummary)
     found = diagnose_point(folder, run, point, cost, confidence, margin, AXES)
     neighbours = [move.target for axis in found.axes for move in axis.moves]
     anatomy = _breakdowns(folder, run, [found.standing.name, *neighbours])
@@ -111,7 +112,7 @@ def _contrasts(axes: Sequence[AxisDiagnosis], anatomy: Mapping[str, ErrorBreakdo
                 yield Contrast(farthest, here.differs_in(anatomy[farthest.target]))
 
 
-def _breakdowns(folder: Path, run: RunSummary, names: list[str]) -> dict[str, ErrorBreakdown]:
+def _breakdowns(folder: Path, run: RecognitionRunSummary, names: list[str]) -> dict[str, ErrorBreakdown]:
     """Dissect the errors of some points on the utterances that all points share."""
     shared = set(run.samples.utterances)
     normalizer = cast(Normalizer, run.run.normalizer)

@@ -19,7 +19,7 @@ from allophone.emotion.recipe import EmotionSetting
 from allophone.emotion.store import copy_emotion_model
 from allophone.errors import LedgerError, UsageError
 from allophone.files import file_sha256, read_record, write_whole
-from allophone.ledger.run_record import read_emotion_run
+from allophone.ledger.run_record import EmotionRunRecord, read_run
 from allophone.measure.bootstrap import Interval
 from allophone.routing.emotion import CascadeResult, EmotionCandidates, UncertaintyMeasure, choose_cascade
 from allophone.routing.thresholds import Target
@@ -98,7 +98,7 @@ def write_emotion_policy(
         UsageError: The folder holds a policy, a recogniser or a run, or a recogniser is none or not of its point.
     """
     check_cascade(folder, run, candidates, models)
-    record, settings = read_emotion_run(run), _settings(candidates)
+    record, settings = read_run(run, EmotionRunRecord), _settings(candidates)
     choice = choose_cascade(candidates, found.goal)
     try:
         for index, path in enumerate(models):
@@ -141,7 +141,7 @@ def check_cascade(folder: Path, run: Path, candidates: EmotionCandidates, models
         LedgerError: As that.
         UsageError: Likewise.
     """
-    labels, settings = read_emotion_run(run).labels, _settings(candidates)
+    labels, settings = read_run(run, EmotionRunRecord).labels, _settings(candidates)
     check_policy_folder(folder, len(settings))
     if len(models) != len(settings):
         raise UsageError(f"--models names {len(models)} for {len(settings)} points: name one for each, cheap to dear.")

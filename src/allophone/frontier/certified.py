@@ -12,8 +12,7 @@ from dataclasses import replace
 
 from allophone.costs.recognition import point_flops
 from allophone.errors import InfeasibleError, UsageError, WeightsError
-from allophone.frontier.emotion_summary import AnySummary, EmotionRunSummary
-from allophone.frontier.samples import RunSamples
+from allophone.frontier.recognition import RecognitionRunSummary, RecognitionSamples
 from allophone.frontier.summary import RunSummary
 from allophone.guarantee.certificate import CertifiedLimit
 from allophone.guarantee.certify import (
@@ -25,7 +24,7 @@ from allophone.guarantee.certify import (
     is_bounded,
     say_needed,
 )
-from allophone.ledger.run_record import RunRecord
+from allophone.ledger.run_record import RecognitionRunRecord
 from allophone.models.weights import point_dimensions
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import Certificate, PointFile
@@ -37,7 +36,7 @@ _ORDER = "model by model, points dear to cheap by predicted FLOPs, each model wi
 
 
 def certify_points(
-    summary: AnySummary, limits: Sequence[CertifiedLimit], confidence: float
+    summary: RunSummary, limits: Sequence[CertifiedLimit], confidence: float
 ) -> dict[str, tuple[Certificate, ...]]:
     """Find the points that keep limits, wrong about any of them with probability ``1 - confidence`` at most.
 
@@ -68,9 +67,8 @@ def certify_points(
     raise InfeasibleError(_why_nothing(candidates, heard, limits, confidence))
 
 
-def only_points(summary: AnySummary, names: Collection[str]) -> RunSummary:
+def only_points(summary: RecognitionRunSummary, names: Collection[str]) -> RecognitionRunSummary:
     """Return a summarised run of speech recognition with some of its points only."""
-    assert isinstance(summary, RunSummary)
     indices = [index for index, point in enumerate(summary.points) if point.name in names]
     old = summary.samples
     arrays = ("errors", "latency_s", "executed_flops", "published_flops", "peak_memory_bytes")
@@ -83,7 +81,7 @@ def only_points(summary: AnySummary, names: Collection[str]) -> RunSummary:
     return replace(summary, points=tuple(summary.points[index] for index in indices), samples=samples)
 
 
-def check_point(saved: PointFile, summary: AnySummary) -> list[str]:
+def check_point(saved: PointFile, summary: RunSummary) -> list[str]:
     """Say in sentences whether the certificates of a point file held on a run.
 
     Raises:
@@ -102,13 +100,12 @@ def check_point(saved: PointFile, summary: AnySummary) -> list[str]:
     return [line for found in saved.certificates for line in check_certificate(found, [saved.point], errors, heard)]
 
 
-def _speech(summary: AnySummary) -> tuple[RunRecord, RunSamples]:
-    if isinstance(summary, EmotionRunSummary):
-        raise UsageError("--certify: error rates of speech recognition, and this is a run of emotion recognition.")
-    return summary.run, summary.samples
+def _speech(summary: RunSummary) -> tuple[RecognitionRunRecord, RecognitionSamples]:
+    speech = summary.of(RecognitionRunSummary, "--certify: error rates of speech recognition")
+    return speech.run, speech.samples
 
 
-def _heard(summary: AnySummary) -> Heard:
+def _heard(summary: RunSummary) -> Heard:
     run, samples = _speech(summary)
     return Heard.of(
         samples.speakers,
@@ -120,7 +117,7 @@ def _heard(summary: AnySummary) -> Heard:
     )
 
 
-def _candidates(summary: AnySummary, heard: Heard, limits: Sequence[CertifiedLimit]) -> list[Candidate]:
+def _candidates(summary: RunSummary, heard: Heard, limits: Sequence[CertifiedLimit]) -> list[Candidate]:
     """All points that the run was asked for and whose errors are bounded, in order, each model's first with a share."""
     run, samples = _speech(summary)
     indices = {name: index for index, name in enumerate(samples.points)}

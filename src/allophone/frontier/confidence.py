@@ -25,13 +25,13 @@ from statistics import NormalDist
 import numpy as np
 
 from allophone.errors import InfeasibleError, SpaceError
-from allophone.frontier.emotion_summary import AnyPoint
 from allophone.frontier.probability import check_confidence
-from allophone.frontier.samples import AnySamples, RunSamples, resample_objective
+from allophone.frontier.samples import Samples
+from allophone.frontier.summary import PointSummary
 from allophone.guarantee.limits import LEAST_SPEAKERS, KeptLimits, enough_speakers, keep_limits
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import Interval, Replicates, intervals, resample_ratio_difference
-from allophone.measure.linearised import Linearised, resample_linearised
+from allophone.measure.bootstrap import Interval, Replicates, intervals
+from allophone.measure.linearised import Linearised
 
 __all__ = ["POWER", "Tie", "draw_replicates", "find_ties", "judge_limits", "more_speakers", "sample_size_factor"]
 
@@ -54,7 +54,7 @@ class Tie:
             all would not; None where error rates are not estimated from a sample of transcripts.
     """
 
-    point: AnyPoint
+    point: PointSummary
     difference: Interval
     more_utterances: float
     more_speakers: float | None
@@ -74,7 +74,7 @@ def draw_replicates(speakers: Sequence[str | None], confidence: float) -> Resamp
     return resample
 
 
-def judge_limits(samples: AnySamples, limits: Mapping[str, float], resample: Resample, confidence: float) -> KeptLimits:
+def judge_limits(samples: Samples, limits: Mapping[str, float], resample: Resample, confidence: float) -> KeptLimits:
     """Find the points that keep all limits with the confidence, the number of points considered.
 
     Args:
@@ -96,12 +96,12 @@ def judge_limits(samples: AnySamples, limits: Mapping[str, float], resample: Res
             f"{LEAST_SPEAKERS} at least. Measure more speakers, or leave the confidence out to choose by what was "
             "measured on these."
         )
-    resampled = {name: resample_objective(samples, name, resample) for name in limits}
+    resampled = {name: samples.resample(name, resample) for name in limits}
     return keep_limits(resampled, {name: limit * (1 + _ROUNDING) for name, limit in limits.items()}, confidence)
 
 
 def more_speakers(
-    samples: AnySamples, limits: Mapping[str, float], resample: Resample, confidence: float, index: int
+    samples: Samples, limits: Mapping[str, float], resample: Resample, confidence: float, index: int
 ) -> float:
     """Speakers beyond those measured from which a point alone would keep all limits, if it goes on as measured.
 
@@ -119,7 +119,7 @@ def more_speakers(
     """
     factor = 1.0
     for name, limit in limits.items():
-        replicates = resample_objective(samples, name, resample)
+        replicates = samples.resample(name, resample)
         allowance = 1.0 if replicates.allowance is None else float(replicates.allowance[index])
         top = intervals(replicates, 2 * confidence - 1)[index].high * allowance
         room, reach = limit - float(replicates.estimates[index]), top - float(replicates.estimates[index])
@@ -147,9 +147,9 @@ def sample_size_factor(difference: float, standard_error: float, confidence: flo
 
 
 def find_ties(
-    samples: AnySamples,
+    samples: Samples,
     resample: Resample,
-    points: Sequence[AnyPoint],
+    points: Sequence[PointSummary],
     chosen: int,
     among: tuple[int, ...],
     name: str,
@@ -169,7 +169,7 @@ def find_ties(
     others = [index for index in among if index != chosen]
     if not others:
         return ()
-    replicates = _differences(samples, resample, name, chosen)
+    replicates = samples.resample_difference(name, resample, chosen)
     ranges = intervals(replicates, confidence)
     n_utterances = len(samples.utterances)
     ties = []
@@ -187,22 +187,11 @@ def find_ties(
         if resample.blocked:
             speakers = inf if factor == inf else float(max(1, ceil((factor - 1) * resample.n_blocks)))
         transcripts = None
-        if name == "wer" and isinstance(samples, RunSamples) and samples.transcribed is not None:
-            transcripts = _more_transcripts(samples.transcribed.difference(chosen), resample, index, confidence)
+        if (differences := samples.linearised_difference(name, chosen)) is not None:
+            transcripts = _more_transcripts(differences, resample, index, confidence)
         ties.append(Tie(points[index], found, utterances, speakers, transcripts))
     ties.sort(key=lambda tie: abs(tie.difference.estimate))
     return tuple(ties)
-
-
-def _differences(samples: AnySamples, resample: Resample, name: str, chosen: int) -> Replicates:
-    """Every point minus the chosen one; where a closed form of the standard error exists, with it."""
-    if name == "wer" and isinstance(samples, RunSamples):
-        if samples.transcribed is not None:
-            return resample_linearised(samples.transcribed.difference(chosen), resample)
-        return resample_ratio_difference(samples.errors, samples.words, resample, chosen)
-    if name == "rtf" and name not in samples.noise:  # the closed form knows nothing of the machine's noise
-        return resample_ratio_difference(samples.latency_s, samples.duration_s, resample, chosen)
-    return resample_objective(samples, name, resample).difference(chosen)
 
 
 def _more_transcripts(differences: Linearised, resample: Resample, index: int, confidence: float) -> float:

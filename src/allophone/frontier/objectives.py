@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from allophone.errors import SpaceError
+from allophone.records.point import Task
 
-__all__ = ["COSTS", "OBJECTIVES", "QUALITY", "Objective", "Task", "find_cost", "find_objective", "objectives_of"]
-
-Task = Literal["asr", "emotion"]
+__all__ = ["COSTS", "OBJECTIVES", "QUALITY", "Objective", "find_cost", "find_objective", "objectives_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +15,8 @@ class Objective:
     """One column of a point's summary.
 
     Args:
-        name: Attribute of :class:`allophone.frontier.summary.PointSummary` or of
-            :class:`allophone.frontier.emotion_summary.EmotionPointSummary`; fractions, seconds, bytes or GFLOPs.
+        name: Attribute of a task's :class:`allophone.frontier.summary.PointSummary`; fractions, seconds, bytes or
+            GFLOPs.
         title: What people read.
         unit: Unit behind a shown value.
         scale: A value is multiplied by this before it is shown (100 for percent).

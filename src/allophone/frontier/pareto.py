@@ -14,12 +14,11 @@ import numpy.typing as npt
 
 from allophone.errors import SpaceError
 from allophone.frontier.dominance import dominance_matrix
-from allophone.frontier.emotion_summary import AnyPoint, AnySummary, summarise_any_run
 from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, Objective, find_cost
 from allophone.frontier.probability import check_confidence
-from allophone.frontier.samples import resample_objective
-from allophone.frontier.summary import PointSummary
+from allophone.frontier.summarise import summarise_run
+from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.frontier.uncertainty import LEAST_SPEAKERS, LEAST_UTTERANCES, Status, assess_frontier, too_few
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, intervals
@@ -48,7 +47,7 @@ class FrontierPoint:
         tied_with: Names of the points that cannot be told from it.
     """
 
-    summary: AnyPoint
+    summary: PointSummary
     intervals: dict[str, Interval]
     status: Status
     nondominated: bool
@@ -83,7 +82,7 @@ class Frontier:
         warnings: What a reader of the intervals must know.
     """
 
-    run: AnySummary
+    run: RunSummary
     quality: Objective
     costs: tuple[Objective, ...]
     points: tuple[FrontierPoint, ...]
@@ -104,10 +103,10 @@ class Frontier:
             LedgerError: Not a run, or nothing measured.
             SpaceError: Unknown cost, more than two, or an impossible confidence.
         """
-        return cls.from_summary(summarise_any_run(Path(folder)), cost, confidence)
+        return cls.from_summary(summarise_run(Path(folder)), cost, confidence)
 
     @classmethod
-    def from_summary(cls, run: AnySummary, cost: str | Sequence[str] = "rtf", confidence: float = 0.95) -> Frontier:
+    def from_summary(cls, run: RunSummary, cost: str | Sequence[str] = "rtf", confidence: float = 0.95) -> Frontier:
         """Find the frontier of a summarised run, with speakers resampled as blocks and all points paired."""
         costs = tuple(find_cost(name, run.task) for name in ([cost] if isinstance(cost, str) else cost))
         if not 1 <= len(costs) <= 2 or len(set(costs)) < len(costs):
@@ -115,7 +114,7 @@ class Frontier:
         check_confidence(confidence)
         objectives = (OBJECTIVES[QUALITY[run.task]], *costs)
         resample = draw_blocks(run.samples.speakers, n_replicates=REPLICATES)
-        resampled = [resample_objective(run.samples, objective.name, resample) for objective in objectives]
+        resampled = [run.samples.resample(objective.name, resample) for objective in objectives]
         values = np.array([[getattr(point, item.name) for item in objectives] for point in run.points], dtype=float)
         few = too_few(resample)
         spread = resample.n_blocks > 1  # a single block shows none, and its widened replicates are undefined
@@ -123,7 +122,7 @@ class Frontier:
         floors = [run.samples.noise_floors.get(objective.name, 0.0) for objective in objectives]
         verdicts = assess_frontier(replicates, values, confidence, floors, resample if spread else None)
         ranges = [intervals(item, confidence) for item in resampled]
-        measured: Sequence[AnyPoint] = run.points
+        measured: Sequence[PointSummary] = run.points
         names = [point.name for point in measured]
         beats = dominance_matrix(values)
         points = []
@@ -182,7 +181,7 @@ class Frontier:
             "points": [
                 {
                     **asdict(point.summary),
-                    **_rtfx(point.summary),
+                    **point.summary.derived,
                     "name": point.name,
                     "status": point.status,
                     "measured_on": point.nondominated,
@@ -217,10 +216,6 @@ def _warnings(
         who = title_of(found[0]) if len(found) == 1 else f"{len(found)} points"
         warnings.append(f"One speaker makes more than half of the errors of {who}: do not trust the intervals there.")
     return tuple(warnings)
-
-
-def _rtfx(point: AnyPoint) -> dict[str, float]:
-    return {"rtfx_throughput": point.rtfx_throughput} if isinstance(point, PointSummary) else {}
 
 
 def _finite(value: Any) -> Any:

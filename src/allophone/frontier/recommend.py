@@ -9,11 +9,11 @@ from pathlib import Path
 
 from allophone.errors import InfeasibleError, SpaceError
 from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties, judge_limits, more_speakers
-from allophone.frontier.emotion_summary import AnyPoint, AnySummary, EmotionRunSummary, summarise_any_run
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, find_objective
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.probability import check_confidence
-from allophone.frontier.summary import RunSummary
+from allophone.frontier.summarise import summarise_run
+from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.measure.blocks import Resample
 
 __all__ = ["Recommendation", "recommend"]
@@ -44,12 +44,12 @@ class Recommendation:
     """
 
     question: str
-    chosen: AnyPoint
+    chosen: PointSummary
     minimised: str
     constraints: Mapping[str, float]
     feasible: int
     binding: str | None
-    without_binding: AnyPoint | None
+    without_binding: PointSummary | None
     confidence: float | None = None
     probability: float | None = None
     ties: tuple[Tie, ...] = ()
@@ -107,7 +107,7 @@ class Recommendation:
 
 
 def recommend(
-    run: str | Path | Frontier | AnySummary | Sequence[AnyPoint],
+    run: str | Path | Frontier | RunSummary | Sequence[PointSummary],
     constraints: Mapping[str, float] | None = None,
     minimise: str | None = None,
     confidence: float | None = None,
@@ -133,10 +133,10 @@ def recommend(
     """
     check_confidence(confidence)
     if isinstance(run, str | Path):
-        run = summarise_any_run(Path(run))
+        run = summarise_run(Path(run))
     elif isinstance(run, Frontier):
         run = run.run
-    points = run.points if isinstance(run, RunSummary | EmotionRunSummary) else tuple(run)
+    points = run.points if isinstance(run, RunSummary) else tuple(run)
     task = points[0].task if points else "asr"
     limits = {find_objective(name, task).name: limit for name, limit in (constraints or {}).items()}
     for name, limit in limits.items():
@@ -160,7 +160,7 @@ def recommend(
         chosen = _lowest(feasible, minimised)
         binding, without = _binding(points, limits, minimised, chosen)
         return Recommendation(question, chosen, minimised, limits, len(feasible), binding, without, titles=titles)
-    if not isinstance(run, RunSummary | EmotionRunSummary):
+    if not isinstance(run, RunSummary):
         raise SpaceError("a confidence needs the run's measurements, not its points alone. Pass the summarised run.")
     resample = draw_replicates(run.samples.speakers, confidence)
     probability = dict.fromkeys((point.name for point in points), 1.0)
@@ -179,7 +179,7 @@ def recommend(
         )
     chosen = _lowest(sure, minimised)
 
-    def surely(others: Mapping[str, float]) -> list[AnyPoint]:
+    def surely(others: Mapping[str, float]) -> list[PointSummary]:
         candidates = _feasible(points, others)
         if not others:
             return candidates
@@ -213,22 +213,22 @@ def recommend(
     )
 
 
-def _titles(run: AnySummary | Sequence[AnyPoint]) -> dict[str, str]:
+def _titles(run: RunSummary | Sequence[PointSummary]) -> dict[str, str]:
     """What every objective is called: error rates relative to a model, or of characters, are no word error rates."""
-    record = run.run if isinstance(run, RunSummary | EmotionRunSummary) else None
+    record = run.run if isinstance(run, RunSummary) else None
     return {
         name: objective.title if record is None else record.title_of(name, objective.title)
         for name, objective in OBJECTIVES.items()
     }
 
 
-def _feasible(points: Sequence[AnyPoint], limits: Mapping[str, float]) -> list[AnyPoint]:
+def _feasible(points: Sequence[PointSummary], limits: Mapping[str, float]) -> list[PointSummary]:
     # NaN (not measured) compares false, so an unmeasured objective never meets a limit.
     return [point for point in points if all(getattr(point, name) <= limit for name, limit in limits.items())]
 
 
-def _lowest(points: Sequence[AnyPoint], minimised: str) -> AnyPoint:
-    def key(point: AnyPoint) -> tuple[float, ...]:
+def _lowest(points: Sequence[PointSummary], minimised: str) -> PointSummary:
+    def key(point: PointSummary) -> tuple[float, ...]:
         values = (getattr(point, minimised), getattr(point, QUALITY[point.task]), point.rtf, point.executed_gflops)
         return tuple(inf if isnan(value) else value for value in values)  # NaN last
 
@@ -236,7 +236,7 @@ def _lowest(points: Sequence[AnyPoint], minimised: str) -> AnyPoint:
 
 
 def _probability(
-    run: AnySummary, limits: Mapping[str, float], resample: Resample, confidence: float
+    run: RunSummary, limits: Mapping[str, float], resample: Resample, confidence: float
 ) -> dict[str, float]:
     found = judge_limits(run.samples, limits, resample, confidence).probability
     names = [point.name for point in run.points]
@@ -244,13 +244,13 @@ def _probability(
 
 
 def _binding(
-    points: Sequence[AnyPoint],
+    points: Sequence[PointSummary],
     limits: Mapping[str, float],
     minimised: str,
-    chosen: AnyPoint,
-    allowed: Callable[[Mapping[str, float]], list[AnyPoint]] | None = None,
-) -> tuple[str | None, AnyPoint | None]:
-    best: tuple[str | None, AnyPoint | None] = (None, None)
+    chosen: PointSummary,
+    allowed: Callable[[Mapping[str, float]], list[PointSummary]] | None = None,
+) -> tuple[str | None, PointSummary | None]:
+    best: tuple[str | None, PointSummary | None] = (None, None)
     lowest = getattr(chosen, minimised)
     for name in limits:
         others = {other: limit for other, limit in limits.items() if other != name}
@@ -262,8 +262,8 @@ def _binding(
     return best
 
 
-def _nearest_miss(points: Sequence[AnyPoint], limits: Mapping[str, float], titles: Mapping[str, str]) -> str:
-    def worst_excess(point: AnyPoint) -> float:
+def _nearest_miss(points: Sequence[PointSummary], limits: Mapping[str, float], titles: Mapping[str, str]) -> str:
+    def worst_excess(point: PointSummary) -> float:
         excesses = [getattr(point, name) / limit - 1 for name, limit in limits.items()]
         return max(inf if isnan(excess) else excess for excess in excesses)
 
@@ -283,6 +283,6 @@ def _by(name: str, value: float, limit: float) -> str:
     return f"{100 * (value / limit - 1):.0f} %"
 
 
-def _stated(point: AnyPoint, name: str, limit: float, titles: Mapping[str, str]) -> str:
+def _stated(point: PointSummary, name: str, limit: float, titles: Mapping[str, str]) -> str:
     objective = OBJECTIVES[name]
     return f"{titles[name]} {objective.show(getattr(point, name))} (limit {objective.show(limit)})"

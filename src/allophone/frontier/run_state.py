@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,15 @@ from allophone.errors import LedgerError
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["busy_notice", "materialise_numbers", "progress_notices", "select_points"]
+__all__ = [
+    "RunState",
+    "busy_notice",
+    "count_shared",
+    "materialise_numbers",
+    "progress_notices",
+    "select_points",
+    "share_rows",
+]
 
 LONGEST_WAIT = 1.1  # wall over processor time; above it a thread waits for a processor, or for a disk
 OTHERS_LOAD = 0.5  # threads of others that ran or waited, mean of a minute
@@ -89,25 +98,67 @@ def select_points(
     return started
 
 
-def progress_notices(
-    *, rows: tuple[int, int], points: tuple[int, int], shared: tuple[int, int], failed: int, done_with: str
-) -> list[str]:
+def share_rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], n_points: int) -> None:
+    """Make the table ``shared`` of the rows' keys that all points named in the table ``asked`` have, without error.
+
+    Comparisons are paired: a row counts where every point has one with the same keys.
+
+    Args:
+        connection: It holds the view ``measurements`` and the table ``asked``.
+        keys: The run record's ``keys``: the utterance, and where points are trained the seed.
+        n_points: How many points are named.
+    """
+    listed = ", ".join(keys)
+    connection.execute(
+        f"CREATE TEMP TABLE shared AS SELECT {listed} FROM measurements WHERE point IN (SELECT name FROM asked) "
+        f"GROUP BY {listed} HAVING count(*) = ? AND count(error) = 0",
+        [n_points],
+    )
+
+
+def count_shared(connection: duckdb.DuckDBPyConnection, key: str) -> int:
+    """Return how many different utterances (``utterance_index``) or seeds (``seed``) the table ``shared`` has."""
+    return int(connection.execute(f"SELECT count(DISTINCT {key}) FROM shared").fetchall()[0][0])
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How far a run is.
+
+    Args:
+        rows: Rows that are there, by the point that has them.
+        n_points: Points of the run that nothing gave up.
+        n_given_up: Points that a race gave up.
+        n_shared: Utterances that all points with rows have.
+        n_failed: Recordings left out.
+    """
+
+    rows: dict[str, int]
+    n_points: int
+    n_given_up: int
+    n_shared: int
+    n_failed: int
+
+
+def progress_notices(state: RunState, n_rows: int, n_utterances: int, done_with: str) -> list[str]:
     """Say what of a run is not measured yet, what failed, and how many utterances its points are compared on.
 
     Args:
-        rows: Rows that are there, and rows of a finished run.
-        points: Points that have rows, and points of the run that nothing gave up.
-        shared: Utterances that all points with rows have, and utterances that they could have.
-        failed: Recordings left out.
-        done_with: What could not be done with those: ``read``, ``used``.
+        state: How far the run is.
+        n_rows: Rows of a finished point.
+        n_utterances: Utterances that all points could have.
+        done_with: What could not be done with the recordings left out: ``read``, ``used``.
     """
     notices = []
-    if rows[0] < rows[1]:
-        notices.append(f"The run is in progress: {rows[0]} of {rows[1]} rows are measured.")
-    if missing := points[1] - points[0]:
-        notices.append(f"{missing} of {points[1]} points have no measurement yet and are left out.")
-    if failed:
-        notices.append(f"{failed} recordings could not be {done_with} and are left out.")
-    if shared[0] < shared[1] - failed:
-        notices.append(f"Points are compared on the {shared[0]} of {shared[1]} utterances that all of them have.")
+    rows, wanted = sum(state.rows.values()), state.n_points * n_rows
+    if rows < wanted:
+        notices.append(f"The run is in progress: {rows} of {wanted} rows are measured.")
+    if missing := state.n_points - len(state.rows):
+        notices.append(f"{missing} of {state.n_points} points have no measurement yet and are left out.")
+    if state.n_failed:
+        notices.append(f"{state.n_failed} recordings could not be {done_with} and are left out.")
+    if state.n_shared < n_utterances - state.n_failed:
+        notices.append(
+            f"Points are compared on the {state.n_shared} of {n_utterances} utterances that all of them have."
+        )
     return notices

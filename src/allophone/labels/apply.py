@@ -12,7 +12,7 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.errors import UsageError
-from allophone.frontier.summary import RunSummary, relative_notice
+from allophone.frontier.recognition import RecognitionRunSummary, relative_notice
 from allophone.labels.draw import DRAW_FILE, Draw, read_draw, read_hypotheses, require_relative
 from allophone.labels.estimate import estimate_error_rates
 from allophone.labels.sampling import inclusion_probabilities
@@ -25,7 +25,7 @@ from allophone.records.names import title_of
 __all__ = ["apply_transcripts", "refuse_policies"]
 
 
-def apply_transcripts(summary: RunSummary, folder: Path, csv: Path) -> RunSummary:
+def apply_transcripts(summary: RecognitionRunSummary, folder: Path, csv: Path) -> RecognitionRunSummary:
     """Return a summarised run whose error rates are WER against human transcripts, estimated from a sample of them.
 
     The run itself is not changed. The run's normaliser is used. What was skipped, and the digest of the file, stand in
@@ -92,7 +92,7 @@ def _drawn(draw: Draw, transcripts: Transcripts) -> tuple[list[str], FloatArray]
 
 
 def _estimate(
-    summary: RunSummary, folder: Path, transcripts: Transcripts, names: list[str], probabilities: FloatArray
+    summary: RecognitionRunSummary, folder: Path, transcripts: Transcripts, names: list[str], probabilities: FloatArray
 ) -> Linearised:
     samples = summary.samples
     indices = {name: index for index, name in enumerate(samples.utterances)}

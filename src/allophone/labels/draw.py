@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict
 from allophone.arrays import FloatArray
 from allophone.errors import LedgerError, UsageError
 from allophone.files import read_record, write_whole
-from allophone.frontier.summary import RunSummary
+from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.labels.sampling import disagreement, priorities, sample_sizes
 from allophone.ledger.race_record import race_ended
 from allophone.ledger.readers import connect
-from allophone.ledger.run_record import RunRecord
+from allophone.ledger.run_record import RecognitionRunRecord
 from allophone.measure.wer import Normalizer, load_normalizer
 from allophone.records.names import find_named
 
@@ -54,7 +54,7 @@ class Draw(BaseModel):
         return [self.utterances[index] for index in np.argsort(self.priorities(), kind="stable")]
 
 
-def require_relative(run: RunRecord, folder: Path) -> str:
+def require_relative(run: RecognitionRunRecord, folder: Path) -> str:
     """Return the point whose transcripts stand in for references.
 
     Raises:
@@ -69,7 +69,7 @@ def require_relative(run: RunRecord, folder: Path) -> str:
 
 
 def draw_utterances(
-    summary: RunSummary, folder: Path, points: Sequence[str] | None = None, seed: int | None = None
+    summary: RecognitionRunSummary, folder: Path, points: Sequence[str] | None = None, seed: int | None = None
 ) -> Draw:
     """Return the run's draw; the first call makes it and keeps it in the run.
 

@@ -20,8 +20,7 @@ import numpy.typing as npt
 
 from allophone.arrays import FloatArray
 from allophone.errors import LawError
-from allophone.frontier.samples import resample_objective
-from allophone.frontier.summary import RunSummary
+from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.law.form import LawForm
 from allophone.law.resources import axis_values, resource_table, varied_axes
 from allophone.law.validation import CrossValidation, cross_validate, refit, variances_of, weighted_fit
@@ -112,7 +111,7 @@ class Law:
         return np.asarray(np.log(table) - self.centre)
 
 
-def fit_run_law(run: RunSummary, parameters: Mapping[str, float] | None = None) -> Law:
+def fit_run_law(run: RecognitionRunSummary, parameters: Mapping[str, float] | None = None) -> Law:
     """Fit the law to a run's word error rates, speakers resampled as blocks and points paired.
 
     Args:
@@ -124,7 +123,7 @@ def fit_run_law(run: RunSummary, parameters: Mapping[str, float] | None = None) 
         UnknownModelError: The size of a model is not known.
     """
     resample = draw_blocks(run.samples.speakers, n_replicates=_REFITS)
-    resampled = resample_objective(run.samples, "wer", resample)
+    resampled = run.samples.resample("wer", resample)
     replicates = resampled.inflated() if resample.n_blocks > 1 else resampled.values
     return fit_law(
         [point.point for point in run.points],

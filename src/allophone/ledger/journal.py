@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from allophone.errors import LedgerError
-from allophone.ledger.run_record import AnyRunRecord
+from allophone.ledger.run_record import RunRecord
 from allophone.records.measurement import EmotionMeasurement, Measurement
 from allophone.unicode_text import as_unicode
 
@@ -43,7 +43,7 @@ def journal_line(row: Row) -> str:
     return json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read_journal(path: Path, run: AnyRunRecord, point: str) -> Journal:
+def read_journal(path: Path, run: RunRecord, point: str) -> Journal:
     """Read the rows of a journal; damaged and doubled lines are passed over and named.
 
     A last line without its newline is being written, or was when its writer was killed: it is no row yet.
@@ -79,7 +79,7 @@ def read_journal(path: Path, run: AnyRunRecord, point: str) -> Journal:
     return Journal(tuple(lines), tuple(rows), tuple(notices))
 
 
-def foreign_row(row: Mapping[str, Any], run: AnyRunRecord, point: str) -> str:
+def foreign_row(row: Mapping[str, Any], run: RunRecord, point: str) -> str:
     """Say why a row is not one of this point of this run; the empty text where it is."""
     if row["point"] != point:
         return f"field 'point': a row of {row['point']}"
@@ -94,7 +94,7 @@ def foreign_row(row: Mapping[str, Any], run: AnyRunRecord, point: str) -> str:
     return ""
 
 
-def _parsed(raw: bytes, run: AnyRunRecord) -> tuple[dict[str, Any] | None, str]:
+def _parsed(raw: bytes, run: RunRecord) -> tuple[dict[str, Any] | None, str]:
     try:
         row = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError):

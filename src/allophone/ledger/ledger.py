@@ -13,7 +13,7 @@ from allophone.errors import LedgerError
 from allophone.files import write_whole
 from allophone.ledger.journal import Row, drop_torn_line, journal_line, read_journal
 from allophone.ledger.readers import MEASUREMENTS, check_finished, columns, make_rows, unreadable
-from allophone.ledger.run_record import LOCK_FILE, RUN_FILE, AnyRunRecord
+from allophone.ledger.run_record import LOCK_FILE, RUN_FILE, RunRecord
 from allophone.ledger.sql_paths import written_path
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Ledger:
             another run's.
     """
 
-    def __init__(self, folder: Path, run: AnyRunRecord) -> None:
+    def __init__(self, folder: Path, run: RunRecord) -> None:
         from filelock import FileLock, Timeout
 
         self.folder = folder

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from allophone.errors import LedgerError
 from allophone.ledger.journal import COUNTS, Row, read_journal
-from allophone.ledger.run_record import AnyRunRecord, read_any_run
+from allophone.ledger.run_record import RunRecord, read_run
 from allophone.ledger.sql_paths import parquet_files
 from allophone.records.measurement import Measurement
 
@@ -96,7 +96,7 @@ def connect(folder: Path) -> RunReader:
     Raises:
         LedgerError: The folder is not a run, nothing is measured yet, or a file is damaged or another run's.
     """
-    run = read_any_run(folder)
+    run = read_run(folder)
     measurements = folder / MEASUREMENTS
     while True:
         before = _listing(measurements)
@@ -108,7 +108,7 @@ def connect(folder: Path) -> RunReader:
             # A sweep finished a point, or opened one again, between the look at the folder and the reading.
 
 
-def _connected(folder: Path, measurements: Path, run: AnyRunRecord) -> RunReader:
+def _connected(folder: Path, measurements: Path, run: RunRecord) -> RunReader:
     import duckdb
 
     finished, notices = [], []
@@ -196,7 +196,7 @@ def make_rows(connection: duckdb.DuckDBPyConnection, lines: Sequence[str], row: 
     )
 
 
-def check_finished(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], run: AnyRunRecord) -> str:
+def check_finished(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], run: RunRecord) -> str:
     """Return the DuckDB table function over finished points, having looked at all of their rows' keys and texts.
 
     Raises:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,19 +14,17 @@ from allophone.files import first_problem, load_json
 from allophone.ledger.machine import MachineStamp, machine_stamp
 from allophone.records.measurement import EmotionMeasurement, Measurement
 from allophone.records.names import title_of
-from allophone.records.point import EmotionSetting, OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint, Setting, Task
 
 __all__ = [
     "LOCK_FILE",
     "RUN_FILE",
     "SCHEMA_VERSION",
-    "AnyRunRecord",
     "EmotionRunRecord",
     "MachineStamp",
+    "RecognitionRunRecord",
     "RunRecord",
     "machine_stamp",
-    "read_any_run",
-    "read_emotion_run",
     "read_run",
 ]
 
@@ -34,12 +33,21 @@ RUN_FILE = "run.json"
 LOCK_FILE = ".lock"  # held while a sweep writes the run
 
 
-class _Run(BaseModel):
-    """What runs of every task have in common, none of which may change while a run is measured.
+class RunRecord(BaseModel):
+    """A run of either task; nothing in it may change while the run is measured.
 
     ``space`` holds the axes as asked for. Times are comparable only within one ``machine``, ``threads`` (0: the
-    engine's choice) and ``device``. ``cost`` is what a race or joint search judges by, else None.
+    engine's choice) and ``device``. ``cost`` is what a race or joint search judges by, else None. ``points`` are what
+    the plan made of the axes. ``row`` is what the ledger holds of a measurement; ``keys`` are its fields that tell the
+    rows of a point apart, ``reference`` the one that holds what is right. ``recognises`` names the task in words,
+    ``refusal`` says what a reader of this task alone tells someone who names a run of another.
     """
+
+    row: ClassVar[type[Measurement] | type[EmotionMeasurement]]
+    keys: ClassVar[tuple[str, ...]]
+    reference: ClassVar[str]
+    recognises: ClassVar[str]
+    refusal: ClassVar[str]
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,19 +65,63 @@ class _Run(BaseModel):
     cost: str | None = None
     seed: int = 0
     machine: MachineStamp
+    task: Task
+    points: Sequence[Setting]
+
+    @property
+    def quality_name(self) -> str:
+        """What the quality objective is called in this run."""
+        raise NotImplementedError
+
+    def title_of(self, objective: str, title: str) -> str:
+        """Return what an objective is called in this run.
+
+        Args:
+            objective: Its name.
+            title: What it is called elsewhere.
+        """
+        del objective
+        return title
+
+    def heading_of(self, objective: str, heading: str) -> str:
+        """Return what heads an objective's column in tables of this run.
+
+        Args:
+            objective: Its name.
+            heading: What heads it elsewhere.
+        """
+        del objective
+        return heading
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of a finished point."""
+        return self.n_utterances
+
+    @property
+    def n_slots(self) -> int:
+        """Places that rows of a point may have."""
+        return self.n_utterances
+
+    def slot(self, key: tuple[int, ...]) -> int:
+        """Place of a row by its ``keys``."""
+        return key[0]
 
 
-class RunRecord(_Run):
+class RecognitionRunRecord(RunRecord):
     """A run of speech recognition.
 
-    ``points`` are what the plan made of the axes; ``seed`` orders the utterances of a race or joint search.
+    ``seed`` orders the utterances of a race or joint search.
     ``speakers`` says what inferred, from voices, the speakers that the corpus does not name; None: nothing did.
     ``weights`` holds the SHA-256 of every model's weights as measured, ``revisions`` the hub's revision of those that
     came from there; runs of before lack both.
     """
 
-    row: ClassVar[type[Measurement]] = Measurement
-    keys: ClassVar[tuple[str, ...]] = ("utterance_index",)
+    row = Measurement
+    keys = ("utterance_index",)
+    reference = "reference"
+    recognises = "speech"
+    refusal = "this is for speech recognition alone. frontier, recommend, diagnose, report and 'route emotion' read it."
 
     task: Literal["asr"] = "asr"
     points: list[OperatingPoint]
@@ -101,31 +153,26 @@ class RunRecord(_Run):
             return f"{'character ' if characters else ''}error rate relative to {title_of(self.relative_to)}"
         return "character error rate" if characters else "word error rate"
 
-    @property
-    def n_rows(self) -> int:
-        """Rows of a finished point."""
-        return self.n_utterances
-
-    @property
-    def n_slots(self) -> int:
-        """Places that rows of a point may have."""
-        return self.n_utterances
-
-    def slot(self, key: tuple[int, ...]) -> int:
-        """Place of a row by its ``keys``."""
-        return key[0]
+    def heading_of(self, objective: str, heading: str) -> str:
+        """Return what heads an objective's column: for error rates relative to a model, that they are differences."""
+        if objective == "wer":
+            return f"{self.quality_name} %" if self.relative_to is None else "diff. %"
+        return "char. diff. %" if objective == "cer" and self.relative_to is not None else heading
 
 
-class EmotionRunRecord(_Run):
+class EmotionRunRecord(RunRecord):
     """A run of emotion recognition: every point is trained in every fold and with every seed.
 
-    ``points`` are what the plan made of the axes. ``folds`` are names of splits in the run's ``split.json``, whose
-    test speakers differ, so that an utterance has one row per point and seed; ``n_tested`` utterances are theirs.
-    ``recipes`` holds how each point is trained, seeds left out. ``seed`` is the first of ``seeds``.
+    ``folds`` are names of splits in the run's ``split.json``, whose test speakers differ, so that an utterance has one
+    row per point and seed; ``n_tested`` utterances are theirs. ``recipes`` holds how each point is trained, seeds left
+    out. ``seed`` is the first of ``seeds``.
     """
 
-    row: ClassVar[type[EmotionMeasurement]] = EmotionMeasurement
-    keys: ClassVar[tuple[str, ...]] = ("utterance_index", "seed")
+    row = EmotionMeasurement
+    keys = ("utterance_index", "seed")
+    reference = "label"
+    recognises = "emotion"
+    refusal = "this is for emotion recognition. Name a run that 'allophone sweep --task emotion' wrote."
 
     task: Literal["emotion"] = "emotion"
     points: list[EmotionSetting]
@@ -142,11 +189,6 @@ class EmotionRunRecord(_Run):
         """What the quality objective is called."""
         return "UAR"
 
-    def title_of(self, objective: str, title: str) -> str:
-        """Return what an objective is called in this run: its own title."""
-        del objective
-        return title
-
     @property
     def n_rows(self) -> int:
         """Rows of a finished point."""
@@ -162,48 +204,36 @@ class EmotionRunRecord(_Run):
         return self.seeds.index(key[1]) * self.n_utterances + key[0]
 
 
-AnyRunRecord = RunRecord | EmotionRunRecord
-_RECORDS: dict[str, type[RunRecord] | type[EmotionRunRecord]] = {"asr": RunRecord, "emotion": EmotionRunRecord}
+_RECORDS: dict[str, type[RunRecord]] = {"asr": RecognitionRunRecord, "emotion": EmotionRunRecord}
+Record = TypeVar("Record", bound=RunRecord)
 
 
-def read_run(folder: Path) -> RunRecord:
-    """Read ``run.json`` of a run of speech recognition.
-
-    Raises:
-        LedgerError: The folder is no run, the file is damaged, or another schema version wrote it.
-        UsageError: It is a run of emotion recognition.
-    """
-    record = read_any_run(folder)
-    if isinstance(record, EmotionRunRecord):
-        raise UsageError(
-            f"{folder}: field 'task': a run of emotion recognition, and this is for speech recognition alone. "
-            "frontier, recommend, diagnose, report and 'route emotion' read it."
-        )
-    return record
+@overload
+def read_run(folder: Path) -> RunRecord: ...
 
 
-def read_emotion_run(folder: Path) -> EmotionRunRecord:
-    """Read ``run.json`` of a run of emotion recognition.
-
-    Raises:
-        LedgerError: As :func:`read_run`.
-        UsageError: It is a run of speech recognition.
-    """
-    record = read_any_run(folder)
-    if isinstance(record, RunRecord):
-        raise UsageError(
-            f"{folder}: field 'task': a run of speech recognition, and this is for emotion recognition. Name a run "
-            "that 'allophone sweep --task emotion' wrote."
-        )
-    return record
+@overload
+def read_run(folder: Path, kind: type[Record]) -> Record: ...
 
 
-def read_any_run(folder: Path) -> AnyRunRecord:
-    """Read ``run.json``, whatever the task.
+def read_run(folder: Path, kind: type[RunRecord] = RunRecord) -> RunRecord:
+    """Read ``run.json``.
+
+    Args:
+        folder: The run folder.
+        kind: The record of the task that the run must be of; any where it is left out.
 
     Raises:
         LedgerError: The folder is no run, the file is damaged, or another schema version wrote it.
+        UsageError: It is a run of another task.
     """
+    record = _read_record(folder)
+    if not isinstance(record, kind):
+        raise UsageError(f"{folder}: field 'task': a run of {record.recognises} recognition, and {kind.refusal}")
+    return record
+
+
+def _read_record(folder: Path) -> RunRecord:
     path = folder / RUN_FILE
     if not os.path.isdir(folder):  # unlike Path.is_dir it says no, too, where one may not look
         raise LedgerError(f"{folder}: no such run. 'allophone sweep CORPUS --out {folder}' makes one.")

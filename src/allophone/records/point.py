@@ -13,8 +13,18 @@ from allophone.dimensions.whisper import TRAINED_CONTEXT_S
 from allophone.errors import SpaceError
 from allophone.records.names import title_of
 
-__all__ = ["LEARNED_TAIL", "TAIL_PATTERN", "ComputeType", "Context", "EmotionSetting", "OperatingPoint"]
+__all__ = [
+    "LEARNED_TAIL",
+    "TAIL_PATTERN",
+    "ComputeType",
+    "Context",
+    "EmotionSetting",
+    "OperatingPoint",
+    "Setting",
+    "Task",
+]
 
+Task = Literal["asr", "emotion"]
 Context = Literal["full", "fit"]
 TAIL_PATTERN = r"^(none|all|every-([2-9]|[1-9]\d{1,3})|(last|learned)-[1-9]\d{0,3})$"
 LEARNED_TAIL = "learned-64"  # the size that the shipped tails have (docs/results/default_point.md)
@@ -23,7 +33,35 @@ ComputeType = Literal[
 ]
 
 
-class OperatingPoint(BaseModel):
+class Setting(BaseModel):
+    """One setting of all knobs of a recogniser, of speech or of emotion: a point of a sweep."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1)
+
+    @property
+    def name(self) -> str:
+        """Id, unique among points and safe as a file name."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """Name for people, e.g. ``tiny.en, short context, stride 2``; see docs/names.md."""
+        return title_of(self.name)
+
+    @property
+    def model_slug(self) -> str:
+        """The model's name, or for a folder its last part and a digest of the whole path."""
+        if re.fullmatch(r"[\w.:-]+", self.model):
+            return self.model.replace(":", ".")
+        from hashlib import sha256
+
+        last = re.sub(r"[^\w.-]", "_", PureWindowsPath(self.model).name)  # knows both kinds of slash
+        return f"{last}@{sha256(self.model.encode()).hexdigest()[:8]}"
+
+
+class OperatingPoint(Setting):
     """One setting of all knobs of a speech recogniser: what a sweep measures and ``transcribe`` runs.
 
     ``context="full"`` pads every window to the 30 s the encoder was trained on; ``context="fit"`` runs the encoder on
@@ -34,8 +72,6 @@ class OperatingPoint(BaseModel):
     loops. A full context has none of these, so they are set to nothing there and equal settings compare equal.
     Moonshine has no trained context to pad to: its context is always ``fit`` without any of them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(min_length=1, description="name in the dimensions table, or a CTranslate2 folder")
     window_s: float = Field(TRAINED_CONTEXT_S, gt=0, le=TRAINED_CONTEXT_S, description="seconds of audio per pass")
@@ -74,11 +110,6 @@ class OperatingPoint(BaseModel):
         return "-".join(parts)
 
     @property
-    def title(self) -> str:
-        """Name for people, e.g. ``tiny.en, short context, stride 2``; see docs/names.md."""
-        return title_of(self.name)
-
-    @property
     def context_name(self) -> str:
         """The context knobs in short, e.g. ``full``, ``fit+2f10``, ``fit+1tall``, ``fit+1t4g``, ``fit+1tlast300``."""
         if self.context == "full":
@@ -86,16 +117,6 @@ class OperatingPoint(BaseModel):
         floor = f"f{self.floor_s:.12g}" if self.floor_s else ""
         tail = "" if self.tail == "none" else "t" + self.tail.removeprefix("every-").replace("-", "")
         return f"fit+{self.margin_s:.12g}{floor}{tail}" + ("g" if self.guard else "")
-
-    @property
-    def model_slug(self) -> str:
-        """The model's name, or for a folder its last part and a digest of the whole path."""
-        if re.fullmatch(r"[\w.:-]+", self.model):
-            return self.model.replace(":", ".")
-        from hashlib import sha256
-
-        last = re.sub(r"[^\w.-]", "_", PureWindowsPath(self.model).name)  # knows both kinds of slash
-        return f"{last}@{sha256(self.model.encode()).hexdigest()[:8]}"
 
     @property
     def encode_key(self) -> tuple[object, ...]:
@@ -108,14 +129,12 @@ class OperatingPoint(BaseModel):
         return (self.model, self.compute_type)
 
 
-class EmotionSetting(BaseModel):
+class EmotionSetting(Setting):
     """One setting of all knobs: which encoder hears how much, and how deep it is adapted.
 
     ``unfrozen_layers="all"`` is every layer of the encoder. The front end (convolutions, position encodings) and the
     last normalisation stay frozen in every setting; the head is always trained.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(min_length=1, description="a speech encoder by name or folder")
     duration_s: float = Field(3.0, gt=0, le=TRAINED_CONTEXT_S, description="seconds from the start of a recording")
@@ -131,16 +150,6 @@ class EmotionSetting(BaseModel):
         if self.unfrozen_layers:
             parts.append("all" if self.unfrozen_layers == "all" else f"top{self.unfrozen_layers}")
         return "-".join(parts if len(parts) > 2 else [*parts, "frozen"])
-
-    @property
-    def title(self) -> str:
-        """Name for people, e.g. ``base, 3 s, rank 16, top 4``; see docs/names.md."""
-        return title_of(self.name)
-
-    @property
-    def model_slug(self) -> str:
-        """The model's name, or for a folder its last part and a digest of the whole path."""
-        return OperatingPoint(model=self.model).model_slug
 
     def depth(self, layers: int) -> int:
         """Return how many layers' own weights are trained.

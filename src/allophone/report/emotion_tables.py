@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allophone.frontier.emotion_summary import EmotionPointSummary, EmotionRunSummary
+from allophone.frontier.emotion import EmotionPointSummary, EmotionRunSummary
 from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from allophone.diagnosis.emotion import diagnose_emotion
 from allophone.diagnosis.recognition import Diagnosis, diagnose
 from allophone.errors import SpaceError
 from allophone.files import write_whole
-from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_run
+from allophone.frontier.emotion import EmotionRunSummary
 from allophone.frontier.pareto import Frontier
-from allophone.ledger.run_record import AnyRunRecord, EmotionRunRecord, RunRecord, read_any_run
+from allophone.frontier.summarise import summarise_run
+from allophone.ledger.run_record import EmotionRunRecord, read_run
+from allophone.records.point import Task
 from allophone.records.saved_point import DECISION_FILE, EmotionPointFile, PointFile, read_decision
 from allophone.report.diagnosis import answer_pairs, breakdown_lines, diagnosis_table, verdict_lines
 from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_table, emotion_verdict_lines
@@ -49,7 +51,7 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
     import jinja2
 
     folder = Path(run)
-    frontier = Frontier.from_summary(summarise_any_run(folder), cost)
+    frontier = Frontier.from_summary(summarise_run(folder), cost)
     decision = _decision(folder, frontier)
     figure = frontier_figure(frontier, decision.point.name)
     environment = jinja2.Environment(
@@ -72,7 +74,7 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
             ("corpus", f"{record.corpus} ({record.n_utterances} utterances, {record.n_speakers} speakers)"),
             ("fingerprint", record.fingerprint[:16]),
             ("plan", f"{record.plan}, {len(record.points)} points"),
-            *_task_settings(record),
+            *_TASK_SETTINGS[record.task](record),
             (
                 "processor",
                 f"{record.machine.processor}, {record.machine.cores} cores, {record.threads or 'automatic'} threads, "
@@ -90,15 +92,15 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
     return target
 
 
-def _task_settings(record: AnyRunRecord) -> list[tuple[str, str]]:
-    if isinstance(record, RunRecord):
-        return [("normaliser", record.normalizer), ("language", record.language)]
-    return [
+_TASK_SETTINGS: dict[Task, Callable[[Any], list[tuple[str, str]]]] = {
+    "asr": lambda record: [("normaliser", record.normalizer), ("language", record.language)],
+    "emotion": lambda record: [
         ("classes", ", ".join(record.labels)),
         ("split", f"{', '.join(record.folds)} ({record.split_fingerprint[:16]}), speakers disjoint"),
         ("seeds", ", ".join(str(seed) for seed in record.seeds)),
         ("precision", record.precision),
-    ]
+    ],
+}
 
 
 def _emotion(frontier: Frontier, decision: PointFile | EmotionPointFile) -> dict[str, Any] | None:
@@ -115,7 +117,7 @@ def _emotion(frontier: Frontier, decision: PointFile | EmotionPointFile) -> dict
 
 def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
     """What the template shows of a diagnosis, or None where the point's cost was not measured."""
-    if isinstance(read_any_run(folder), EmotionRunRecord):
+    if isinstance(read_run(folder), EmotionRunRecord):
         felt = replace(diagnose_emotion(folder, point, cost), base_source="recommended")
         return {
             "table": emotion_table(felt),
@@ -141,4 +143,4 @@ def _decision(folder: Path, frontier: Frontier) -> PointFile | EmotionPointFile:
         decision = read_decision(saved)
         if any(point.name == decision.point.name for point in frontier.points):
             return decision
-    return decide(folder if isinstance(frontier.run, EmotionRunSummary) else frontier.run, {})
+    return decide(folder, {}, summary=frontier.run)

@@ -9,9 +9,9 @@ from math import isfinite, isnan, nan
 from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES, QUALITY
 from allophone.frontier.pareto import Frontier, FrontierPoint
-from allophone.frontier.summary import PointSummary, RunSummary
+from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary
 from allophone.ledger.race_record import Elimination
-from allophone.ledger.run_record import RunRecord
+from allophone.ledger.run_record import RecognitionRunRecord
 from allophone.records.names import title_of
 
 __all__ = [
@@ -64,7 +64,7 @@ def frontier_table(frontier: Frontier) -> Table:
     Every compared objective has its interval.
     """
     record = frontier.run.run
-    assert isinstance(record, RunRecord)
+    assert isinstance(record, RecognitionRunRecord)
     heads = {
         "wer": f"{record.quality_name} %" if record.relative_to is None else "diff. %",
         "cer": "CER %" if record.relative_to is None else "char. diff. %",
@@ -79,12 +79,12 @@ def frontier_table(frontier: Frontier) -> Table:
     columns = list(dict.fromkeys([*_COLUMNS, *(cost.name for cost in frontier.costs)]))
     if record.language != "en" and record.normalizer != "characters" and _counts_characters(frontier):
         columns.insert(1, "cer")  # where words are long, or parted differently, they tell less
-    if isinstance(frontier.run, RunSummary) and frontier.run.samples.throughput is not None:
+    if isinstance(frontier.run, RecognitionRunSummary) and frontier.run.samples.throughput is not None:
         columns = list(dict.fromkeys([*columns, "rtf_throughput"]))
     rows = []
     for point in frontier.points:
         summary = point.summary
-        assert isinstance(summary, PointSummary)
+        assert isinstance(summary, RecognitionPointSummary)
         cells = [
             throughput_cell(point, summary) if name == "rtf_throughput" else objective_cell(point, name)
             for name in columns
@@ -159,7 +159,7 @@ def objective_cell(point: FrontierPoint, name: str) -> str:
     return f"{shown} [{number_of(name, ends[0])}, {number_of(name, ends[1])}]"
 
 
-def throughput_cell(point: FrontierPoint, summary: PointSummary) -> str:
+def throughput_cell(point: FrontierPoint, summary: RecognitionPointSummary) -> str:
     """Return a point's seconds of audio a wall second with many recordings at once, with its interval if it has one."""
     value, interval = summary.rtf_throughput, point.intervals.get("rtf_throughput")
     if isnan(value):

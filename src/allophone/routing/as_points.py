@@ -11,7 +11,7 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.errors import UsageError
-from allophone.frontier.summary import PointSummary, RunSummary
+from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary
 from allophone.ledger.readers import connect
 from allophone.measure.wer import word_error_rate
 from allophone.routing.calibration import policy_samples
@@ -29,7 +29,7 @@ _COUNTS = (
 )
 
 
-def add_policies(summary: RunSummary, run: Path, folders: Sequence[Path]) -> RunSummary:
+def add_policies(summary: RecognitionRunSummary, run: Path, folders: Sequence[Path]) -> RecognitionRunSummary:
     """Return a summarised run with policies among its points, replayed at their thresholds.
 
     A policy's name is its folder's. Times and FLOPs are of all that ran; so are encoder and decoder seconds and the
@@ -54,7 +54,7 @@ def add_policies(summary: RunSummary, run: Path, folders: Sequence[Path]) -> Run
     return summary
 
 
-def _add(summary: RunSummary, run: Path, folder: Path, name: str) -> RunSummary:
+def _add(summary: RecognitionRunSummary, run: Path, folder: Path, name: str) -> RecognitionRunSummary:
     router, measured, left_out = policy_samples(folder, [run])
     if left_out:
         raise UsageError(
@@ -117,11 +117,11 @@ def _table(connection: object, point: OperatingPoint) -> dict[str, list[float]]:
 
 def _summary(
     samples: RouteSamples, outcome: Outcome, kept: FloatArray, paid: FloatArray, peak: float, name: str
-) -> PointSummary:
+) -> RecognitionPointSummary:
     hits, substitutions, insertions, deletions = (round(value) for value in kept[:4].sum(axis=1).tolist())
     audio_s, seconds = float(samples.duration_s.sum()), outcome.seconds
     p50, p95 = np.quantile(seconds, (0.5, 0.95), method="inverted_cdf").tolist()
-    return PointSummary(
+    return RecognitionPointSummary(
         point=samples.points[0],
         n_utterances=len(samples),
         audio_s=audio_s,

@@ -24,7 +24,7 @@ from allophone.guarantee.certify import (
     is_bounded,
     say_needed,
 )
-from allophone.ledger.run_record import read_run
+from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.routing.calibration import policy_samples
 from allophone.routing.policy_file import PolicyFile, read_policy, write_policy
 from allophone.routing.replay import replay, replay_at
@@ -108,7 +108,9 @@ def check_policy(folder: Path, runs: Sequence[Path]) -> list[str]:
 
 
 def _heard(samples: RouteSamples, runs: Sequence[Path]) -> Heard:
-    records = [read_run(run) for run in runs]  # they count errors alike, or would not have been read together
+    records = [
+        read_run(run, RecognitionRunRecord) for run in runs
+    ]  # they count errors alike, or would not have been read together
     return Heard.of(
         samples.speakers,
         samples.words,

@@ -22,10 +22,10 @@ import numpy as np
 
 from allophone.arrays import FloatArray, IntArray
 from allophone.errors import UsageError
-from allophone.frontier.emotion_samples import share_rows
+from allophone.frontier.run_state import share_rows
 from allophone.guarantee.limits import enough_speakers
 from allophone.ledger.readers import connect
-from allophone.ledger.run_record import EmotionRunRecord, read_emotion_run
+from allophone.ledger.run_record import EmotionRunRecord, read_run
 from allophone.measure.blocks import Resample, draw_blocks
 from allophone.measure.bootstrap import Interval, Replicates, intervals
 from allophone.records.names import find_named
@@ -148,11 +148,11 @@ def read_candidates(folder: Path, names: Sequence[str]) -> EmotionCandidates:
         LedgerError: Not a run, or nothing measured.
         UsageError: A run of speech recognition, an unknown point, no shared row, or points not from cheap to dear.
     """
-    run = read_emotion_run(folder)
+    run = read_run(folder, EmotionRunRecord)
     points = _find_points(run, folder, names)
     with connect(folder) as connection:
         connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [[point.name for point in points]])
-        share_rows(connection, len(points))
+        share_rows(connection, EmotionRunRecord.keys, len(points))
         tables = [connection.execute(_ROWS, [point.name]).fetchall() for point in points]
     if not tables[0]:
         raise UsageError(f"{folder}: no utterance is measured at all of {', '.join(names)} yet. Let its sweep go on.")

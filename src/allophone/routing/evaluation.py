@@ -13,7 +13,8 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.frontier.dominance import frontier_mask
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.recognition import RecognitionRunSummary
+from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval
 from allophone.routing.calibration import policy_samples
@@ -173,7 +174,7 @@ def _wer(samples: RouteSamples, errors: FloatArray) -> float:
 
 
 def _static_frontier(samples: RouteSamples) -> tuple[tuple[str, float, float, float], ...]:
-    points = summarise_run(samples.runs[0]).points
+    points = summarise_run(samples.runs[0], RecognitionRunSummary).points
     values = np.array([[point.wer, point.executed_gflops] for point in points])
     on = np.flatnonzero(frontier_mask(values))
     listed = [(points[i].name, points[i].wer, points[i].executed_gflops, points[i].latency_mean_s) for i in on]

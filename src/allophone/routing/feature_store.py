@@ -17,7 +17,7 @@ from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.errors import AudioError, CorpusError, LedgerError, UsageError
 from allophone.files import whole_file
 from allophone.ledger.readers import connect
-from allophone.ledger.run_record import read_run
+from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.models.engine import load_engine
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
@@ -85,7 +85,7 @@ def utterances_of(folder: Path, names: Sequence[str]) -> dict[str, Utterance]:
     Raises:
         CorpusError: The corpus is no longer where the run says, or no longer holds an utterance.
     """
-    record = read_run(folder)
+    record = read_run(folder, RecognitionRunRecord)
     audio = {utterance.id: utterance for utterance in open_corpus(record.corpus)}
     for name in names:
         if name not in audio:

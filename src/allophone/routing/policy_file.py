@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from allophone.arrays import FloatArray
 from allophone.errors import LedgerError, UsageError, WeightsError
 from allophone.files import file_sha256, load_json, read_record, whole_file, write_whole
-from allophone.ledger.run_record import read_run
+from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.measure.blocks import draw_blocks
 from allophone.models.weights_digest import weights_digest
 from allophone.records.point import OperatingPoint
@@ -67,7 +67,7 @@ def policy_card(
         kind=kind,
         reads="reading" if kind == "cascade" else reads,
         points=list(samples.points),
-        language=read_run(samples.runs[0]).language,
+        language=read_run(samples.runs[0], RecognitionRunRecord).language,
         weights={point.model: weights_digest(point.model) for point in samples.points},
         steps=[],
         per_gflop=False,
@@ -78,7 +78,7 @@ def policy_card(
         score_range=[],
         training=Training(
             runs=[str(folder) for folder in samples.runs],
-            fingerprints=[read_run(folder).fingerprint for folder in samples.runs],
+            fingerprints=[read_run(folder, RecognitionRunRecord).fingerprint for folder in samples.runs],
             n_utterances=len(samples),
             speakers=trained,
             held_out=held,

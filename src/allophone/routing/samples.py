@@ -13,9 +13,9 @@ from allophone.arrays import FloatArray, IntArray
 from allophone.costs.recognition import recognition_flops
 from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.errors import UsageError
-from allophone.frontier.samples import share_utterances
+from allophone.frontier.run_state import share_rows
 from allophone.ledger.readers import connect
-from allophone.ledger.run_record import RunRecord, read_run
+from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.models.weights import point_dimensions
 from allophone.records.names import find_named
 from allophone.records.point import OperatingPoint
@@ -85,7 +85,7 @@ class RouteSamples:
         )
 
 
-def find_points(run: RunRecord, folder: Path, names: Sequence[str]) -> tuple[OperatingPoint, ...]:
+def find_points(run: RecognitionRunRecord, folder: Path, names: Sequence[str]) -> tuple[OperatingPoint, ...]:
     """Find points of a run by names as :func:`allophone.records.names.find_named` understands them.
 
     Raises:
@@ -122,7 +122,10 @@ def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSa
     first = parts[0]
     if any(part.points != first.points for part in parts):
         raise UsageError(f"{', '.join(names)}: the runs mean different points by these names. Give full names.")
-    counted = {(record.normalizer, record.relative_to) for record in map(read_run, folders)}
+    counted = {
+        (record.normalizer, record.relative_to)
+        for record in [read_run(folder, RecognitionRunRecord) for folder in folders]
+    }
     if len(counted) > 1:
         raise UsageError("the runs count errors against different references. Sweep them alike.")
     joined = RouteSamples(
@@ -153,11 +156,11 @@ def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSa
 
 
 def _read_run(folder: Path, names: Sequence[str]) -> RouteSamples:
-    points = find_points(read_run(folder), folder, names)
+    points = find_points(read_run(folder, RecognitionRunRecord), folder, names)
     with connect(folder) as connection:
         listed = [point.name for point in points]
         connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [listed])
-        share_utterances(connection, len(points))
+        share_rows(connection, RecognitionRunRecord.keys, len(points))
         tables = [connection.execute(_ROWS, [name]).fetchall() for name in listed]
     if not tables[0]:
         raise UsageError(f"{folder}: no utterance is measured at all of {', '.join(listed)} yet. Let its sweep go on.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from allophone.errors import UsageError
-from allophone.ledger.run_record import read_run
+from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio_difference
 from allophone.routing.audio_features import (
@@ -87,7 +87,7 @@ def train_policy(
             f"{everything.points[0].title}: a decider's first point cannot have a guard. Name one without (sweep "
             "--axis guard=false), or use --kind cascade."
         )
-    records = [read_run(folder) for folder in folders]
+    records = [read_run(folder, RecognitionRunRecord) for folder in folders]
     if len({record.language for record in records}) > 1:
         raise UsageError("the runs transcribed different languages. Train one policy a language.")
     rest = trained_places(everything, hold_out, seed)

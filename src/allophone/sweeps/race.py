@@ -31,7 +31,7 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.frontier.objectives import find_cost
-from allophone.frontier.samples import AnySamples, resample_objective
+from allophone.frontier.samples import Samples
 from allophone.frontier.uncertainty import assess_frontier, too_few
 from allophone.ledger.race_record import Elimination
 from allophone.measure.blocks import draw_blocks
@@ -85,7 +85,7 @@ def race_order(utterances: Sequence[Utterance], seed: int = 0) -> list[int]:
 
 
 def judge(
-    samples: AnySamples,
+    samples: Samples,
     cost: str,
     n_looks: int,
     n_utterances: int,
@@ -112,7 +112,7 @@ def judge(
     resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
     if too_few(resample):
         return []
-    resampled = [resample_objective(samples, name, resample) for name in (samples.quality, cost)]
+    resampled = [samples.resample(name, resample) for name in (samples.quality, cost)]
     estimates = np.stack([item.estimates for item in resampled], axis=-1)
     replicates = np.stack([item.inflated() for item in resampled], axis=-1)
     floors = [0.0, samples.noise_floors.get(cost, 0.0)]

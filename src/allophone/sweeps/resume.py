@@ -13,11 +13,11 @@ from allophone.ledger.readers import MEASUREMENTS
 from allophone.ledger.run_record import (
     LOCK_FILE,
     RUN_FILE,
-    AnyRunRecord,
     EmotionRunRecord,
     MachineStamp,
+    RecognitionRunRecord,
     RunRecord,
-    read_any_run,
+    read_run,
 )
 from allophone.models.weights_digest import hub_revision, weights_digest
 from allophone.records.point import OperatingPoint
@@ -28,7 +28,7 @@ __all__ = ["SEARCHES", "describe_run", "existing_run", "resume_run", "space_as_b
 
 SEARCHES = ("race", "joint")  # plans with a cost to judge by and an order to draw; all others have seed 0
 
-Record = TypeVar("Record", RunRecord, EmotionRunRecord)
+Record = TypeVar("Record", RecognitionRunRecord, EmotionRunRecord)
 
 _SETTINGS = {
     "asr": ("normalizer", "language", "relative_to", "speakers", "device", "threads", "cost", "seed"),
@@ -47,11 +47,11 @@ def describe_run(
     machine: MachineStamp,
     cost: str,
     speakers: str | None = None,
-) -> RunRecord:
+) -> RecognitionRunRecord:
     """Return the record of what is asked now; the cost belongs to the searches alone, ``speakers`` to inferred ones."""
     models = tuple(dict.fromkeys(point.model for point in points))
     revisions = {model: hub_revision(model) for model in models}
-    return RunRecord(
+    return RecognitionRunRecord(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         corpus=summary.source,
         fingerprint=summary.fingerprint,
@@ -98,7 +98,7 @@ def existing_run(folder: Path, kind: type[Record]) -> Record | None:
     """
     if not (folder / RUN_FILE).exists() or _is_empty(folder):
         return None
-    found = read_any_run(folder)
+    found = read_run(folder)
     return found if isinstance(found, kind) else None
 
 
@@ -118,7 +118,7 @@ def resume_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
     """
     if not (folder / RUN_FILE).exists() or _is_empty(folder):
         return wanted
-    found = read_any_run(folder)
+    found = read_run(folder)
     if found.task != wanted.task:
         raise LedgerError(f"{folder}: holds a run of task '{found.task}', not '{wanted.task}'. Choose another --out.")
     if found.fingerprint != wanted.fingerprint:
@@ -132,7 +132,7 @@ def resume_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
             raise LedgerError(
                 f"{folder}: '{name}' was {before!r} and is {now!r} now. Ask for the same, or choose another --out."
             )
-    if isinstance(found, RunRecord) and isinstance(wanted, RunRecord):
+    if isinstance(found, RecognitionRunRecord) and isinstance(wanted, RecognitionRunRecord):
         for model, digest in wanted.weights.items():
             if found.weights.get(model, digest) != digest:
                 raise LedgerError(
@@ -182,7 +182,7 @@ def _joined(before: Mapping[str, list[Any]], now: Mapping[str, list[Any]]) -> di
     return {axis: list(dict.fromkeys([*before.get(axis, []), *now.get(axis, [])])) for axis in axes}
 
 
-def _space_difference(found: AnyRunRecord, wanted: AnyRunRecord) -> str:
+def _space_difference(found: RunRecord, wanted: RunRecord) -> str:
     if found.plan != wanted.plan:
         return f"plan was {found.plan} and is {wanted.plan} now"
     for axis in dict.fromkeys([*found.space, *wanted.space]):
@@ -196,7 +196,7 @@ def _listed(values: Sequence[Any] | None) -> str:
     return ",".join(str(value) for value in values or ["not there"])
 
 
-def _machine_difference(found: AnyRunRecord, wanted: AnyRunRecord) -> str:
+def _machine_difference(found: RunRecord, wanted: RunRecord) -> str:
     before, now = found.machine, wanted.machine
     for name in ("processor", "cores"):
         if getattr(before, name) != getattr(now, name):

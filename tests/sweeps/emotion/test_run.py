@@ -10,10 +10,10 @@ pytest.importorskip("torch")
 from allophone.corpora.corpus import open_corpus
 from allophone.corpora.splits import make_folds, read_splits, write_splits
 from allophone.errors import CorpusError, LedgerError, SpaceError
-from allophone.frontier.emotion_summary import summarise_emotion
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
-from allophone.ledger.run_record import read_emotion_run
+from allophone.ledger.run_record import EmotionRunRecord, read_run
 from allophone.ledger.trained_units import read_units
 from allophone.ledger.twin_record import read_twins
 from allophone.sweeps.emotion import run as emotion_run
@@ -79,11 +79,11 @@ def test_what_every_training_cost_is_kept(place, measured):
 
 def test_the_first_point_is_timed_twice_in_every_fold_for_the_noise_floor(place, measured):
     pairs = read_twins(place / "r")
-    first = read_emotion_run(place / "r").points
+    first = read_run(place / "r", EmotionRunRecord).points
     assert len({point for point, *_ in pairs}) == 1
     assert {point for point, *_ in pairs} <= {point.name for point in first}
     assert len(pairs) == 19  # all but the silent one
-    summary = summarise_emotion(place / "r")
+    summary = summarise_run(place / "r")
     assert summary.samples.noise["rtf"].pairs == 19
     assert set(summary.samples.noise_floors) == {"rtf", "latency_p50_s", "latency_p95_s"}
     rows = rows_with(place / "r", "cpu_s, load_average, threads, latency_s")
@@ -96,7 +96,7 @@ def rows_with(folder, columns):
 
 
 def test_the_record_says_how_it_was_measured(place, measured):
-    record = read_emotion_run(place / "r")
+    record = read_run(place / "r", EmotionRunRecord)
     assert record.folds == tuple(f"fold-{number}" for number in range(5))
     assert (record.n_tested, record.n_utterances, record.labels) == (20, 20, ("high", "low"))
     assert [point.duration_s for point in record.points] == [0.2, 0.1, 0.2]  # the centre first
@@ -122,7 +122,7 @@ def test_folds_are_measured_one_after_another_quick_points_first(place, tmp_path
     keys = [json.loads(line) for line in (tmp_path / "r/units.jsonl").read_text().splitlines()]
     assert [key["fold"] for key in keys] == ["fold-0"] * 3 + ["fold-1"] * 3 + ["fold-2"] * 3  # three of five
     assert [key["point"].endswith("top1") for key in keys[:3]] == [False, False, True]
-    assert summarise_emotion(tmp_path / "r").points[0].n_utterances in (11, 12)  # the silent one may be among them
+    assert summarise_run(tmp_path / "r").points[0].n_utterances in (11, 12)  # the silent one may be among them
 
 
 def test_more_points_folds_and_seeds_join_a_run_with_extend(place, tmp_path):
@@ -148,13 +148,13 @@ def test_an_extension_keeps_points_and_how_they_were_trained(place, tmp_path):
     with pytest.raises(LedgerError, match="top1 was trained with epochs 1 and now it is 2"):
         run(place, tmp_path / "r", space=other, folds=1, epochs=2, extend=True)
     result = run(place, tmp_path / "r", space=shallow, folds=2, epochs=1, extend=True)
-    record = read_emotion_run(tmp_path / "r")
+    record = read_run(tmp_path / "r", EmotionRunRecord)
     assert [point.unfrozen_layers for point in record.points] == [1, 0]
     assert record.space["unfrozen_layers"] == [1, 0]
     assert {recipe["epochs"] for recipe in record.recipes.values()} == {1}
     assert len(record.recipes) == 2
     assert result.rows == 2 * record.n_tested  # the earlier point has the second fold too
-    assert {point.name for point in summarise_emotion(tmp_path / "r").points} == {p.name for p in record.points}
+    assert {point.name for point in summarise_run(tmp_path / "r").points} == {p.name for p in record.points}
 
 
 def test_other_answers_than_before_are_refused(place, tmp_path):
@@ -175,7 +175,7 @@ def test_a_split_file_is_measured_whole(place, tmp_path):
     write_splits(tmp_path / "split.json", make_folds(corpus, folds=2, seed=3))
     one = space(place, duration_s=(0.2,), unfrozen_layers=(0,))
     run(place, tmp_path / "r", space=one, split=tmp_path / "split.json", epochs=1)
-    assert read_emotion_run(tmp_path / "r").n_tested == 20
+    assert read_run(tmp_path / "r", EmotionRunRecord).n_tested == 20
     write_splits(tmp_path / "other.json", make_folds(corpus, folds=2, seed=4))
     with pytest.raises(LedgerError, match="began with another split"):
         run(place, tmp_path / "r", space=one, split=tmp_path / "other.json", epochs=1)
@@ -209,7 +209,7 @@ def test_a_race_gives_up_what_is_surely_dominated(crowd, tmp_path):
     assert eliminated
     assert all(item.utterances >= 20 for item in eliminated)
     gone = {item.point for item in eliminated}
-    kept = {point.name for point in read_emotion_run(tmp_path / "r").points} - gone
+    kept = {point.name for point in read_run(tmp_path / "r", EmotionRunRecord).points} - gone
     assert kept
     units = read_units(tmp_path / "r")
     for item in eliminated:
@@ -245,4 +245,4 @@ def test_a_training_that_breaks_is_named_and_the_others_go_on(place, tmp_path, m
     broken = [name for name, reason in result.failures if "not a number" in reason]
     assert len(broken) == 1
     assert broken[0].endswith("top1-fold-0-seed0")
-    assert len(summarise_emotion(tmp_path / "r").points) == 2
+    assert len(summarise_run(tmp_path / "r").points) == 2

@@ -1,7 +1,7 @@
 import pytest
 
 from allophone.corpora.corpus import open_corpus
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.records.point import OperatingPoint
 from allophone.sweeps.recognition.forecast import predict
 from allophone.sweeps.recognition.run import sweep

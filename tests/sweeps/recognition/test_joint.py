@@ -2,7 +2,7 @@ import pytest
 
 from allophone.errors import SpaceError, UsageError
 from allophone.frontier.pareto import Frontier
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
 from allophone.sweeps.recognition.run import sweep

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import SpaceError
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect

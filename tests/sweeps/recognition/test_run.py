@@ -15,7 +15,7 @@ from allophone.errors import (
     UnknownModelError,
     UsageError,
 )
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run
 from allophone.sweeps.recognition.run import sweep

@@ -4,7 +4,7 @@ import pytest
 
 from allophone.corpora.corpus import open_corpus
 from allophone.errors import AudioError, LedgerError, SpaceError, UsageError
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.race_record import Elimination, write_race
 from allophone.ledger.throughput_record import THROUGHPUT_FILE, read_throughput, writing
 from allophone.records.point import OperatingPoint

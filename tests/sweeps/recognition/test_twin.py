@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from allophone.frontier.summary import summarise_run
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import Elimination, write_race
 from allophone.ledger.readers import connect

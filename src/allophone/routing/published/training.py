@@ -13,7 +13,7 @@ from allophone.audio.utterance_audio import load_utterance
 from allophone.costs.decider import DECIDER_BLOCKS
 from allophone.dimensions.whisper import FRAME_S, TRAINED_CONTEXT_S, WhisperDimensions
 from allophone.errors import UsageError
-from allophone.ledger.run_record import read_run
+from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.models.onnx_session import OnnxSession
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
@@ -82,7 +82,7 @@ def train_faithful(
     """
     everything = read_route_samples(runs, points)
     check_enough(everything, force=force)
-    records = [read_run(folder) for folder in runs]
+    records = [read_run(folder, RecognitionRunRecord) for folder in runs]
     if len({record.language for record in records}) > 1:
         raise UsageError("the runs transcribed different languages. Train one policy a language.")
     reads = ENCODERS[encoder]

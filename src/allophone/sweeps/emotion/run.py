@@ -15,8 +15,8 @@ from typing import Literal
 from allophone.corpora.splits import write_splits
 from allophone.emotion.recipe import Precision
 from allophone.errors import AllophoneError, SpaceError
-from allophone.frontier.emotion_summary import summarise_emotion
 from allophone.frontier.objectives import find_cost
+from allophone.frontier.summarise import summarise_run
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
 from allophone.ledger.readers import failed_utterances
@@ -191,7 +191,7 @@ def _train_all(
             meter.finish(unit)
         if record.plan != "race" or number + 1 >= len(planned.folds) or number < looks_done:
             continue
-        losers = judge(summarise_emotion(folder).samples, record.cost or "rtf", len(planned.folds) - 1, record.n_tested)
+        losers = judge(summarise_run(folder).samples, record.cost or "rtf", len(planned.folds) - 1, record.n_tested)
         eliminated += losers
         gone |= {item.point for item in losers}
         write_race(folder, number + 1, eliminated)

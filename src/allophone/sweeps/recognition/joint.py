@@ -18,7 +18,8 @@ import numpy as np
 
 from allophone.errors import LawError, SpaceError, UsageError
 from allophone.frontier.objectives import find_cost
-from allophone.frontier.summary import PointSummary, summarise_run
+from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary
+from allophone.frontier.summarise import summarise_run
 from allophone.law.law import fit_run_law
 from allophone.law.search import propose
 from allophone.ledger.ledger import Ledger
@@ -207,7 +208,7 @@ def _enqueue_proposal(
     gflops: Mapping[OperatingPoint, float],
 ) -> None:
     try:
-        law = fit_run_law(summarise_run(folder))
+        law = fit_run_law(summarise_run(folder, RecognitionRunSummary))
         costs = [gflops[point] for point in candidates]
         for point in propose(law, candidates, costs, [gflops[point] for point in law.points], 1):
             study.enqueue(_parameters(point))
@@ -215,5 +216,7 @@ def _enqueue_proposal(
         return
 
 
-def _summary_of(folder: Path, point: OperatingPoint) -> PointSummary | None:
-    return next((found for found in summarise_run(folder).points if found.name == point.name), None)
+def _summary_of(folder: Path, point: OperatingPoint) -> RecognitionPointSummary | None:
+    return next(
+        (found for found in summarise_run(folder, RecognitionRunSummary).points if found.name == point.name), None
+    )

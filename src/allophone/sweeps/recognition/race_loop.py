@@ -8,11 +8,12 @@ from pathlib import Path
 
 from allophone.errors import SpaceError
 from allophone.frontier.noise_floor import read_noise
-from allophone.frontier.run_state import materialise_numbers
-from allophone.frontier.samples import RunSamples, read_samples, share_utterances
+from allophone.frontier.recognition import RecognitionSamples, read_recognition_samples
+from allophone.frontier.run_state import materialise_numbers, share_rows
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
 from allophone.ledger.readers import connect
+from allophone.ledger.run_record import RecognitionRunRecord
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
 from allophone.sweeps.race import judge, look_sizes, race_order
@@ -143,10 +144,10 @@ def _affordable(
     return min(wanted, looked + max(0, int(left / each))) if each > 0 else wanted
 
 
-def _samples(folder: Path, alive: Sequence[OperatingPoint]) -> RunSamples:
+def _samples(folder: Path, alive: Sequence[OperatingPoint]) -> RecognitionSamples:
     names = tuple(point.name for point in alive)
     with connect(folder) as connection:
         materialise_numbers(connection)
         connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(?) AS name", [list(names)])
-        share_utterances(connection, len(names))
-        return replace(read_samples(connection, names), noise=read_noise(connection, folder))
+        share_rows(connection, RecognitionRunRecord.keys, len(names))
+        return replace(read_recognition_samples(connection, names), noise=read_noise(connection, folder))

@@ -17,7 +17,7 @@ from allophone.errors import AudioError, CorpusError, SpaceError
 from allophone.frontier.objectives import find_cost, find_objective
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.readers import failed_utterances
-from allophone.ledger.run_record import MachineStamp, RunRecord, machine_stamp
+from allophone.ledger.run_record import MachineStamp, RecognitionRunRecord, machine_stamp
 from allophone.measure.device import MeasuredDevice
 from allophone.measure.wer import Normalizer, default_normalizer, load_normalizer
 from allophone.models.engine import FAKE_PREFIX, require_weights
@@ -161,7 +161,7 @@ def sweep(
     folder = Path(out)
     opened = open_corpus(corpus)
     summary = opened.scan()
-    there = existing_run(folder, RunRecord)
+    there = existing_run(folder, RecognitionRunRecord)
     space = space_as_begun(
         (space or SearchSpace()).model_copy(update={"model": tuple(models)} if models else {}), there
     )
@@ -259,7 +259,7 @@ def sweep(
 
 
 def _normalizer(
-    asked: Normalizer | None, language: str, there: RunRecord | None, notices: tuple[str, ...]
+    asked: Normalizer | None, language: str, there: RecognitionRunRecord | None, notices: tuple[str, ...]
 ) -> tuple[Normalizer, tuple[str, ...]]:
     """What was asked for, what the run that is there has, or what suits the language; and what is to be said of it."""
     if asked is not None:
@@ -311,11 +311,11 @@ def _inferred_by(corpus: Corpus, speakers: str) -> str | None:
 
 def _infer_speakers(
     corpus: Corpus,
-    record: RunRecord,
+    record: RecognitionRunRecord,
     folder: Path,
     settings: Settings,
     progress: Callable[[Progress], None] | None,
-) -> tuple[Corpus, RunRecord, tuple[str, ...]]:
+) -> tuple[Corpus, RecognitionRunRecord, tuple[str, ...]]:
     """Return corpus and record with inferred speakers, and what was inferred in words, where the record asks for it."""
     if record.speakers is None:
         return corpus, record, ()
@@ -331,7 +331,7 @@ def _infer_speakers(
 
 
 def _kept(
-    points: list[OperatingPoint], keep: Callable[[OperatingPoint], bool] | None, earlier: RunRecord | None
+    points: list[OperatingPoint], keep: Callable[[OperatingPoint], bool] | None, earlier: RecognitionRunRecord | None
 ) -> list[OperatingPoint]:
     kept = [point for point in points if keep is None or keep(point)]
     if not kept:

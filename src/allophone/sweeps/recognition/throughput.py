@@ -20,7 +20,7 @@ from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, LedgerError, UsageError
 from allophone.ledger.race_record import read_race
 from allophone.ledger.readers import connect
-from allophone.ledger.run_record import RunRecord, machine_stamp, read_run
+from allophone.ledger.run_record import RecognitionRunRecord, machine_stamp, read_run
 from allophone.ledger.throughput_record import (
     THROUGHPUT_FILE,
     ThroughputPass,
@@ -75,7 +75,7 @@ def measure_throughput(
             "negative, and there is no measurement without audio and a round."
         )
     folder = Path(out)
-    run = read_run(folder)
+    run = read_run(folder, RecognitionRunRecord)
     opened = open_corpus(corpus)
     _check(folder, run, opened.scan().fingerprint)
     points = _points(folder, run)
@@ -100,7 +100,7 @@ def measure_throughput(
     return record
 
 
-def _check(folder: Path, run: RunRecord, fingerprint: str) -> None:
+def _check(folder: Path, run: RecognitionRunRecord, fingerprint: str) -> None:
     if run.fingerprint != fingerprint:
         raise LedgerError(f"{folder}: the corpus is not the one that this run was measured on ({run.corpus}).")
     here = machine_stamp()
@@ -111,7 +111,7 @@ def _check(folder: Path, run: RunRecord, fingerprint: str) -> None:
         )
 
 
-def _points(folder: Path, run: RunRecord) -> list[OperatingPoint]:
+def _points(folder: Path, run: RecognitionRunRecord) -> list[OperatingPoint]:
     """The points that have rows and were not given up."""
     given_up = {item.point for item in read_race(folder)[1]}
     with connect(folder) as ledger:
@@ -120,7 +120,12 @@ def _points(folder: Path, run: RunRecord) -> list[OperatingPoint]:
 
 
 def _begin(
-    folder: Path, run: RunRecord, points: Sequence[OperatingPoint], jobs: int, batch_size: int, minutes: float
+    folder: Path,
+    run: RecognitionRunRecord,
+    points: Sequence[OperatingPoint],
+    jobs: int,
+    batch_size: int,
+    minutes: float,
 ) -> ThroughputRecord:
     found = read_throughput(folder)
     if found is None:
@@ -138,7 +143,7 @@ def _begin(
 
 
 def _sample(
-    folder: Path, run: RunRecord, points: Sequence[OperatingPoint], minutes: float
+    folder: Path, run: RecognitionRunRecord, points: Sequence[OperatingPoint], minutes: float
 ) -> tuple[tuple[int, ...], float]:
     """Places of readable recordings, drawn until there is enough audio, and their seconds."""
     with connect(folder) as ledger:

@@ -41,7 +41,7 @@ TWIN = "twin"  # tells the second run of a point from the first
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all rows of a run have in common; the names are those of ``RunRecord``.
+    """What all rows of a run have in common; the names are those of ``RecognitionRunRecord``.
 
     ``rates`` are this machine's, by the number of threads; ``workers`` may be busy at once. ``max_audio_s`` is the most
     that is read of a recording.

@@ -1,10 +1,16 @@
+import numpy as np
 import pytest
 
-from allophone.errors import InfeasibleError, LedgerError
-from allophone.frontier.emotion_summary import EmotionRunSummary, summarise_any_run, summarise_emotion
+from allophone.errors import InfeasibleError, LedgerError, SpaceError
+from allophone.frontier.emotion import EmotionRunSummary
+from allophone.frontier.objectives import objectives_of
 from allophone.frontier.pareto import Frontier
+from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.frontier.recommend import recommend
-from allophone.frontier.summary import RunSummary
+from allophone.frontier.summarise import summarise_run
+from allophone.measure.blocks import draw_blocks
+from allophone.measure.bootstrap import intervals
+from allophone.measure.classification import resample_uar
 from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import write_run
 from emotion_builders import emotion_record, write_emotion_run
@@ -18,7 +24,7 @@ def test_rates_follow_from_the_rows(tmp_path):
     # high: 0 2 4 6 right but 2; low: 1 3 5 7 right but 1 and 3.
     rows = [{}, WRONG, WRONG, WRONG, {}, {}, {}, {"latency_s": 0.5}]
     units = {SHORT: [{"training_flops": 1_000_000_000}, {"seed": 1, "training_flops": 2_000_000_000}]}
-    (point,) = summarise_emotion(write_emotion_run(tmp_path / "r", {SHORT: rows}, units=units)).points
+    (point,) = summarise_run(write_emotion_run(tmp_path / "r", {SHORT: rows}, units=units)).points
     assert (point.uar, point.uar_loss) == pytest.approx((0.625, 0.375))  # (3/4 + 2/4) / 2
     assert point.recalls == (0.75, 0.5)
     assert point.confusion == ((3, 1), (2, 2))
@@ -40,7 +46,7 @@ def test_seeds_are_averaged_utterance_by_utterance(tmp_path):
         ledger.append([emotion_row(SHORT, index) for index in range(4)])
         ledger.append([emotion_row(SHORT, index, seed=1, correct=index > 1) for index in range(4)])
         add_unit(tmp_path / "r", trained_unit(SHORT.name))
-    summary = summarise_emotion(tmp_path / "r")
+    summary = summarise_run(tmp_path / "r")
     assert summary.samples.hits.tolist() == [[0.5, 0.5, 1.0, 1.0]]
     assert summary.points[0].uar == 0.75
     assert summary.points[0].confusion == ((3, 1), (1, 3))
@@ -48,7 +54,7 @@ def test_seeds_are_averaged_utterance_by_utterance(tmp_path):
 
 def test_what_failed_at_one_point_counts_at_none(tmp_path):
     rows = {SHORT: [{}, {"error": "silent"}, WRONG, {}], LONG: [WRONG, {}, {}, {}]}
-    summary = summarise_emotion(write_emotion_run(tmp_path / "r", rows))
+    summary = summarise_run(write_emotion_run(tmp_path / "r", rows))
     assert summary.samples.utterances == ("u0", "u2", "u3")
     assert [point.uar for point in summary.points] == [0.75, 0.75]
     assert summary.failures == (("u1", "silent"),)
@@ -61,7 +67,7 @@ def test_a_run_in_progress_compares_the_folds_that_all_points_have(tmp_path):
     first = [{"fold": "fold-0"}] * 4
     second = [{"fold": "fold-1", "correct": False}] * 4
     run = write_emotion_run(tmp_path / "r", {SHORT: first + second, LONG: first}, n_utterances=8)
-    summary = summarise_emotion(run)
+    summary = summarise_run(run)
     assert [point.n_utterances for point in summary.points] == [4, 4]
     assert [point.uar for point in summary.points] == [1, 1]
     assert summary.notices[0].startswith("Every point will be trained ")
@@ -72,18 +78,20 @@ def test_a_run_in_progress_compares_the_folds_that_all_points_have(tmp_path):
 def test_nothing_measured(tmp_path):
     run = write_emotion_run(tmp_path / "r", {SHORT: []}, n_utterances=4, units={SHORT: []})
     with pytest.raises(LedgerError, match="nothing is measured yet"):
-        summarise_emotion(run)
+        summarise_run(run)
 
 
 def test_a_class_without_an_utterance_has_no_recall(tmp_path):
     rows = [{"label": "high", "predicted": "high"}] * 4
-    (point,) = summarise_emotion(write_emotion_run(tmp_path / "r", {SHORT: rows})).points
+    (point,) = summarise_run(write_emotion_run(tmp_path / "r", {SHORT: rows})).points
     assert (point.recalls, point.uar) == ((1.0, None), 1.0)
 
 
 def test_runs_of_both_tasks_are_summarised(tmp_path):
-    assert isinstance(summarise_any_run(write_run(tmp_path / "a", {OperatingPoint(model="base"): [{}]})), RunSummary)
-    assert isinstance(summarise_any_run(write_emotion_run(tmp_path / "e", {SHORT: [{}] * 4})), EmotionRunSummary)
+    assert isinstance(
+        summarise_run(write_run(tmp_path / "a", {OperatingPoint(model="base"): [{}]})), RecognitionRunSummary
+    )
+    assert isinstance(summarise_run(write_emotion_run(tmp_path / "e", {SHORT: [{}] * 4})), EmotionRunSummary)
 
 
 @pytest.fixture
@@ -111,7 +119,7 @@ def test_a_dearer_training_dominates_nothing(tmp_path):
 
 
 def test_a_recommendation_speaks_of_uar(clear):
-    run = summarise_emotion(clear)
+    run = summarise_run(clear)
     answer = recommend(run)
     assert answer.chosen.name == LONG.name
     assert answer.question == "Which operating point has the highest unweighted average recall?"
@@ -121,3 +129,60 @@ def test_a_recommendation_speaks_of_uar(clear):
     with pytest.raises(InfeasibleError, match="6 speakers are too few"):
         recommend(run, {"uar": 0.6}, confidence=0.9)
     assert recommend(run, {"trainable_params": 5000.0}).chosen.name == LONG.name
+
+
+A = EmotionSetting(model="tiny.en", duration_s=1.0)
+B = EmotionSetting(model="tiny.en", duration_s=2.0)
+
+
+@pytest.fixture
+def samples(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = {
+        point: [{"correct": bool(rng.random() < 0.7), "latency_s": float(rng.uniform(0.1, 0.4))} for _ in range(40)]
+        for point in (A, B)
+    }
+    return summarise_run(write_emotion_run(tmp_path / "r", rows)).samples
+
+
+def test_every_objective_is_resampled_and_its_estimate_is_the_summary_s(samples, tmp_path):
+    resample = draw_blocks(samples.speakers, n_replicates=200)
+    points = summarise_run(tmp_path / "r").points
+    for name in objectives_of("emotion"):
+        found = samples.resample(name, resample)
+        assert found.values.shape == (200, 2)
+        np.testing.assert_allclose(found.estimates, [getattr(point, name) for point in points])
+
+
+def test_quality_is_one_minus_the_uar_and_paired_by_speaker(samples):
+    resample = draw_blocks(samples.speakers, n_replicates=200)
+    assert resample.n_blocks == 10
+    loss = samples.resample("uar_loss", resample)
+    uar = resample_uar(samples.hits, samples.classes, resample)
+    np.testing.assert_allclose(loss.values, 1 - uar.values)
+    assert loss.values.std() > 0
+
+
+def test_what_a_training_costs_is_the_same_in_every_replicate(samples):
+    found = samples.resample("train_s", draw_blocks(samples.speakers, n_replicates=50))
+    assert (found.values == 5.0).all()
+
+
+def test_unknown_objective(samples):
+    with pytest.raises(SpaceError, match="'wer' cannot be resampled"):
+        samples.resample("wer", draw_blocks(samples.speakers, n_replicates=50))
+
+
+def test_equal_points_are_known_as_such(samples):
+    assert samples.equal(0, 0)
+    assert not samples.equal(0, 1)
+    assert samples.weight == 40
+
+
+def test_the_interval_of_a_uar_stays_between_nothing_and_all(tmp_path):
+    right = [{"correct": bool(index % 4)} for index in range(40)]  # the speaker at every fourth place is always wrong
+    rows = {A: [{**row, "speaker": f"s{index % 4}"} for index, row in enumerate(right)]}
+    samples = summarise_run(write_emotion_run(tmp_path / "few", rows)).samples
+    found = samples.resample("uar_loss", draw_blocks(samples.speakers, n_replicates=200))
+    assert found.inflated().min() < 0 or found.inflated().max() > 1
+    assert all(0 <= end.low <= end.high <= 1 for end in intervals(found))
