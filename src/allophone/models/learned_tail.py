@@ -29,7 +29,7 @@ __all__ = ["TAIL_FILE", "has_learned_tail", "load_learned_tail", "require_learne
 
 TAIL_FILE = "learned_tail.npz"  # in a model's folder
 _SHIPPED = {name: Path(__file__).parent / "tails" / f"{name}.npz" for name in ("tiny.en", "base")}
-_INSTEAD = "Use tail=all, which every model has, or learn one: allophone adapt tail CORPUS --model MODEL --out FOLDER"
+_INSTEAD = "Use tail=all, which every model has"
 
 
 def load_learned_tail(weights: Weights, n_vectors: int) -> NDArray[np.float32]:
@@ -116,7 +116,7 @@ def _find(weights: Weights) -> Path | None:
 def _read(path: Path) -> tuple[NDArray[np.float32], str]:
     import numpy as np
 
-    remedy = "Restore the file, or learn the tail again"
+    remedy = "Restore the file, or use tail=all"
     try:
         with np.load(path, allow_pickle=False) as found:
             vectors, digest = found["vectors"].astype(np.float32), str(found["weights_sha256"])
