@@ -6,11 +6,13 @@ import pytest
 
 from allophone.adapt import short_context as module
 from allophone.adapt.record import read_card
-from allophone.adapt.short_context import adapt_context
+from allophone.adapt.short_context import adapt_context, adapt_tail
 from allophone.audio.mel import log_mel
 from allophone.errors import AllophoneError, LedgerError, MissingExtraError, UsageError
 from allophone.models.ct2_weights import read_tensors
 from allophone.models.engine import load_engine
+from allophone.models.learned_tail import load_learned_tail
+from allophone.models.weights import resolve_weights
 from builders import tone
 
 pytest.importorskip("torch")
@@ -158,3 +160,62 @@ def test_without_torch_the_install_command_is_named(adapt, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"torch is not installed.*allophone\[torch\]"):
         adapt(tmp_path / "model")
+
+
+@pytest.fixture(scope="module")
+def learn(tones, little_whisper):
+    def run(out, **changes):
+        fields = {"steps": 6, "batch_size": 3, "held_out": 1, "threads": 1, "margin_s": 0.5, "tokens": 4}
+        return adapt_tail(tones, out=out, model=str(little_whisper), **{**fields, **changes})
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def learned(learn, tmp_path_factory):
+    out = tmp_path_factory.mktemp("learned") / "model"
+    return out, learn(out)
+
+
+def test_a_tail_is_learned_and_the_weights_stay(learned, little_whisper):
+    out, card = learned
+    assert (out / "model.bin").read_bytes() == (little_whisper / "model.bin").read_bytes()
+    first, last = card.validations[0], card.validations[-1]
+    assert (first.step, last.step) == (0, 6)
+    assert last.kl < first.kl
+    assert last.hidden == first.hidden  # the encoder's own
+    assert card.settings.learned_vectors == 4
+    assert "tail=learned-4" in (out / "README.md").read_text()
+
+
+def test_the_folder_runs_with_its_tail(learned):
+    out, _ = learned
+    vectors = load_learned_tail(resolve_weights(str(out)), 4)
+    engine = load_engine(str(out), "float32", threads=1)
+    encoded = engine.encode(engine.prepare(tone(1.5, 0), 200))
+    shown = np.asarray(engine.append_tail(encoded, range(1496, 1500), learned=4))
+    np.testing.assert_array_equal(shown[0, 100:], vectors)
+
+
+def test_a_stopped_tail_goes_on_to_the_same_vectors(learned, learn, tmp_path, monkeypatch):
+    out, _ = learned
+    monkeypatch.setattr(module, "_SAVE_EVERY_S", 0.0)
+
+    def stop(now):
+        if now.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(tmp_path / "m", progress=stop)
+    assert not (tmp_path / "m" / "model.bin").exists()
+    card = learn(tmp_path / "m")
+    assert len(card.train_kl) == 6
+    assert (tmp_path / "m" / "learned_tail.npz").read_bytes() == (out / "learned_tail.npz").read_bytes()
+
+
+def test_another_size_is_another_run(learned, learn):
+    out, _ = learned
+    with pytest.raises(LedgerError, match="was begun with learned_vectors 4, now asked with 5"):
+        learn(out, tokens=5)
+    with pytest.raises(UsageError, match="tokens 0"):
+        learn(out, tokens=0)

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Losses", "Prompt", "TeacherTargets", "decode_states", "distil", "read_prompt", "teacher_targets"]
+__all__ = [
+    "Losses",
+    "Prompt",
+    "TeacherTargets",
+    "decode_states",
+    "distil",
+    "encode_silence",
+    "read_prompt",
+    "teacher_targets",
+]
 
 _HIDDEN_WEIGHT = 1.0
 _PADDING = 1.25  # a batch may be padded to this share of its shortest window
@@ -119,7 +128,13 @@ def teacher_targets(engine: Engine, window: Window, prompt: Prompt, language: st
 
 
 def distil(
-    model: Any, examples: Sequence[TeacherTargets], prompt: Prompt, *, tail: str, backward: bool = False
+    model: Any,
+    examples: Sequence[TeacherTargets],
+    prompt: Prompt,
+    *,
+    tail: str,
+    learned: Any = None,
+    backward: bool = False,
 ) -> Losses:
     """Compute the student's losses on some lessons, windows of like lengths together.
 
@@ -128,18 +143,20 @@ def distil(
         examples: What the teacher made of the windows.
         prompt: Of all lessons.
         tail: ``all`` lets the decoder see the student's outputs of silence behind short windows, ``none`` nothing.
-        backward: Also add the gradients of ``total`` to the encoder's, batch by batch so that memory stays small.
+        learned: Vectors of shape ``(n_vectors, n_audio_state)`` that the decoder sees behind short windows instead.
+        backward: Also add the gradients of ``total`` to those of what is trained, batch by batch so that memory stays
+            small.
     """
     import torch
 
     n_tokens = sum(len(targets.tokens) - len(prompt.start) + 1 for targets in examples if targets.tokens)
-    silence = _silence(model) if tail == "all" else None
+    silence = encode_silence(model) if tail == "all" else None
     total, kl, hidden = 0.0, 0.0, 0.0
     with torch.set_grad_enabled(backward):
         for group in _alike(examples):
-            group_hidden, group_kl = _losses(model, group, prompt, silence)
+            group_hidden, group_kl = _losses(model, group, prompt, silence, learned)
             loss = _HIDDEN_WEIGHT * group_hidden / len(examples) + group_kl / max(n_tokens, 1)
-            if backward:
+            if backward and loss.requires_grad:  # a learned tail has no part in windows without a transcript
                 loss.backward()
             total, kl, hidden = total + loss.item(), kl + group_kl.item(), hidden + group_hidden.item()
     return Losses(total, kl, n_tokens, hidden, len(examples))
@@ -171,7 +188,9 @@ def decode_states(model: Any, states: Any, n_states: Any, ids: Any) -> Any:
     return decoder.layer_norm(hidden)
 
 
-def _losses(model: Any, examples: Sequence[TeacherTargets], prompt: Prompt, silence: Any) -> tuple[Any, Any]:
+def _losses(
+    model: Any, examples: Sequence[TeacherTargets], prompt: Prompt, silence: Any, learned: Any
+) -> tuple[Any, Any]:
     """Return the sums over windows of the hidden loss and over tokens of the KL divergence."""
     import torch
     from torch.nn.functional import kl_div, log_softmax
@@ -202,6 +221,8 @@ def _losses(model: Any, examples: Sequence[TeacherTargets], prompt: Prompt, sile
     states = encoded[rows]
     if silence is not None:
         states, n_states = _with_tail(states, n_states, silence)
+    if learned is not None:
+        states, n_states = _with_learned(states, n_states, learned, teacher.shape[1])
     student = decode_states(model, states, n_states, ids)[scored]
     with torch.no_grad():
         whole = torch.full_like(lengths, teacher.shape[1])
@@ -220,7 +241,20 @@ def _with_tail(states: Any, n_states: Any, silence: Any) -> tuple[Any, Any]:
     return torch.where(inside, padded, silence), torch.full_like(n_states, trained)
 
 
-def _silence(model: Any) -> Any:
+def _with_learned(states: Any, n_states: Any, learned: Any, trained: int) -> tuple[Any, Any]:
+    """Put learned vectors behind each window's end; a full context has no room for them, as in the engine."""
+    import torch
+
+    n_vectors = learned.shape[0] * (n_states < trained)
+    padded = torch.nn.functional.pad(states, (0, 0, 0, learned.shape[0]))
+    place = torch.arange(padded.shape[1], device=states.device) - n_states[:, None]
+    behind = (place >= 0) & (place < n_vectors[:, None])
+    vectors = learned[place.clamp(0, learned.shape[0] - 1)]
+    return torch.where(behind[..., None], vectors, padded), n_states + n_vectors
+
+
+def encode_silence(model: Any) -> Any:
+    """Return the student's encoder outputs for 30 s of silence, shape ``(1500, n_audio_state)``."""
     import numpy as np
     import torch
 

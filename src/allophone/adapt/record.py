@@ -40,7 +40,8 @@ class ContextSettings(BaseModel):
     """Everything that the adapted weights depend on; a run continues only with equal settings.
 
     ``tail`` is what the decoder sees behind a short window in training: nothing, or the student's own outputs of
-    silence at all positions that are left. ``source_sha256`` is of the source's ``model.bin``.
+    silence at all positions that are left. ``source_sha256`` is of the source's ``model.bin``. ``learned_vectors`` is
+    the size of the tail that was trained in the encoder's place; 0 where the encoder was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +58,7 @@ class ContextSettings(BaseModel):
     seed: int = Field(ge=0)
     held_out: int = Field(ge=1)
     language: str
+    learned_vectors: int = Field(0, ge=0, le=1000)
 
 
 def parse_settings(fields: dict[str, object]) -> ContextSettings:
@@ -185,12 +187,20 @@ def read_card(folder: Path) -> ContextCard:
 def _readme(card: ContextCard) -> str:
     settings = card.settings
     seen = "nothing" if settings.tail == "none" else "the encoder's outputs of silence at all remaining positions"
+    margin, vectors = f"{settings.margin_s:g} s", settings.learned_vectors
+    what = f"""Whisper `{settings.model}` whose encoder was trained to serve its decoder on the audio and {margin} of
+silence as the unchanged model does on 30 s. Behind the window the decoder saw {seen}. No transcripts were used: the
+model at full context was the teacher. The decoder is unchanged. Run it with a fit context and that margin."""
+    axis = ""
+    if vectors:
+        axis = f" --axis tail=learned-{vectors}"
+        what = f"""Whisper `{settings.model}`, its weights unchanged, with a learned tail: {vectors} vectors behind the
+audio and {margin} of silence, trained so that the decoder does with them what it does at 30 s. No transcripts were
+used: the model at full context was the teacher. Run it with a fit context, that margin and `tail=learned-{vectors}`."""
     losses = "\n".join(f"| {v.step} | {v.kl:.4f} | {v.hidden:.4f} |" for v in card.validations)
     return f"""# {settings.model}, adapted to short contexts
 
-Whisper `{settings.model}` whose encoder was trained to serve its decoder on the audio and {settings.margin_s:g} s of
-silence as the unchanged model does on 30 s. Behind the window the decoder saw {seen}. No transcripts were used: the
-model at full context was the teacher. The decoder is unchanged. Run it with a fit context and that margin.
+{what}
 
 | | |
 |---|---|
@@ -211,7 +221,7 @@ Losses on the held-out speakers:
 
 Losses are no error rates: measure these weights on audio of your own before using them
 (`allophone sweep CORPUS --models {settings.model},THIS_FOLDER --axis context=full,fit --axis
-margin_s={settings.margin_s:g} --axis floor_s=0 --out runs/adapted`). The licence is that of the source weights.
+margin_s={settings.margin_s:g} --axis floor_s=0{axis} --out runs/adapted`). The licence is that of the source weights.
 """
 
 

@@ -1,4 +1,4 @@
-"""Short-context adaptation: a Whisper encoder taught by itself to do with the audio and a margin.
+"""Short-context adaptation: a Whisper encoder, or a learned tail behind it, taught to do with the audio and a margin.
 
 See :mod:`allophone.adapt.distillation` for teacher and losses. The result is a CTranslate2 folder like any other.
 """
@@ -13,7 +13,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from allophone.adapt.distillation import Prompt, TeacherTargets, distil, read_prompt, teacher_targets
+from allophone.adapt.distillation import (
+    Prompt,
+    TeacherTargets,
+    distil,
+    encode_silence,
+    read_prompt,
+    teacher_targets,
+)
 from allophone.adapt.record import (
     Checkpoint,
     ContextCard,
@@ -32,11 +39,12 @@ from allophone.corpora.corpus import open_corpus
 from allophone.encoders.torch_whisper import load_torch_whisper, save_ct2_whisper
 from allophone.errors import AllophoneError, UsageError
 from allophone.extras import importing
-from allophone.files import file_sha256
+from allophone.files import file_sha256, whole_file
 from allophone.models.engine import Engine, load_engine
+from allophone.models.learned_tail import TAIL_FILE, write_learned_tail
 from allophone.models.weights import resolve_weights
 
-__all__ = ["AdaptProgress", "adapt_context"]
+__all__ = ["AdaptProgress", "adapt_context", "adapt_tail"]
 
 _TRAINING = "training"
 _SAVE_EVERY_S = 60.0
@@ -102,37 +110,92 @@ def adapt_context(
         LedgerError: The folder holds something else.
         AllophoneError: The loss is no longer a number; the last checkpoint is kept. Others as the parts raise them.
     """
+    fields = {"model": model, "margin_s": margin_s, "tail": tail, "steps": steps, "batch_size": batch_size}
+    fields |= {"learning_rate": learning_rate, "seed": seed, "held_out": held_out, "language": language}
+    return _adapt(corpus, Path(out), fields, device=device, threads=threads, progress=progress)
+
+
+def adapt_tail(
+    corpus: str | Path,
+    *,
+    out: str | Path,
+    model: str = "tiny.en",
+    tokens: int = 64,
+    margin_s: float = 1.0,
+    steps: int = 600,
+    batch_size: int = 8,
+    learning_rate: float = 2e-2,
+    seed: int = 0,
+    held_out: int = 4,
+    language: str = "en",
+    device: str = "cpu",
+    threads: int = 0,
+    progress: Callable[[AdaptProgress], None] | None = None,
+) -> ContextCard:
+    """Learn a tail for a model whose weights stay as they are; the same call continues what was stopped.
+
+    Args:
+        corpus: As for :func:`adapt_context`.
+        out: Folder for checkpoints, card and a copy of the model with its ``learned_tail.npz``.
+        model: The model that the tail is for.
+        tokens: Vectors of the tail, which are the audio tokens that the decoder sees behind a window.
+        margin_s: As for :func:`adapt_context`.
+        steps: Optimiser steps.
+        batch_size: Windows a step.
+        learning_rate: Of AdamW, its peak; vectors take a larger one than weights.
+        seed: Of held-out speakers and windows.
+        held_out: Speakers kept for validation, never trained on.
+        language: Language of the speech, for multilingual models.
+        device: As for :func:`adapt_context`.
+        threads: CPU threads; 0 takes the libraries' defaults.
+        progress: Called after every step.
+
+    Returns:
+        The card; the model with its tail is in the folder.
+
+    Raises:
+        MissingExtraError: The extra ``torch`` is not installed.
+        UsageError: An argument is impossible, or the corpus has too few speakers.
+        LedgerError: The folder holds something else.
+        AllophoneError: The loss is no longer a number; the last checkpoint is kept. Others as the parts raise them.
+    """
+    if tokens < 1:
+        raise UsageError(f"tokens {tokens}: a learned tail has at least 1 vector.")
+    fields = {"model": model, "margin_s": margin_s, "tail": "none", "steps": steps, "batch_size": batch_size}
+    fields |= {"learning_rate": learning_rate, "seed": seed, "held_out": held_out, "language": language}
+    fields |= {"learned_vectors": tokens}
+    return _adapt(corpus, Path(out), fields, device=device, threads=threads, progress=progress)
+
+
+def _adapt(
+    corpus: str | Path,
+    folder: Path,
+    fields: dict[str, Any],
+    *,
+    device: str,
+    threads: int,
+    progress: Callable[[AdaptProgress], None] | None,
+) -> ContextCard:
     with importing("torch", "torch"):
         import torch
 
-    folder, weights, opened = Path(out), resolve_weights(model), open_corpus(corpus)
+    weights, opened = resolve_weights(fields["model"]), open_corpus(corpus)
     summary = opened.scan()
-    settings = parse_settings(
-        {
-            "model": model,
-            "source_sha256": file_sha256(weights.folder / "model.bin"),
-            "corpus_fingerprint": summary.fingerprint,
-            "margin_s": margin_s,
-            "tail": tail,
-            "steps": steps,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "seed": seed,
-            "held_out": held_out,
-            "language": language,
-        }
-    )
-    speakers = hold_out(opened, held_out, seed)
+    source_sha256 = file_sha256(weights.folder / "model.bin")
+    settings = parse_settings({**fields, "source_sha256": source_sha256, "corpus_fingerprint": summary.fingerprint})
+    speakers = hold_out(opened, settings.held_out, settings.seed)
     student = _on_device(load_torch_whisper(weights.folder), device)
-    prompt = read_prompt(weights.folder, weights.dimensions, language)
+    learner = _learner(student, settings)
+    prompt = read_prompt(weights.folder, weights.dimensions, settings.language)
     claim_folder(folder, settings)
     if (folder / "model.bin").is_file():
         return read_card(folder)
-    teacher = load_engine(model, "float32", threads=threads)
+    teacher = load_engine(settings.model, "float32", threads=threads)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads or before)
-        state = _train(settings, speakers, teacher, student, prompt, folder / _TRAINING / "checkpoint.pt", progress)
+        checkpoint = folder / _TRAINING / "checkpoint.pt"
+        state = _train(settings, speakers, teacher, learner, prompt, checkpoint, progress)
         used = torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
@@ -148,32 +211,74 @@ def adapt_context(
         device=device,
     )
     write_card(folder, card)
-    save_ct2_whisper(student, weights.folder, folder)  # last: a folder with a model.bin is finished
+    if learner.vectors is None:
+        save_ct2_whisper(student, weights.folder, folder)  # last: a folder with a model.bin is finished
+    else:
+        write_learned_tail(folder / TAIL_FILE, learner.vectors.detach().cpu().numpy(), source_sha256)
+        _copy_model(weights.folder, folder)
     shutil.rmtree(folder / _TRAINING, ignore_errors=True)
     return card
+
+
+@dataclass(frozen=True, slots=True)
+class _Learner:
+    """What is trained: a student's encoder, or the vectors of a tail behind it.
+
+    Args:
+        student: The whole model.
+        module: Holds what is trained, for checkpoints.
+        parameters: What is trained.
+        vectors: The tail, or None.
+    """
+
+    student: Any
+    module: Any
+    parameters: list[Any]
+    vectors: Any
+
+
+def _learner(student: Any, settings: ContextSettings) -> _Learner:
+    import torch
+
+    if not settings.learned_vectors:
+        return _Learner(student, student.model.encoder, _trained_parameters(student), None)
+    student.requires_grad_(False)
+    silence = encode_silence(student)
+    places = torch.linspace(0, len(silence) - 1, settings.learned_vectors).round().long()
+    vectors = torch.nn.Parameter(silence[places.to(silence.device)].clone())
+    return _Learner(student, torch.nn.ParameterList([vectors]), [vectors], vectors)
+
+
+def _copy_model(source: Path, folder: Path) -> None:
+    for path in sorted(source.iterdir()):
+        if path.suffix in (".json", ".txt") and path.is_file() and not (folder / path.name).exists():
+            with whole_file(folder / path.name) as copy:
+                shutil.copyfile(path, copy)
+    with whole_file(folder / "model.bin") as copy:  # last: a folder with a model.bin is finished
+        shutil.copyfile(source / "model.bin", copy)
 
 
 def _train(
     settings: ContextSettings,
     speakers: Speakers,
     teacher: Engine,
-    student: Any,
+    learner: _Learner,
     prompt: Prompt,
     checkpoint: Path,
     progress: Callable[[AdaptProgress], None] | None,
 ) -> Checkpoint:
     import torch
 
-    parameters = _trained_parameters(student)
+    parameters = learner.parameters
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
-    state = load_checkpoint(checkpoint, student.model.encoder, optimizer)
+    state = load_checkpoint(checkpoint, learner.module, optimizer)
     saved = started = monotonic()
     spent, first = state.seconds, state.step
     held_out = validation_windows(speakers.held_out, margin_s=settings.margin_s, seed=settings.seed)
     validation_targets = [teacher_targets(teacher, window, prompt, settings.language) for window in held_out]
     if not state.validations:
-        state.validations.append(_validate(student, validation_targets, prompt, settings, 0))
-        save_checkpoint(checkpoint, state, student.model.encoder, optimizer)
+        state.validations.append(_validate(learner, validation_targets, prompt, settings, 0))
+        save_checkpoint(checkpoint, state, learner.module, optimizer)
     saved_step, stepping = state.step, monotonic()
     while state.step < settings.steps:
         windows = draw_windows(
@@ -183,7 +288,7 @@ def _train(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _rate(state.step, settings.steps)
         optimizer.zero_grad(set_to_none=True)
-        losses = distil(student, examples, prompt, tail=settings.tail, backward=True)
+        losses = distil(learner.student, examples, prompt, tail=settings.tail, learned=learner.vectors, backward=True)
         norm = torch.nn.utils.clip_grad_norm_(parameters, _GRADIENT_NORM)
         if not isfinite(losses.total) or not isfinite(norm.item()):
             raise AllophoneError(
@@ -195,11 +300,11 @@ def _train(
         state.step += 1
         state.train_kl.append(losses.kl / max(losses.n_tokens, 1))
         if state.step % _VALIDATE_EVERY == 0 or state.step == settings.steps:
-            state.validations.append(_validate(student, validation_targets, prompt, settings, state.step))
+            state.validations.append(_validate(learner, validation_targets, prompt, settings, state.step))
         now = monotonic()
         state.seconds = spent + now - started
         if now - saved > _SAVE_EVERY_S or state.step == settings.steps:
-            save_checkpoint(checkpoint, state, student.model.encoder, optimizer)
+            save_checkpoint(checkpoint, state, learner.module, optimizer)
             saved, saved_step = now, state.step
         if progress is not None:
             pace = (now - stepping) / (state.step - first)
@@ -208,9 +313,9 @@ def _train(
 
 
 def _validate(
-    student: Any, validation_targets: Sequence[TeacherTargets], prompt: Prompt, settings: ContextSettings, step: int
+    learner: _Learner, targets: Sequence[TeacherTargets], prompt: Prompt, settings: ContextSettings, step: int
 ) -> Validation:
-    losses = distil(student, validation_targets, prompt, tail=settings.tail)
+    losses = distil(learner.student, targets, prompt, tail=settings.tail, learned=learner.vectors)
     return Validation(step, losses.kl / max(losses.n_tokens, 1), losses.hidden / losses.n_windows)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from allophone.cli.adapt_context import context
 from allophone.cli.adapt_emotion import emotion
+from allophone.cli.adapt_tail import tail
 from allophone.cli.verb import Verb, verb
 
 __all__ = ["adapt"]
@@ -14,5 +15,5 @@ adapt = typer.Typer(
     help="Change weights: adapt models to your audio and budget.", no_args_is_help=True, rich_markup_mode=None
 )
 
-for _verb in (context, emotion):
+for _verb in (context, tail, emotion):
     adapt.command(cls=Verb)(verb(_verb))

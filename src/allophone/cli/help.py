@@ -93,5 +93,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "route evaluate": ("allophone route evaluate policy runs/y",),
     "route emotion": ("allophone route emotion runs/e --points tiny.en-3s-top2,base-3s-top4",),
     "adapt context": ("allophone adapt context recordings --model tiny.en --out models/short",),
+    "adapt tail": ("allophone adapt tail recordings --model small --out models/small-tail",),
     "adapt emotion": ("allophone adapt emotion CREMA-D --unfrozen-layers 2 --out models/emotion",),
 }

@@ -29,7 +29,7 @@ __all__ = ["TAIL_FILE", "has_learned_tail", "load_learned_tail", "require_learne
 
 TAIL_FILE = "learned_tail.npz"  # in a model's folder
 _SHIPPED = {name: Path(__file__).parent / "tails" / f"{name}.npz" for name in ("tiny.en", "base")}
-_INSTEAD = "Use tail=all, which every model has"
+_INSTEAD = "Use tail=all, which every model has, or learn one: allophone adapt tail CORPUS --model MODEL --out FOLDER"
 
 
 def load_learned_tail(weights: Weights, n_vectors: int) -> NDArray[np.float32]:
