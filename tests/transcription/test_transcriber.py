@@ -11,6 +11,7 @@ from allophone.models.weights_digest import weights_digest
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import PointFile
 from allophone.records.utterance import Utterance
+from allophone.transcription.defaults import default_point
 from allophone.transcription.transcriber import Transcriber, load, load_point, read_samples
 
 POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2, floor_s=10)
@@ -31,7 +32,7 @@ def test_a_file_and_its_samples_give_one_transcript(transcriber, speech):
 
 def test_a_model_is_loaded_by_name_at_its_default_point(speech):
     loaded = load("tiny.en")
-    assert (loaded.point.context, loaded.point.tail, loaded.point.guard) == ("fit", "all", True)
+    assert loaded.point == default_point("tiny.en")
     assert loaded.transcribe(speech[0].samples).text
 
 
