@@ -79,6 +79,7 @@ def live_server(
     server = DrainingServer(config, service)
     thread = Thread(target=lambda: asyncio.run(server.serve(sockets=[socket])), daemon=True)
     thread.start()
+    wait_until(lambda: server.started)
     try:
         yield Live(service, f"http://127.0.0.1:{socket.getsockname()[1]}")
     finally:

@@ -48,7 +48,7 @@ def make_app(service: Service, keys: ApiKeys | None = None) -> FastAPI:
     app.add_api_route("/metrics", routes.metrics, response_model=None)
     app.add_api_route("/status", routes.status, response_model=None)
     app.add_api_route("/", routes.page, response_model=None)
-    app.add_exception_handler(ApiError, _answer_error)
+    app.add_exception_handler(ApiError, routes.answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(Exception, _answer_defect)
@@ -88,6 +88,12 @@ class _Routes:
             code="not_served",
         )
 
+    async def answer_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        request.state.log = {"error": error.code}
+        self._service.metrics.rejected.labels(error.code).inc()
+        return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+
     async def models(self, request: Request) -> Response:
         self._let_in(request)
         names = [self._service.served.name, *(name for name in ALIASES if name != self._service.served.name)]
@@ -125,7 +131,6 @@ class _Routes:
 
     def _let_in(self, request: Request) -> None:
         if self._keys is not None and not self._keys.knows(request.headers.get("authorization")):
-            self._service.metrics.rejected.labels("key").inc()
             raise ApiError(
                 401,
                 "no key, or not one of this server's. Send 'Authorization: Bearer KEY'.",
@@ -176,12 +181,6 @@ class _Routes:
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _answer_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    request.state.log = {"error": error.code}
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -45,6 +45,15 @@ class _InMemory(MultiPartParser):
 
     spool_max_size = 1 << 62
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.begun: list[UploadFile] = []  # those that end are among the items too
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        if self._current_part.file is not None:
+            self.begun.append(self._current_part.file)
+
 
 async def read_form(request: Request, settings: ServeSettings) -> Form:
     """Read a request's body.
@@ -74,9 +83,11 @@ async def read_form(request: Request, settings: ServeSettings) -> Form:
         raise bad_request(None, f"the body is no multipart form that can be read: {error}", "invalid_body") from None
     files = [(name, value) for name, value in items if isinstance(value, UploadFile)]
     fields = tuple((name, value) for name, value in items if isinstance(value, str))
-    if len(files) != 1 or files[0][0] != "file":
-        for _, file in files:
-            file.file.close()
+    if len(files) != 1 or len(parser.begun) != 1 or files[0][0] != "file":
+        for begun in parser.begun:
+            begun.file.close()
+    if len(parser.begun) > len(files):
+        raise bad_request("file", "the form ends within a file. Send it again.", "invalid_body")
     if wrong := [name for name, _ in files if name != "file"]:
         raise bad_request(wrong[0], f"a file in the field '{wrong[0]}': send it as 'file'.", "unknown_parameter")
     if len(files) > 1:

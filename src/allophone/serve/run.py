@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
+import socket
 import sys
 from ipaddress import ip_address
 from types import FrameType
@@ -30,6 +32,14 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say where."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            shown = {"event": "serving", "model": self._service.served.name, "url": f"http://{host}:{port}"}
+            LOGGER.info(json.dumps(shown))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; at the second signal, stop."""
@@ -62,14 +72,11 @@ def run_server(app: FastAPI, service: Service, *, host: str, port: int) -> None:
         app, host=host, port=port, log_config=None, access_log=False, server_header=False, timeout_keep_alive=65
     )
     try:
-        socket = config.bind_socket()
+        listener = config.bind_socket()
     except SystemExit:  # uvicorn has logged why
         raise UsageError(f"--host {host} --port {port}: cannot be bound. Another server may run there.") from None
-    LOGGER.info(
-        '{"event": "serving", "model": "%s", "url": "http://%s:%d"}', service.served.name, host, socket.getsockname()[1]
-    )
     try:
-        asyncio.run(DrainingServer(config, service).serve(sockets=[socket]))
+        asyncio.run(DrainingServer(config, service).serve(sockets=[listener]))
     finally:
         service.close()
 

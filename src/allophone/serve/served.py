@@ -403,7 +403,7 @@ def _bill(
         gflops=flops / 1e9,
         reference=reference.title,
         reference_gflops=predicted_flops(dims, heard_s, reference) / 1e9 if heard_s else 0.0,
-        queue_s=max(0.0, job.started - job.arrived),
+        queue_s=0.0 if job.started is None else job.started - job.arrived,
         decode_audio_s=work.decode_audio_s,
         prepare_s=sum(transcript.prepare_s for transcript in transcripts),
         encode_s=sum(transcript.encode_s for transcript in transcripts),

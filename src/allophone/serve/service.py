@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from allophone.audio.decode import decode_audio
 from allophone.audio.faults import as_audio_error
+from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, AudioTooLongError, UsageError
 from allophone.records.transcript import Transcript
 from allophone.serve.api_error import ApiError, bad_request, draining, inference_failed, no_room, too_large
@@ -119,7 +120,7 @@ class Service:
             raise bad_request("x-allophone-priority", "x-allophone-priority: write interactive or bulk.")
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
         work, pieces = await loop.run_in_executor(self._decoders, self._prepare, file, language, asked.words, threshold)
-        interactive = work.samples.size <= self.settings.interactive_s * 16_000
+        interactive = work.samples.size <= self.settings.interactive_s * SAMPLE_RATE
         job = Job(
             work,
             pieces,
@@ -156,6 +157,7 @@ class Service:
             if isinstance(job.error, UsageError):
                 raise bad_request("language", str(job.error))
             if job.error is not None:
+                self.metrics.dropped.inc(accepted.work.samples.size / SAMPLE_RATE)
                 raise inference_failed(f"the recording could not be transcribed: {job.error}")
             yield job.results.pop(number)
 
@@ -240,7 +242,6 @@ class Service:
             raise bad_request("file", str(error), "unreadable_audio") from None
 
     def _no_room(self, late_s: float) -> ApiError:
-        self.metrics.rejected.labels("queue").inc()
         waiting = self.queue.wait_s(bulk=True)
         return no_room(
             f"{waiting:.0f} s of work wait, and at most {self.settings.max_queue_s:g} s may. Come again.", late_s

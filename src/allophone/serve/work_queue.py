@@ -82,7 +82,8 @@ class Job:
         self.results: dict[int, Any] = {}
         self.error: Exception | None = None
         self.cancelled = False
-        self.arrived = self.started = 0.0  # by the queue's clock; started stays 0 until a piece runs
+        self.arrived = 0.0  # by the queue's clock
+        self.started: float | None = None
         self._first_alone = first_alone
         self.waiting = deque(range(len(self.pieces)))
         self.running: set[int] = set()
@@ -213,8 +214,8 @@ class WorkQueue:
         with self._changed:
             now = self._clock()
             return QueueState(
-                waiting=sum(not job.started for job in self._jobs),
-                running=sum(job.started > 0 for job in self._jobs),
+                waiting=sum(job.started is None for job in self._jobs),
+                running=sum(job.started is not None for job in self._jobs),
                 queued_s=self._wait_s(bulk=True),
                 oldest_job_s=max((now - job.arrived for job in self._jobs), default=0.0),
                 oldest_pass_s=max((now - since for since, _ in self._passes.values()), default=0.0),
@@ -279,7 +280,7 @@ class WorkQueue:
         for job, index in batch:
             job.waiting.remove(index)
             job.running.add(index)
-            job.started = job.started or now
+            job.started = now if job.started is None else job.started
             job.last_turn = now
         return batch
 
