@@ -227,3 +227,19 @@ def test_a_body_that_is_no_form_is_a_bad_request(live):
         )
         assert reply.status_code == 400, kind
         assert reply.json()["error"]["code"] in ("invalid_body", "missing_field")
+
+
+def test_the_page_needs_nobody_else(live):
+    page = live.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "http" not in page.text
+    assert "innerHTML" not in page.text  # what a recording says is text, never markup
+
+
+def test_the_page_is_told_what_was_saved(live, wav):
+    before = live.get("/status").json()
+    live.post({"file": named(wav)})
+    after = live.get("/status").json()
+    assert after["transcripts"] == before["transcripts"] + 1
+    assert after["audio_s"] == pytest.approx(before["audio_s"] + SPEECH_S)
+    assert 0 < after["gflops"] < after["reference_gflops"]
