@@ -12,6 +12,7 @@ from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, find_objective
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.probability import check_confidence
+from allophone.frontier.relaxation import ways_out
 from allophone.frontier.summarise import summarise_run
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.measure.blocks import Resample
@@ -155,7 +156,9 @@ def recommend(
     question += "?"
     feasible = _feasible(points, limits)
     if not feasible:
-        raise InfeasibleError(f"{question} None: {_nearest_miss(points, limits, titles)}")
+        summary = run if isinstance(run, RunSummary) else None
+        told = [_nearest_miss(points, limits, titles), *ways_out(summary, points, limits, titles)]
+        raise InfeasibleError(f"{question} None: {' '.join(told)}")
     if confidence is None:
         chosen = _lowest(feasible, minimised)
         binding, without = _binding(points, limits, minimised, chosen)
