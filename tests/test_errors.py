@@ -32,6 +32,6 @@ def test_a_wrong_request_exits_with_2_a_missed_limit_with_3_and_a_failure_with_1
 
 
 def test_a_missing_extra_names_the_command():
-    error = MissingExtraError("datasets", "datasets")
-    assert str(error) == "datasets is not installed. Install it with: pip install 'allophone[datasets]'"
+    error = MissingExtraError("datasets", "datasets", "pip install datasets")
+    assert str(error) == "datasets is not installed. Install it with: pip install datasets"
     assert (error.package, error.extra) == ("datasets", "datasets")

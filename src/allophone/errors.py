@@ -99,18 +99,15 @@ class MissingExtraError(AllophoneError):
     Args:
         package: The import name that failed.
         extra: The extra of allophone that brings it.
+        command: What installs it, as :func:`allophone.extras.install_command` says.
         reason: Why it cannot be loaded though it is installed.
-        command: What installs it, where that takes more than the extra.
     """
 
-    def __init__(self, package: str, extra: str, reason: str | None = None, command: str | None = None) -> None:
+    def __init__(self, package: str, extra: str, command: str, reason: str | None = None) -> None:
         if reason is None:
-            command = command or f"pip install 'allophone[{extra}]'"
             super().__init__(f"{package} is not installed. Install it with: {command}")
         else:
-            super().__init__(
-                f"{package} is installed and cannot be loaded: {reason}. Install it again with: pip install "
-                f"--force-reinstall 'allophone[{extra}]'"
-            )
+            again = command.replace("pip install", "pip install --force-reinstall", 1)
+            super().__init__(f"{package} is installed and cannot be loaded: {reason}. Install it again with: {again}")
         self.package = package
         self.extra = extra

@@ -72,4 +72,4 @@ def test_what_is_missing_is_said_with_a_command_that_installs_it(monkeypatch):
         monkeypatch.setattr(importlib.util, "find_spec", without.get)
         with pytest.raises(MissingExtraError, match=rf"{package} is not installed.*--no-deps Resemblyzer==0\.1\.4"):
             require_voice_encoder()
-    assert voice.ENCODER.split()[1] in voice._INSTALL
+    assert voice.ENCODER.split()[1] in voice._WEIGHTS

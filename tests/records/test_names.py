@@ -22,6 +22,11 @@ SHORT = {"context": "fit", "margin_s": 1.0, "tail": "all", "guard": True}
             OperatingPoint(model="base", **{**SHORT, "tail": "every-4", "floor_s": 2.5}),
             "base, short context, at least 2.5 s, tail every-4",
         ),
+        (
+            OperatingPoint(model="base", **{**SHORT, "tail": "learned"}, beam_size=5),
+            "base, short context, learned tail, beam 5",
+        ),
+        (OperatingPoint(model="base", **{**SHORT, "tail": "learned-32"}), "base, short context, tail learned-32"),
         (OperatingPoint(model="base", **{**SHORT, "tail": "last-300"}), "base, short context, tail last-300"),
         (
             OperatingPoint(model="small", window_s=15, speed=1.25, token_stride=2, compute_type="float32"),
@@ -50,7 +55,7 @@ points = st.builds(
     context=st.sampled_from(["full", "fit"]),
     margin_s=st.sampled_from([0, 1, 1e-5, 2.5]),
     floor_s=st.sampled_from([0, 1, 1e-5, 2.5]),
-    tail=st.sampled_from(["none", "all", "every-2", "every-12", "last-1", "last-300"]),
+    tail=st.sampled_from(["none", "all", "every-2", "every-12", "last-1", "last-300", "learned-32", "learned-64"]),
     guard=st.booleans(),
     token_stride=st.integers(1, 100),
     speed=st.floats(0.5, 4),

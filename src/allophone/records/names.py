@@ -16,6 +16,7 @@ from allophone.errors import UsageError
 __all__ = ["find_named", "match_names", "title_of"]
 
 _BETWEEN = ", "
+_SHIPPED_TAIL = "learned64"
 _NUMBER = r"\d[\d.]*(?:e-?\d+)?"
 _RECOGNITION = re.compile(
     rf"(?P<model>.+)-(?:(?P<full>full)|fit\+(?P<margin>{_NUMBER})(?:f(?P<floor>{_NUMBER}))?(?:t(?P<tail>\w+?))?"
@@ -65,7 +66,7 @@ def _recognition(found: re.Match[str]) -> Iterator[str]:
             yield f"at least {found['floor']} s"
         tail = found["tail"] or "none"
         if tail != "all":
-            yield "no tail" if tail == "none" else f"tail {_tail(tail)}"
+            yield _tail(tail)
         if not found["guard"]:
             yield "no guard"
     if found["window"]:
@@ -81,8 +82,10 @@ def _recognition(found: re.Match[str]) -> Iterator[str]:
 
 
 def _tail(tail: str) -> str:
+    if tail == _SHIPPED_TAIL:
+        return "learned tail"
     kind = tail.rstrip("0123456789")  # nothing, where it is a number: every n-th position
-    return f"{kind or 'every'}-{tail.removeprefix(kind)}"
+    return "no tail" if tail == "none" else f"tail {kind or 'every'}-{tail.removeprefix(kind)}"
 
 
 def _emotion(found: re.Match[str]) -> Iterator[str]:

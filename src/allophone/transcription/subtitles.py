@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 from allophone.records.transcript import Transcript, Word
 
 __all__ = ["TranscriptFormat", "format_transcript", "transcript_dict"]
+
+# Many recordings may have run at once, and their processor time cannot be told apart.
+_PROCESSOR = ("cpu_s", "cut_cpu_s")
+_INTERNALS = (
+    *("tokens", "token_count", "token_logprobs", "token_entropies", "confidence_s", "rejected"),
+    *("frames", "tail_tokens", "prompt_tokens"),
+)
 
 TranscriptFormat = Literal["text", "json", "srt", "vtt"]
 
@@ -40,22 +47,28 @@ def format_transcript(transcript: Transcript, style: TranscriptFormat) -> str:
     )
 
 
-def transcript_dict(transcript: Transcript) -> dict[str, Any]:
-    """Return a transcript as plain data, with its point's name and its times in seconds."""
-    fields = _without_processor_time(asdict(transcript))
+def transcript_dict(transcript: Transcript, *, internals: bool = False) -> dict[str, Any]:
+    """Return a transcript as plain data, with its point's id and its times in seconds.
+
+    Args:
+        transcript: The transcript.
+        internals: Whether to keep what tells of decoding alone: tokens, their probabilities, frames, rejected passes.
+    """
+    fields = _for_people(asdict(transcript), _PROCESSOR if internals else {*_PROCESSOR, *_INTERNALS})
     fields["point"] = transcript.point.name
     for name in ("encode_s", "decode_s", "latency_s"):
         fields[name] = getattr(transcript, name)
     return fields
 
 
-def _without_processor_time(fields: dict[str, Any]) -> dict[str, Any]:
-    """Many recordings may have run at once, and their processor time cannot be told apart."""
-    kept = {name: value for name, value in fields.items() if name not in ("cpu_s", "cut_cpu_s")}
+def _for_people(fields: dict[str, Any], dropped: Collection[str]) -> dict[str, Any]:
+    kept = {name: value for name, value in fields.items() if name not in dropped}
     if kept.get("rejected") is not None:
-        kept["rejected"] = _without_processor_time(kept["rejected"])
+        kept["rejected"] = _for_people(kept["rejected"], dropped)
     if "segments" in kept:
-        kept["segments"] = [_without_processor_time(segment) for segment in kept["segments"]]
+        kept["segments"] = [_for_people(segment, dropped) for segment in kept["segments"]]
+    if "words" in kept:
+        kept["words"] = [{**word, "text": word["text"].strip()} for word in kept["words"]]
     return kept
 
 

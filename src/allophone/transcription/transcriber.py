@@ -22,6 +22,7 @@ from allophone.records.transcript import Transcript
 from allophone.records.utterance import Utterance
 from allophone.transcription.defaults import default_point
 from allophone.transcription.pipeline import transcribe_stream
+from allophone.transcription.recording import AUTO_LANGUAGE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ class Transcriber:
 
     Args:
         point: What to run.
-        language: Language code of the prompt, or ``auto``.
+        language: Language code of the prompt, or ``auto``; where None, ``auto`` for a model of many languages.
         threads: CPU threads of one pass; 0 chooses by the model's size. As many passes run at once as the physical
             cores have room for (:mod:`allophone.models.threads`).
         device: ``cpu``, ``cuda`` or ``auto``.
@@ -55,7 +56,7 @@ class Transcriber:
         self,
         point: OperatingPoint,
         *,
-        language: str = "en",
+        language: str | None = None,
         threads: int = 0,
         device: str = "cpu",
         max_audio_s: float = LONGEST_S,
@@ -63,10 +64,10 @@ class Transcriber:
         model: str | None = None,
     ) -> None:
         self.point, self._max_audio_s = point, max_audio_s
-        self.language = language
         self._model = model or point.model  # where its weights lie
         require_learned_tail(self._model, point.tail)
         self.engine = load_engine(self._model, point.compute_type, threads=threads, replicas=replicas, device=device)
+        self.language = language or (AUTO_LANGUAGE if self.engine.dimensions.multilingual else "en")
 
     def at(self, point: OperatingPoint) -> Transcriber:
         """Return a transcriber at another point of the same model, which stays in memory once.
@@ -178,12 +179,12 @@ def read_samples(audio: str | Path | Utterance | NDArray[np.float32], *, longest
     return DecodedAudio(audio.astype("float32", copy=False))
 
 
-def load(model: str, *, language: str = "en", threads: int = 0, device: str = "cpu") -> Transcriber:
+def load(model: str, *, language: str | None = None, threads: int = 0, device: str = "cpu") -> Transcriber:
     """Load a model at the operating point that is its default here, e.g. ``load("base").transcribe("a.wav")``.
 
     Args:
         model: A name that ``allophone models`` lists, a CTranslate2 folder or a hub repository.
-        language: Language code of the prompt, or ``auto``.
+        language: Language code of the prompt, or ``auto``; where None, ``auto`` for a model of many languages.
         threads: CPU threads of one pass; 0 chooses by the model's size.
         device: ``cpu``, ``cuda`` or ``auto``.
 
@@ -209,7 +210,8 @@ def load_point(
 
     Args:
         source: The file, or a point.
-        language: Language code or ``auto``; where None the language that the point was measured with.
+        language: Language code or ``auto``; where None the language that the saved point was measured with, and for a
+            point made by hand ``auto`` if its model knows many languages.
         threads: CPU threads of one pass; 0 chooses by the model's size.
         device: ``cpu``, ``cuda`` or ``auto``.
         max_audio_s: Most seconds of a recording; a longer one is an error.
@@ -222,7 +224,7 @@ def load_point(
     if isinstance(source, OperatingPoint):
         return Transcriber(
             source,
-            language=language or "en",
+            language=language,
             threads=threads,
             device=device,
             max_audio_s=max_audio_s,
