@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from allophone.adapt.short_context import adapt_context
     from allophone.diagnosis.recognition import diagnose
     from allophone.emotion.cascade import EmotionPolicyClassifier, load_emotion_policy
-    from allophone.emotion.classifier import EmotionClassifier
+    from allophone.emotion.classifier import EmotionClassifier, classify
+    from allophone.emotion.experiment import train_emotion
     from allophone.errors import AllophoneError
     from allophone.export.notebook import Frontier
     from allophone.frontier.recommend import Recommendation, recommend
+    from allophone.law.law import fit_law
+    from allophone.model_cost import cost
     from allophone.records.point import OperatingPoint
     from allophone.records.transcript import Segment, Transcript, Word
     from allophone.records.utterance import Utterance
@@ -54,8 +57,11 @@ __all__ = [
     "__version__",
     "adapt_context",
     "calibrate_policy",
+    "classify",
+    "cost",
     "diagnose",
     "evaluate_policy",
+    "fit_law",
     "load",
     "load_emotion_policy",
     "load_point",
@@ -63,6 +69,7 @@ __all__ = [
     "recommend",
     "sweep",
     "sweep_emotion",
+    "train_emotion",
     "train_policy",
     "write_report",
 ]
@@ -87,8 +94,11 @@ _HOMES = {
     "Word": "records.transcript",
     "adapt_context": "adapt.short_context",
     "calibrate_policy": "routing.calibration",
+    "classify": "emotion.classifier",
+    "cost": "model_cost",
     "diagnose": "diagnosis.recognition",
     "evaluate_policy": "routing.evaluation",
+    "fit_law": "law.law",
     "load": "transcription.transcriber",
     "load_emotion_policy": "emotion.cascade",
     "load_point": "transcription.transcriber",
@@ -96,6 +106,7 @@ _HOMES = {
     "recommend": "frontier.recommend",
     "sweep": "sweeps.recognition.run",
     "sweep_emotion": "sweeps.emotion.run",
+    "train_emotion": "emotion.experiment",
     "train_policy": "routing.training",
     "write_report": "report.html",
 }

@@ -6,7 +6,7 @@ import pytest
 from allophone.errors import LawError
 from allophone.frontier.summarise import summarise_run
 from allophone.law.form import LawForm
-from allophone.law.law import fit_law, fit_run_law
+from allophone.law.law import fit_law, fit_points
 from allophone.law.resources import resource_table, varied_axes
 from allophone.records.point import OperatingPoint
 from builders import write_run
@@ -56,7 +56,7 @@ def test_held_out_points_are_predicted_and_intervals_hold_the_truth():
         train, test = [POINTS[i] for i in order[:24]], [POINTS[i] for i in order[24:]]
         measured, replicates = noisy(losses_of(train, seed), rng)
         truth = losses_of(test, seed)
-        predicted = fit_law(train, measured, replicates, DURATIONS).predict(test)
+        predicted = fit_points(train, measured, replicates, DURATIONS).predict(test)
         held += [interval.contains(value) for interval, value in zip(predicted, truth, strict=True)]
         error += [abs(interval.estimate / value - 1) for interval, value in zip(predicted, truth, strict=True)]
         trivial += [abs(np.median(measured) / value - 1) for value in truth]
@@ -67,7 +67,7 @@ def test_held_out_points_are_predicted_and_intervals_hold_the_truth():
 
 def test_an_exact_law_is_recovered():
     losses = losses_of(POINTS, 3)
-    law = fit_law(POINTS, losses, np.tile(losses, (50, 1)), DURATIONS)
+    law = fit_points(POINTS, losses, np.tile(losses, (50, 1)), DURATIONS)
     assert law.axes == AXES
     assert law.form.pairs == ((0, 1), (0, 2), (1, 2))
     np.testing.assert_allclose([interval.estimate for interval in law.predict(POINTS)], losses, rtol=0.01)
@@ -82,7 +82,7 @@ def test_misfit_of_the_points_is_found():
         rng = np.random.default_rng(seed)
         losses = losses_of(POINTS, seed) * (1 + 0.1 * rng.normal(size=len(POINTS)))
         measured, replicates = noisy(losses, rng, own=0.02)
-        found.append(fit_law(POINTS, measured, replicates, DURATIONS).misfit)
+        found.append(fit_points(POINTS, measured, replicates, DURATIONS).misfit)
     assert np.mean(found) == pytest.approx(0.1, abs=0.035)
 
 
@@ -92,7 +92,7 @@ def test_pure_noise_is_refused():
         rng = np.random.default_rng(seed)
         losses = rng.normal(0.2, 0.03, len(POINTS))
         try:
-            fit_law(POINTS, losses, losses + rng.normal(0, 0.03, (30, len(POINTS))), DURATIONS)
+            fit_points(POINTS, losses, losses + rng.normal(0, 0.03, (30, len(POINTS))), DURATIONS)
             accepted += 1
         except LawError as error:
             refusals.append(str(error))
@@ -103,16 +103,16 @@ def test_pure_noise_is_refused():
 def test_too_few_points_or_axes_are_refused():
     few = POINTS[:6]
     with pytest.raises(LawError, match="6 measured points that vary 2 axes"):
-        fit_law(few, losses_of(few), np.tile(losses_of(few), (9, 1)), DURATIONS)
+        fit_points(few, losses_of(few), np.tile(losses_of(few), (9, 1)), DURATIONS)
     same = [OperatingPoint(model="tiny")] * 9
     with pytest.raises(LawError, match=r"vary 0 axes \(none\)"):
-        fit_law(same, np.full(9, 0.1), np.full((9, 9), 0.1), DURATIONS)
+        fit_points(same, np.full(9, 0.1), np.full((9, 9), 0.1), DURATIONS)
 
 
 def test_points_without_a_loss_are_left_out():
     losses = losses_of(POINTS, 3)
     losses[0] = np.nan
-    law = fit_law(POINTS, losses, np.tile(losses, (20, 1)), DURATIONS)
+    law = fit_points(POINTS, losses, np.tile(losses, (20, 1)), DURATIONS)
     assert law.points == tuple(POINTS[1:])
 
 
@@ -125,19 +125,19 @@ def test_a_star_has_no_interactions():
     arms = [p for p in arms if p.context == "fit"]
     losses = losses_of(arms, 1)
     assert varied_axes(arms) == AXES
-    assert fit_law(arms, losses, np.tile(losses, (20, 1)), DURATIONS).form.pairs == ()
+    assert fit_points(arms, losses, np.tile(losses, (20, 1)), DURATIONS).form.pairs == ()
 
 
 def test_what_lies_beyond_the_measured_range_is_named():
     losses = losses_of(POINTS, 3)
-    law = fit_law(POINTS, losses, np.tile(losses, (20, 1)), DURATIONS)
+    law = fit_points(POINTS, losses, np.tile(losses, (20, 1)), DURATIONS)
     assert law.beyond(OperatingPoint(model="medium", token_stride=8)) == ("model", "token_stride")
     assert law.beyond(OperatingPoint(model="base", token_stride=3)) == ()
 
 
 def test_intervals_widen_beyond_what_was_measured():
     measured, replicates = noisy(losses_of(POINTS, 3), np.random.default_rng(1))
-    law = fit_law(POINTS, measured, replicates, DURATIONS)
+    law = fit_points(POINTS, measured, replicates, DURATIONS)
     inside, outside = law.predict([POINTS[-1], OperatingPoint(model="small", context="fit", token_stride=16)])
     assert (outside.high - outside.low) / outside.estimate > 1.5 * (inside.high - inside.low) / inside.estimate
     narrow = law.predict([POINTS[-1]], level=0.5)[0]
@@ -155,7 +155,7 @@ def test_a_run_is_fitted_with_its_warnings(tmp_path):
         ]
         for point, loss in zip(points, losses, strict=True)
     }
-    law = fit_run_law(summarise_run(write_run(tmp_path / "r", rows)))
+    law = fit_law(summarise_run(write_run(tmp_path / "r", rows)))
     assert law.axes == AXES
     assert "Only 10 speakers" in law.warnings[0]
     assert law.replicates.shape == (400, 18)

@@ -3,7 +3,7 @@ import pytest
 
 from allophone.errors import InfeasibleError, LawError, UsageError
 from allophone.frontier.dominance import hypervolume
-from allophone.law.law import fit_law
+from allophone.law.law import fit_points
 from allophone.law.resources import layer_parameters, resource_table
 from allophone.law.search import _added, _frontier, best_within, propose
 from allophone.records.point import OperatingPoint
@@ -27,7 +27,7 @@ def cost(point):
 def fitted(points, noise=0.02, seed=0):
     rng = np.random.default_rng(seed)
     losses = np.array([loss(point) for point in points]) * (1 + noise * rng.normal(size=len(points)))
-    return fit_law(points, losses, losses * (1 + noise * rng.normal(size=(200, len(points)))), DURATIONS)
+    return fit_points(points, losses, losses * (1 + noise * rng.normal(size=(200, len(points)))), DURATIONS)
 
 
 LAW = fitted(points_of())

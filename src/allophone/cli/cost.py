@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
@@ -12,31 +11,12 @@ from allophone.cli.say import say
 from allophone.cli.show import Wide
 
 if TYPE_CHECKING:
-    from allophone.costs import EmotionCost, RecognitionCost
+    from allophone.costs import RecognitionCost
     from allophone.dimensions.moonshine import RecognitionDimensions
-    from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
     from allophone.report.tables import Table
 
 
 __all__ = ["cost"]
-
-_RECOGNITION = (
-    *(
-        "audio_s",
-        "window_s",
-        "context",
-        "margin_s",
-        "floor_s",
-        "tail",
-        "token_stride",
-        "speed",
-        "beam_size",
-        "text_tokens",
-    ),
-    *("prompt_tokens", "compute_type", "device"),
-)
-_NOT_MOONSHINE = ("context", "margin_s", "floor_s", "tail", "prompt_tokens", "compute_type")
-_EMOTION = ("duration_s", "lora_rank", "unfrozen_layers", "classes")
 
 
 def cost(
@@ -71,6 +51,7 @@ def cost(
 ) -> None:
     """Print FLOPs, parameters and bytes of a setting. Whisper with an emotion option costs its encoder and a head."""
     from allophone.errors import UsageError
+    from allophone.model_cost import EMOTION_KNOBS, RECOGNITION_KNOBS
 
     if reproduce is not None:
         if model is not None:
@@ -79,68 +60,44 @@ def cost(
         return
     if model is None:
         raise UsageError("give a model, or --reproduce 2606.22790")
-    sources = {name: ctx.get_parameter_source(name) for name in (*_RECOGNITION, *_EMOTION)}
+    names = (*RECOGNITION_KNOBS, *EMOTION_KNOBS, "device")
+    sources = {name: ctx.get_parameter_source(name) for name in names}
     given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    knobs = {name: ctx.params[name] for name in (*_RECOGNITION, *_EMOTION)}
+    knobs = {name: ctx.params[name] for name in names}
     _print(_costs(model, knobs, given, convention), as_json=as_json, wide=wide)
-
-
-def _dimensions(model: str) -> RecognitionDimensions | SpeechEncoderDimensions:
-    from allophone.dimensions.moonshine import MOONSHINE_MODELS
-    from allophone.dimensions.speech_encoders import dimensions
-    from allophone.errors import UnknownModelError
-
-    if os.path.isdir(os.path.expanduser(model)):
-        from allophone.models.weights import locate_weights
-
-        found = locate_weights(model)
-        assert found is not None  # a folder either has weights or is an error
-        return found.dimensions
-    if model in MOONSHINE_MODELS:
-        return MOONSHINE_MODELS[model]
-    try:
-        return dimensions(model)
-    except UnknownModelError as error:
-        raise UnknownModelError(f"{error}, {', '.join(MOONSHINE_MODELS)}") from None
 
 
 def _costs(model: str, knobs: dict[str, Any], given: set[str], convention: str) -> tuple[dict[str, Any], list[Table]]:
     from dataclasses import asdict
 
-    from allophone.costs import emotion_cost, moonshine_cost, whisper_cost
+    from allophone.costs import EmotionCost, WhisperCost
     from allophone.costs.recognition import prompt_length
-    from allophone.dimensions.moonshine import MoonshineDimensions
     from allophone.dimensions.speech_encoders import SpeechEncoderDimensions
     from allophone.errors import UsageError
+    from allophone.model_cost import EMOTION_KNOBS, MOONSHINE_KNOBS, RECOGNITION_KNOBS, find_dimensions
+    from allophone.model_cost import cost as cost_of
 
-    dims = _dimensions(model)
-    moonshine = isinstance(dims, MoonshineDimensions)
-    emotion = not moonshine and (isinstance(dims, SpeechEncoderDimensions) or bool(given & set(_EMOTION)))
-    foreign = _RECOGNITION if emotion else (*_EMOTION, *_NOT_MOONSHINE) if moonshine else _EMOTION
-    wrong = sorted(given & set(foreign))
-    if wrong:
-        flags = ", ".join("--" + name.replace("_", "-") for name in wrong)
-        task = "emotion recognition" if emotion else "speech recognition"
-        raise UsageError(f"{flags}: no such knob in {task} with {model}")
-    asked = cast("Literal['executed', 'published']", convention)
+    asked = {name: knobs[name] for name in given if name != "device"}
+    try:
+        costed = cost_of(model, convention=cast("Literal['executed', 'published']", convention), **asked)
+    except UsageError as error:
+        names, no_knob, rest = str(error).partition(": no such knob")
+        flags = ", ".join("--" + name.replace("_", "-") for name in names.split(", "))
+        raise UsageError(f"{flags}{no_knob}{rest}") if no_knob else error from None
+    emotion = isinstance(costed, EmotionCost)
     record: dict[str, Any] = {"model": model, "task": "emotion" if emotion else "recognition"}
-    costed: EmotionCost | RecognitionCost
-    if emotion:
-        assert not isinstance(dims, MoonshineDimensions)
-        used = {name: knobs[name] for name in _EMOTION}
-        costed = emotion_cost(dims, **used, convention=asked)
-        record |= used | asdict(costed) | {"flops_cross_kv": 0, "flops_decoder": 0, "kv_cache_bytes": 0}
+    if isinstance(costed, EmotionCost):
+        if "device" in given:
+            raise UsageError(f"--device: no such knob in emotion recognition with {model}.")
+        record |= {name: knobs[name] for name in EMOTION_KNOBS} | asdict(costed)
+        record |= {"flops_cross_kv": 0, "flops_decoder": 0, "kv_cache_bytes": 0}
     else:
+        dims = find_dimensions(model)
         assert not isinstance(dims, SpeechEncoderDimensions)
         if knobs["prompt_tokens"] is None:
             knobs["prompt_tokens"] = prompt_length(dims)
-        used = {name: knobs[name] for name in _RECOGNITION if name != "device"}
-        if isinstance(dims, MoonshineDimensions):
-            used = {name: value for name, value in used.items() if name not in _NOT_MOONSHINE}
-            costed = moonshine_cost(dims, **used, convention=asked)
-        else:
-            costed = whisper_cost(dims, **used, convention=asked)
-        record |= used | asdict(costed)
+        used = RECOGNITION_KNOBS if isinstance(costed, WhisperCost) else MOONSHINE_KNOBS
+        record |= {name: knobs[name] for name in used} | asdict(costed)
         if knobs["device"] is not None:
             record |= {"device": knobs["device"], "roofline_latency_s": _bound(dims, knobs, costed)}
     record |= {"flops_total": costed.flops_total, "macs_total": costed.macs_total}

@@ -35,14 +35,14 @@ def law(
 
     from allophone.frontier.recognition import RecognitionRunSummary
     from allophone.frontier.summarise import summarise_run
-    from allophone.law.law import fit_run_law
+    from allophone.law.law import fit_law
     from allophone.law.search import best_within
     from allophone.law.search import propose as propose_points
     from allophone.sweeps.recognition.plans import plan_points
     from allophone.sweeps.space import SearchSpace
 
     summary = summarise_run(run, RecognitionRunSummary)
-    found = fit_run_law(summary)
+    found = fit_law(summary)
     space = SearchSpace.model_validate(summary.run.space)
     named = [name.strip() for name in models.split(",") if name.strip()]
     space = space.model_copy(update={"model": tuple(dict.fromkeys([*space.model, *named]))})

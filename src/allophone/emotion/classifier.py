@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Classification", "EmotionClassifier", "WindowPosterior"]
+__all__ = ["Classification", "EmotionClassifier", "WindowPosterior", "classify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class EmotionClassifier:
         WeightsError: The base model has other weights than the one that was adapted.
     """
 
-    def __init__(self, folder: Path, *, base: str | None = None, device: str = "cpu", threads: int = 0) -> None:
+    def __init__(self, folder: str | Path, *, base: str | None = None, device: str = "cpu", threads: int = 0) -> None:
         check_torch_device(device)
-        saved = load_emotion_model(folder, base=base)
+        saved = load_emotion_model(Path(folder), base=base)
         if threads:
             import torch
 
@@ -88,7 +88,7 @@ class EmotionClassifier:
         self._model.head.to(device)
         self._model.merge()
 
-    def classify(self, path: Path, *, max_audio_s: float = LONGEST_S) -> Classification:
+    def classify(self, path: str | Path, *, max_audio_s: float = LONGEST_S) -> Classification:
         """Classify a recording.
 
         One longer than the trained duration is cut into equal windows of at most that length.
@@ -100,7 +100,7 @@ class EmotionClassifier:
         Raises:
             AudioError: It cannot be decoded, is silent throughout, shorter than 0.1 s, or than one audio token.
         """
-        decoded = decode_audio(path, longest_s=max_audio_s, pipes=True)
+        decoded = decode_audio(Path(path), longest_s=max_audio_s, pipes=True)
         with as_audio_error(decoded.name):
             found = self.classify_samples(decoded.samples, name=decoded.name)
         return replace(found, notices=decoded.notices)
@@ -140,3 +140,19 @@ class EmotionClassifier:
             latency_s=perf_counter() - started,
             executed_flops=flops,
         )
+
+
+def classify(audio: str | Path, model: str | Path, *, base: str | None = None, device: str = "cpu") -> Classification:
+    """Classify one recording by a saved recogniser; for several, keep an :class:`EmotionClassifier`.
+
+    Args:
+        audio: The recording.
+        model: What ``allophone adapt emotion --out`` wrote.
+        base: The base model, if it lies elsewhere now.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        AudioError: The recording cannot be decoded, or is silent or too short.
+        UsageError: The folder is no recogniser.
+    """
+    return EmotionClassifier(model, base=base, device=device).classify(audio)

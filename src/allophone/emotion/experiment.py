@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
-from allophone.corpora.corpus import Corpus
+from allophone.corpora.corpus import Corpus, open_corpus
 from allophone.corpora.labels import labelled_utterances
-from allophone.corpora.splits import SplitFile
+from allophone.corpora.splits import SplitFile, fixed_split, make_folds, read_splits, write_splits
 from allophone.costs.adaptation import trainable_parameters
 from allophone.emotion.checkpoint import CHECKPOINT, Epoch
 from allophone.emotion.folders import RECORD, check_model_folder
@@ -45,9 +45,10 @@ from allophone.measure.classification import ConfusionCounts
 from allophone.measure.temperature import fit_temperature, softmax
 from allophone.records.utterance import Utterance
 
-__all__ = ["EmotionRun", "faster_precision", "run_setting"]
+__all__ = ["EmotionRun", "faster_precision", "run_setting", "train_emotion"]
 
 _BATCH, _TOKENS = 8, 128
+_TIMED_ROWS = 32
 _REPEATS = 5
 _WORTHWHILE = 1.2  # a smaller gain is noise, or not worth the lost digits
 
@@ -105,6 +106,67 @@ class EmotionRun:
     def recognition(self) -> ConfusionCounts:
         """Counts and rates on the test speakers."""
         return confusion_of(self.rows, self.record.labels)
+
+
+def train_emotion(
+    corpus: str | Path,
+    out: str | Path,
+    *,
+    split: str | Path | None = None,
+    fold: str = "fold-0",
+    test_speakers: Sequence[str] = (),
+    recipe: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    precision: Precision | Literal["auto"] = "auto",
+    device: str = "cpu",
+    threads: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    **knobs: Any,
+) -> EmotionRun:
+    """Train a recogniser of speech emotion, stop on validation speakers, test on others and save it.
+
+    Args:
+        corpus: A manifest with labels and speakers, or a folder.
+        out: Folder for the model; the same call goes on from its checkpoint.
+        split: Split file, made there where it is missing; ``split.json`` in ``out`` where None.
+        fold: Which of its splits.
+        test_speakers: Test these speakers instead, where the file is missing.
+        recipe: Fields of :class:`allophone.emotion.recipe.Recipe` that are not the setting's defaults.
+        seed: Of initial weights, order of clips, and a split that is made.
+        precision: ``float32``, ``bfloat16``, or ``auto``.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads; 0 leaves torch's own choice.
+        on_epoch: Called after every epoch.
+        **knobs: Of the setting: ``model`` (``base`` where not given), ``duration_s``, ``lora_rank``,
+            ``unfrozen_layers``.
+
+    Raises:
+        ValidationError: A knob or field of the recipe that does not exist, or has an impossible value.
+        AllophoneError: As :func:`run_setting`.
+    """
+    setting = EmotionSetting(**{"model": "base", **knobs})
+    standard = default_recipe(setting, seed=seed)
+    settled = type(standard).model_validate(standard.model_dump() | dict(recipe or {}))
+    opened, path = open_corpus(corpus), Path(split) if split is not None else Path(out) / "split.json"
+    if path.is_file():
+        splits = read_splits(path, opened)
+    else:
+        splits = fixed_split(opened, test=test_speakers, seed=seed) if test_speakers else make_folds(opened, seed=seed)
+        check_model_folder(Path(out))
+        write_splits(path, splits)
+    return run_setting(
+        setting,
+        opened,
+        splits,
+        splits.splits[0].name if test_speakers else fold,
+        recipe=settled,
+        precision=precision,
+        out=Path(out),
+        timed_rows=_TIMED_ROWS,
+        device=device,
+        threads=threads,
+        on_epoch=on_epoch,
+    )
 
 
 def run_setting(

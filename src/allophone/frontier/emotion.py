@@ -113,7 +113,7 @@ class EmotionPointSummary(PointSummary):
     train_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class EmotionRunSummary(RunSummary):
     """A run of emotion recognition, summarised; fields as of :class:`allophone.frontier.summary.RunSummary`."""
 

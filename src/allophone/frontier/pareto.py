@@ -57,6 +57,10 @@ class FrontierPoint:
     dominated_by_estimates: tuple[str, ...]
     tied_with: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Show the point and its verdict."""
+        return f"FrontierPoint({self.title!r}, {self.status})"
+
     @property
     def name(self) -> str:
         """Id of the operating point."""
@@ -89,6 +93,12 @@ class Frontier:
     confidence: float
     tie_groups: tuple[tuple[str, ...], ...]
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Show what is compared and how many points are on it."""
+        costs = " and ".join(cost.name for cost in self.costs)
+        told = f"{self.quality.name} against {costs}, {len(self.on)} of {len(self.points)} points on it"
+        return f"{type(self).__name__}({told})"
 
     @classmethod
     def from_run(cls, folder: str | Path, cost: str | Sequence[str] = "rtf", confidence: float = 0.95) -> Frontier:

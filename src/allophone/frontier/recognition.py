@@ -164,7 +164,7 @@ class RecognitionPointSummary(PointSummary):
         return {"rtfx_throughput": self.rtfx_throughput}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RecognitionRunSummary(RunSummary):
     """A run of speech recognition, summarised.
 

@@ -59,6 +59,12 @@ class Recommendation:
         default_factory=lambda: {name: objective.title for name, objective in OBJECTIVES.items()}
     )
 
+    def __repr__(self) -> str:
+        """Show the chosen point and its value in what was minimised."""
+        objective = OBJECTIVES[self.minimised]
+        value = objective.show(getattr(self.chosen, self.minimised))
+        return f"Recommendation({self.chosen.title!r}, {self.minimised} {value}, {self.feasible} feasible)"
+
     def explain(self) -> list[str]:
         """Return the answer in sentences."""
         objective = OBJECTIVES[self.minimised]

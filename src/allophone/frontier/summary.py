@@ -75,6 +75,11 @@ class RunSummary:
     samples: Samples
     eliminated: tuple[Elimination, ...] = ()
 
+    def __repr__(self) -> str:
+        """Show how much was measured."""
+        n_utterances = self.points[0].n_utterances if self.points else 0
+        return f"{type(self).__name__}({self.run.corpus[-40:]!r}, {len(self.points)} points, {n_utterances} utterances)"
+
     def of(self, kind: type[Kind], purpose: str) -> Kind:
         """Return this summary as one of the task that a purpose needs.
 

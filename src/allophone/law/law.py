@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from allophone.arrays import FloatArray
 from allophone.errors import LawError
 from allophone.frontier.recognition import RecognitionRunSummary
+from allophone.frontier.summarise import summarise_run
 from allophone.law.form import LawForm
 from allophone.law.resources import axis_values, resource_table, varied_axes
 from allophone.law.validation import CrossValidation, cross_validate, refit, variances_of, weighted_fit
@@ -28,7 +30,7 @@ from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Interval
 from allophone.records.point import OperatingPoint
 
-__all__ = ["Law", "fit_law", "fit_run_law"]
+__all__ = ["Law", "fit_law", "fit_points"]
 
 LEVEL = 0.9  # of a prediction's interval
 _REFITS = 400
@@ -111,21 +113,23 @@ class Law:
         return np.asarray(np.log(table) - self.centre)
 
 
-def fit_run_law(run: RecognitionRunSummary, parameters: Mapping[str, float] | None = None) -> Law:
+def fit_law(run: str | Path | RecognitionRunSummary, parameters: Mapping[str, float] | None = None) -> Law:
     """Fit the law to a run's word error rates, speakers resampled as blocks and points paired.
 
     Args:
-        run: A summarised run.
+        run: A run folder, or the same summarised.
         parameters: Layer parameters of models that are not in the table of dimensions, by name.
 
     Raises:
         LawError: Too few points, or no law predicts them clearly better than their median.
         UnknownModelError: The size of a model is not known.
     """
+    if isinstance(run, str | Path):
+        run = summarise_run(Path(run), RecognitionRunSummary)
     resample = draw_blocks(run.samples.speakers, n_replicates=_REFITS)
     resampled = run.samples.resample("wer", resample)
     replicates = resampled.inflated() if resample.n_blocks > 1 else resampled.values
-    return fit_law(
+    return fit_points(
         [point.point for point in run.points],
         resampled.estimates,
         replicates,
@@ -135,7 +139,7 @@ def fit_run_law(run: RecognitionRunSummary, parameters: Mapping[str, float] | No
     )
 
 
-def fit_law(
+def fit_points(
     points: Sequence[OperatingPoint],
     losses: npt.ArrayLike,
     replicates: npt.ArrayLike,

@@ -8,6 +8,8 @@ from allophone.records.point import OperatingPoint
 
 __all__ = ["Segment", "Transcript", "Word"]
 
+_SHOWN = 40  # characters of a text in a representation
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -73,6 +75,10 @@ class Segment:
     cpu_s: float = 0.0
     beam_size: int | None = None
 
+    def __repr__(self) -> str:
+        """Show where it is, its text and how long it took."""
+        return f"Segment({self.start_s:.2f}-{self.end_s:.2f} s, {_shortened(self.text)!r}, {self.token_count} tokens)"
+
     def charged(self, wall_s: float, cpu_s: float) -> Segment:
         """Return the segment with so much more decoding on its bill.
 
@@ -109,6 +115,11 @@ class Transcript:
     cut_cpu_s: float = 0.0
     notices: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Show the text, its language and how long it took."""
+        took = f"{self.duration_s:.1f} s of audio in {self.latency_s:.2f} s"
+        return f"Transcript({_shortened(self.text)!r}, {self.language}, {took})"
+
     @property
     def passes(self) -> tuple[Segment, ...]:
         """Everything that ran: of a window that ran twice, the pass that was rejected before the one that stayed."""
@@ -140,3 +151,7 @@ class Transcript:
     def cpu_s(self) -> float:
         """Processor seconds within ``latency_s``, of all threads of the process."""
         return self.cut_cpu_s + sum(passed.cpu_s for passed in self.passes)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

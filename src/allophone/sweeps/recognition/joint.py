@@ -20,7 +20,7 @@ from allophone.errors import LawError, SpaceError, UsageError
 from allophone.frontier.objectives import find_cost
 from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary
 from allophone.frontier.summarise import summarise_run
-from allophone.law.law import fit_run_law
+from allophone.law.law import fit_law
 from allophone.law.search import propose
 from allophone.ledger.ledger import Ledger
 from allophone.ledger.race_record import read_race, write_race
@@ -208,7 +208,7 @@ def _enqueue_proposal(
     gflops: Mapping[OperatingPoint, float],
 ) -> None:
     try:
-        law = fit_run_law(summarise_run(folder, RecognitionRunSummary))
+        law = fit_law(summarise_run(folder, RecognitionRunSummary))
         costs = [gflops[point] for point in candidates]
         for point in propose(law, candidates, costs, [gflops[point] for point in law.points], 1):
             study.enqueue(_parameters(point))
