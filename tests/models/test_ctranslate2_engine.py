@@ -294,3 +294,15 @@ def test_every_window_of_a_batch_is_strided():
     view = ctranslate2.StorageView.from_array(BATCH)
     assert every_nth(view, 1) is view
     np.testing.assert_array_equal(host_array(every_nth(view, 2)), BATCH[:, [0, 2, 4]])
+
+
+def test_a_repetition_penalty_leaves_fewer_tokens_twice(tiny_en, speech):
+    # Without a margin and a tail the decoder misses the end and says words twice.
+    audio = np.concatenate([one.samples for one in speech[:3]])
+    encoded = tiny_en.encode(tiny_en.prepare(audio, audio.size // 320 * 2))
+    plain = tiny_en.decode(encoded, **GREEDY)
+    penalised = tiny_en.decode(encoded, **GREEDY, repetition_penalty=2.0)
+    repeated = [len(one.tokens) - len(set(one.tokens)) for one in (plain, penalised)]
+    assert repeated[1] < repeated[0]
+    assert tiny_en.text_of(plain.tokens) == plain.text
+    assert tiny_en.decode(encoded, **GREEDY, repetition_penalty=1.0).tokens == plain.tokens

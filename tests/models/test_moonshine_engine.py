@@ -47,6 +47,13 @@ def test_speech_is_recognised(engine, speech):
     assert errors / words < 0.25
 
 
+def test_a_repetition_penalty_is_refused_as_there_is_none(engine, speech):
+    with pytest.raises(UsageError, match=r"repetition_penalty 1\.2"):
+        decode(engine, speech[0].samples, repetition_penalty=1.2)
+    decoded = decode(engine, speech[0].samples)
+    assert engine.text_of(decoded.tokens) == decoded.text
+
+
 def test_real_speech_is_recognised_as_well_as_published(engine, real_speech):
     folder = real_speech / "librispeech-test-other"
     rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()][::10]
