@@ -53,10 +53,10 @@ def test_what_changed_is_named(tmp_path, changes, message):
     ],
 )
 def test_times_of_another_machine_or_engine_are_not_mixed(tmp_path, changes, message):
-    write_run(tmp_path / "r", {A: [{}]})
+    write_run(tmp_path / "r", {A: [{}]}, n_utterances=2)
     machine = machine_stamp().model_copy(update=changes)
     with pytest.raises(LedgerError, match=message):
-        resume_run(tmp_path / "r", run_record([A], 1, machine=machine))
+        resume_run(tmp_path / "r", run_record([A], 2, machine=machine))
 
 
 def test_points_may_be_added_when_asked(tmp_path):
@@ -115,3 +115,15 @@ def test_a_run_that_was_begun_with_former_defaults_goes_on_with_them():
     assert (asked.tail, asked.beam_size) == (("all",), (5, 1))
     other = earlier.model_copy(update={"space": {"tail": ["none"], "beam_size": [3]}})
     assert space_as_begun(SearchSpace(), other) == SearchSpace()  # nothing that nobody asked for is taken over
+
+
+def test_a_finished_run_is_shown_whatever_the_machine_has_now(tmp_path):
+    write_run(tmp_path / "r", {A: [{}, {}]})
+    machine = run_record([A], 2).machine
+    elsewhere = run_record([A], 2, machine=machine.model_copy(update={"cores": machine.cores + 7}))
+    assert resume_run(tmp_path / "r", elsewhere).machine == machine
+    write_run(tmp_path / "s", {A: [{}]}, n_utterances=2)  # one row is left to measure
+    with pytest.raises(LedgerError, match=r"the run began on another machine \(cores"):
+        resume_run(tmp_path / "s", elsewhere)
+    with pytest.raises(LedgerError, match="the run began on another machine"):
+        resume_run(tmp_path / "r", elsewhere.model_copy(update={"points": [A, B]}), extend=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from allophone.corpora.corpus import CorpusSummary
 from allophone.errors import LedgerError
-from allophone.ledger.readers import MEASUREMENTS
+from allophone.ledger.readers import MEASUREMENTS, connect
 from allophone.ledger.run_record import (
     LOCK_FILE,
     RUN_FILE,
@@ -139,8 +139,11 @@ def resume_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
                     f"{folder}: field 'weights': {model} has changed since this run began. Put the old weights back, "
                     "or choose another --out."
                 )
+    machine = wanted.machine
     if difference := _machine_difference(found, wanted):
-        raise LedgerError(f"{folder}: {difference}, so times would not compare. Choose another --out.")
+        if not _is_finished(folder, found, wanted):
+            raise LedgerError(f"{folder}: {difference}, so times would not compare. Choose another --out.")
+        machine = found.machine  # nothing is left to measure here
     if set(found.points) != set(wanted.points) and not extend:
         raise LedgerError(
             f"{folder}: the search space changed: {_space_difference(found, wanted)}. "
@@ -149,7 +152,16 @@ def resume_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
     if isinstance(found, EmotionRunRecord) and isinstance(wanted, EmotionRunRecord):
         _check_trainings(folder, found, wanted, extend=extend)
     space = _joined(found.space, wanted.space) if extend else wanted.space
-    return wanted.model_copy(update={"created": found.created, "space": space})
+    return wanted.model_copy(update={"created": found.created, "space": space, "machine": machine})
+
+
+def _is_finished(folder: Path, found: RunRecord, wanted: RunRecord) -> bool:
+    """Whether every point asked for has all its rows, so that nothing is left that another machine could measure."""
+    if not isinstance(wanted, RecognitionRunRecord) or set(found.points) != set(wanted.points):
+        return False
+    with connect(folder) as connection:
+        rows = dict(connection.execute("SELECT point, count(*) FROM measurements GROUP BY point").fetchall())
+    return all(rows.get(point.name) == wanted.n_utterances for point in wanted.points)
 
 
 def _is_empty(folder: Path) -> bool:
