@@ -53,3 +53,22 @@ def test_a_law_and_a_cost_are_asked_for_at_the_top(run):
 def test_recognisers_are_named_by_strings(tmp_path):
     with pytest.raises(allophone.AllophoneError, match=str(tmp_path)):
         classify(str(tmp_path / "a.wav"), str(tmp_path / "none"))
+
+
+def test_a_recogniser_is_trained_and_runs_from_strings(tmp_path):
+    pytest.importorskip("torch")
+    from emotion_builders import emotion_place
+
+    with emotion_place(tmp_path, "whisper", n_speakers=5) as place:
+        trained = allophone.train_emotion(
+            str(place / "c/manifest.jsonl"),
+            str(place / "m"),
+            model=str(place / "base"),
+            duration_s=0.3,
+            recipe={"epochs": 2},
+            precision="float32",
+        )
+        assert trained.record.recipe.epochs == 2
+        heard = allophone.classify(str(place / "c/audio/0-high-0.wav"), str(place / "m"))
+    assert heard.label in ("high", "low")
+    assert (place / "m/split.json").is_file()
