@@ -17,7 +17,7 @@ def test_both_families_are_listed_with_the_command_that_brings_them(monkeypatch)
     assert listed["moonshine-tiny"]["n_audio_layer"] == 6
     assert listed["tiny.en"]["n_mels"] == 80
     shown = " ".join(RUNNER.invoke(app, ["models"]).stdout.split())
-    assert "allophone[moonshine]" in shown
+    assert "[moonshine]" in shown
 
 
 def test_a_packaged_model_names_its_folder():
