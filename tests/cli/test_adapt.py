@@ -4,9 +4,10 @@ from inspect import signature
 import pytest
 from typer.testing import CliRunner
 
-from allophone.adapt.short_context import adapt_context
+from allophone.adapt.short_context import adapt_context, adapt_tail
 from allophone.cli import app
 from allophone.cli.adapt_context import context
+from allophone.cli.adapt_tail import tail
 from allophone.errors import MissingExtraError, UsageError
 
 runner = CliRunner()
@@ -16,10 +17,12 @@ def test_the_verbs_are_listed():
     shown = runner.invoke(app, ["adapt", "--help"])
     assert shown.exit_code == 0
     assert "context" in shown.output
+    assert "tail" in shown.output
 
 
-def test_the_command_has_the_functions_arguments_and_defaults():
-    command, function = signature(context).parameters, signature(adapt_context).parameters
+@pytest.mark.parametrize(("verb", "called"), [(context, adapt_context), (tail, adapt_tail)])
+def test_the_command_has_the_functions_arguments_and_defaults(verb, called):
+    command, function = signature(verb).parameters, signature(called).parameters
     assert set(command) == set(function) - {"progress"}
     for name, parameter in command.items():
         if parameter.default is not parameter.empty:

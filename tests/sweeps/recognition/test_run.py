@@ -157,7 +157,7 @@ def test_a_reference_model_makes_every_row_relative_to_it(tmp_path):
     name = "fake.large-v3-full-s1-int8-b5"
     assert query(tmp_path / "r", "SELECT DISTINCT relative_to FROM measurements") == [(name,)]
     summary = summarise_run(tmp_path / "r")
-    assert summary.run.quality_name == f"difference relative to {name}"
+    assert summary.run.quality_name == "difference relative to fake.large-v3, full context, beam 5"
     assert "they are not WER" in summary.notices[0]
     assert sum(point.hits for point in summary.points) > 0
 
