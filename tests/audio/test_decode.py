@@ -75,7 +75,9 @@ def test_loud_floats_are_clipped(record):
 
 
 def test_samples_can_be_written_to(record):
-    load_audio(record("a.wav", "pcm_s16le", 16_000))[0] = 0.0
+    samples = load_audio(record("a.wav", "pcm_s16le", 16_000))
+    samples[0] = 0.25
+    assert samples[0] == 0.25
 
 
 def test_suffixes_are_those_that_folders_are_searched_for():

@@ -1,11 +1,14 @@
+import io
 import json
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from allophone.cli import main
 from allophone.records.point import OperatingPoint
 from builders import tone, write_run, write_tones, write_wav
 
@@ -13,16 +16,39 @@ TINY = OperatingPoint(model="fake:tiny")
 SMALL = OperatingPoint(model="fake:small")
 
 
-def allophone(*arguments, timeout=120):
-    command = [sys.executable, "-m", "allophone", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def allophone(*arguments):
+    """The command within this process: each start of one of its own takes a second of imports."""
+    streams = {
+        name: io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for name in ("stdout", "stderr")
+    }
+    code = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["allophone", *map(str, arguments)])
+        for name, stream in streams.items():
+            patch.setattr(sys, name, stream)
+        try:
+            main()
+        except SystemExit as stopped:
+            code = stopped.code or 0
+    told = {name: stream.buffer.getvalue().decode() for name, stream in streams.items()}
+    return Done(code, **told)
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
+    """A run by the command as a user starts it."""
     folder = tmp_path_factory.mktemp("swept")
     manifest = write_tones(folder / "c", n=4)
-    done = allophone("sweep", manifest, "--models", "fake:tiny,fake:small", "--out", folder / "r")
+    command = ["sweep", manifest, "--models", "fake:tiny,fake:small", "--out", folder / "r"]
+    started = [sys.executable, "-m", "allophone", *map(str, command)]
+    done = subprocess.run(started, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return folder, done
 

@@ -83,3 +83,4 @@ def test_a_limit_that_means_nothing(text, tmp_path, monkeypatch):
 
 def test_a_cache_that_may_only_be_read_is_not_marked(tmp_path):
     mark_used(tmp_path / "missing")
+    assert not (tmp_path / "missing").exists()

