@@ -64,6 +64,7 @@ ENTRIES = (
     Entry("peers.peers", speech=True, named_only=True),
     Entry("statements.interval_coverage"),
     *(Entry(f"statements.statements_{name}") for name in ("points", "certified", "compare", "labels", "policies")),
+    Entry("statements.statements_objectives"),
     *(Entry(f"statements.statements_{name}") for name in ("time", "page")),
     Entry("statements.speaker_blocks", speech=True),
 )

@@ -15,8 +15,10 @@ from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import write_whole
 from allophone.frontier.certified import certify_points, only_points
 from allophone.frontier.emotion import EmotionRunSummary
+from allophone.frontier.groups import Grouping
 from allophone.frontier.objectives import objectives_of
-from allophone.frontier.recognition import RecognitionRunSummary
+from allophone.frontier.price import Price, price_run, speed_of
+from allophone.frontier.recognition import RecognitionRunSummary, group_run
 from allophone.frontier.recommend import Recommendation, recommend
 from allophone.frontier.summarise import summarise_run
 from allophone.frontier.summary import RunSummary
@@ -40,6 +42,8 @@ def decide(
     transcripts: Path | None = None,
     certify: Sequence[CertifiedLimit] = (),
     summary: RunSummary | None = None,
+    price: Price | None = None,
+    worst_group: Grouping | None = None,
 ) -> PointFile | EmotionPointFile:
     """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
 
@@ -53,6 +57,9 @@ def decide(
         certify: Limits that the point must be certified to keep, with the confidence, which must then be given; the
             other limits are taken as measured.
         summary: The run, where it is summarised already; it may hold policies.
+        price: What an hour of the machine costs; prices are then objectives too.
+        worst_group: The limit on the word error rate holds for the worst of these groups, not for all utterances
+            together.
 
     Raises:
         SpaceError: The question is impossible as put.
@@ -74,7 +81,20 @@ def decide(
         else:
             refuse_policies(policies)
             summary = apply_transcripts(speech, run, transcripts)
-    return _SAVED[summary.task](summary, recommend(summary, constraints, minimise, confidence), run, policies)
+    if worst_group is not None:
+        speech = summary.of(RecognitionRunSummary, "--worst-group: word errors are of speech recognition")
+        summary = group_run(speech, worst_group)
+        renamed = {"wer": "worst_group_wer"}
+        constraints = {renamed.get(name, name): limit for name, limit in constraints.items()}
+        minimise = "rtf" if minimise is None and "worst_group_wer" in constraints else minimise
+    if price is not None:
+        summary = price_run(summary, price)
+    answer = recommend(summary, constraints, minimise, confidence)
+    saved = _SAVED[summary.task](summary, answer, run, policies)
+    if price is None:
+        return saved
+    lines = price.explain(float(getattr(answer.chosen, speed_of(summary))))
+    return saved.model_copy(update={"explanation": [*saved.explanation, *lines]})
 
 
 def _save_recognition(

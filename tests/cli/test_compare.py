@@ -48,3 +48,14 @@ def test_what_cannot_be_asked_is_refused(runs):
     assert isinstance(invoke(*runs, "--json", "--markdown").exception, UsageError)
     assert isinstance(invoke(*runs, "--fail-if", "wer >").exception, SpaceError)
     assert isinstance(invoke(*runs, "--confidence", "95").exception, SpaceError)
+
+
+def test_result_cards_are_compared_with_each_other_and_with_runs(runs, tmp_path):
+    assert CliRunner().invoke(app, ["export", str(runs[0]), "--format", "card", "--out", str(tmp_path)]).exit_code == 0
+    done = invoke(tmp_path / "card.json", runs[1])
+    assert done.exit_code == 0, done.output
+    assert "Cards hold totals" in done.stdout
+    assert json.loads(invoke(tmp_path / "card.json", tmp_path / "card.json", "--json").stdout)["measures"]
+    assert "| point, measure |" in invoke(tmp_path / "card.json", runs[1], "--markdown").stdout
+    refused = invoke(tmp_path / "card.json", runs[1], "--fail-if", "wer > +1")
+    assert isinstance(refused.exception, UsageError)

@@ -14,8 +14,8 @@ __all__ = ["compare"]
 
 
 def compare(
-    before: Annotated[Path, typer.Argument(help="The run folder of before the change.")],
-    after: Annotated[Path, typer.Argument(help="The run folder of after it.")],
+    before: Annotated[Path, typer.Argument(help="The run folder of before the change, or a result card.")],
+    after: Annotated[Path, typer.Argument(help="The run folder of after it, or a result card.")],
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,6 +47,9 @@ def compare(
     if as_json and markdown:
         raise UsageError("--json and --markdown are two forms of one answer. Give one of them.")
     check_confidence(confidence)
+    if before.is_file() or after.is_file():
+        _compare_cards(before, after, conditions=bool(fail_if or point), as_json=as_json, markdown=markdown)
+        return
     conditions = [read_condition(text, read_run(before).task) for text in fail_if or ()]
     found = compare_pair(pair_runs(before, after, point or ()), conditions, confidence)
     if as_json:
@@ -57,3 +60,24 @@ def compare(
         print_table(comparison_table(found))
     if found.failed:
         raise typer.Exit(1)
+
+
+def _compare_cards(before: Path, after: Path, *, conditions: bool, as_json: bool, markdown: bool) -> None:
+    """Print two result cards side by side, or a card and a run's."""
+    from allophone.cli.show import print_table
+    from allophone.compare.cards import card_comparison_dict, card_comparison_table, compare_cards, read_either
+    from allophone.errors import UsageError
+    from allophone.export.markup import markdown_table
+
+    if conditions:
+        raise UsageError(
+            "--fail-if and --point take two run folders: a card holds totals, in which nothing can be paired. Compare "
+            "the folders, or leave them out."
+        )
+    found = compare_cards(read_either(before), read_either(after))
+    if as_json:
+        say(json.dumps(card_comparison_dict(found), indent=1, ensure_ascii=False, allow_nan=False))
+    elif markdown:
+        say(markdown_table(card_comparison_table(found)).rstrip())
+    else:
+        print_table(card_comparison_table(found))

@@ -16,7 +16,11 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     form: Annotated[
         str,
-        typer.Option("--format", help="csv or parquet (numbers), latex or markdown (as printed), png or svg (figure)."),
+        typer.Option(
+            "--format",
+            help="csv or parquet (numbers), latex or markdown (as printed), png or svg (figure), or card "
+            "(a result card to send: totals and intervals, no utterance, no path).",
+        ),
     ] = "csv",
     cost: Annotated[
         list[str] | None, typer.Option(help="Cost, as for frontier; given twice, a table for each. rtf if none is.")
@@ -24,7 +28,7 @@ def export(
     confidence: Annotated[float, typer.Option(help="Probability from which a verdict is given.")] = 0.95,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; else 'export' in the run.")] = None,
 ) -> None:
-    """Write every table and figure of a run as CSV, Parquet, LaTeX, Markdown, PNG or SVG."""
+    """Write every table and figure of a run as CSV, Parquet, LaTeX, Markdown, PNG or SVG, or a result card."""
     from allophone.errors import UsageError
     from allophone.export.files import FORMATS, export_frontier
     from allophone.frontier.pareto import Frontier

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.price import PricePerHour, read_price
 from allophone.cli.say import say
 from allophone.cli.show import Csv, Wide
 
@@ -19,8 +20,8 @@ def frontier(
         list[str] | None,
         typer.Option(
             help="rtf (the default), executed_gflops, published_gflops, latency_p50_s, latency_p95_s, "
-            "peak_memory_bytes or rtf_throughput; of emotion runs also trainable_params, training_gflops or train_s; "
-            "given twice, both."
+            "latency_p99_s, peak_memory_bytes, rtf_throughput or price_per_audio_hour; of emotion runs also "
+            "trainable_params, training_gflops or train_s; given twice, both."
         ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Probability from which a verdict is given.")] = 0.95,
@@ -30,6 +31,7 @@ def frontier(
     labels: Annotated[
         Path | None, typer.Option(help="Human transcripts of a sample, as 'allophone label' draws it: WER from these.")
     ] = None,
+    price_per_hour: PricePerHour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: fractions, seconds, bytes.")] = False,
     as_csv: Csv = False,
     wide: Wide = False,
@@ -37,6 +39,7 @@ def frontier(
     """Show the frontier and the dominated points of a run."""
     from allophone.cli.show import print_csv, print_table, refuse_two_formats
     from allophone.frontier.pareto import Frontier
+    from allophone.frontier.price import price_run
     from allophone.frontier.probability import check_confidence
     from allophone.frontier.recognition import RecognitionRunSummary
     from allophone.frontier.summarise import summarise_run
@@ -55,7 +58,9 @@ def frontier(
         summary = add_policies(summarise_run(run, RecognitionRunSummary), run, policy)
     else:
         summary = summarise_run(run)
-    found = Frontier.from_summary(summary, cost or "rtf", confidence)
+    price = read_price(price_per_hour, None)
+    summary = summary if price is None else price_run(summary, price)
+    found = Frontier.from_summary(summary, cost or ("rtf" if price is None else "price_per_audio_hour"), confidence)
     if as_json:
         say(found.to_json())
         return

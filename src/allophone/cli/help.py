@@ -20,8 +20,10 @@ PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "recommend": {
         "Limits": (
             *("max_wer", "max_cer", "min_uar", "max_rtf", "min_rtfx", "max_latency_p95_s", "max_gflops"),
-            *("max_memory_gb", "max_trainable_params", "max_training_gflops"),
+            *("max_memory_gb", "max_trainable_params", "max_training_gflops", "max_price", "max_latency_p99_s"),
+            *("min_perfect_share", "max_p_worse", "worst_group"),
         ),
+        "Money": ("price_per_hour", "api_price"),
         "How surely": ("confidence", "certify", "check"),
         "What else to read": ("policy", "labels"),
     },
@@ -58,6 +60,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "frontier": ("allophone frontier runs/x", "allophone frontier runs/x --cost latency_p95_s --csv > x.csv"),
     "recommend": (
+        "allophone recommend runs/x --price-per-hour 0.40 --api-price 0.006/min",
+        "allophone recommend runs/x --max-wer 15 --worst-group duration",
         "allophone recommend runs/x --max-rtf 0.1 --max-wer 12 --out point.json",
         "allophone recommend runs/x --max-latency-p95 300ms --confidence 0.9",
     ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allophone.cli.price import ApiPrice, PricePerHour, read_grouping, read_price
 from allophone.cli.quantities import Quantity, check_positive, gigabytes, seconds
 from allophone.cli.say import hint, say, tell
 
@@ -56,10 +57,34 @@ def recommend(
     max_training_gflops: Annotated[
         float | None, typer.Option(help="Of emotion runs: most executed GFLOPs of one training.")
     ] = None,
+    max_price: Annotated[
+        float | None,
+        typer.Option("--max-price-per-audio-hour", help="Most that an hour of audio may cost; see --price-per-hour."),
+    ] = None,
+    max_latency_p99_s: Annotated[
+        Quantity | None,
+        typer.Option(
+            "--max-latency-p99", parser=seconds, metavar="DURATION", help="Largest 99th percentile of latency: 500ms."
+        ),
+    ] = None,
+    min_perfect_share: Annotated[
+        float | None, typer.Option(help="Least share of utterances without an error, in percent.")
+    ] = None,
+    max_p_worse: Annotated[
+        float | None,
+        typer.Option(help="Largest share of utterances with more errors than at the dearest point, in percent."),
+    ] = None,
+    worst_group: Annotated[
+        str | None,
+        typer.Option(help="speaker, snr or duration: --max-wer then limits the worst of these groups, not the mean."),
+    ] = None,
+    price_per_hour: PricePerHour = None,
+    api_price: ApiPrice = None,
     minimise: Annotated[
         str | None,
         typer.Option(
-            help="wer, cer, rtf, latency_p50_s, latency_p95_s, executed_gflops, peak_memory_bytes or rtf_throughput; "
+            help="wer, cer, error_share (one minus the perfect), p_worse, rtf, latency_p50_s, latency_p95_s, "
+            "latency_p99_s, executed_gflops, peak_memory_bytes, rtf_throughput or price_per_audio_hour; "
             "of emotion runs uar_loss (one minus the UAR), trainable_params, training_gflops or train_s."
         ),
     ] = None,
@@ -93,20 +118,22 @@ def recommend(
 ) -> None:
     """Recommend an operating point under constraints, and say what binds; --out saves it, and the report shows it."""
     from allophone.decide import decide, save_decision
-    from allophone.errors import SpaceError
     from allophone.frontier.probability import check_confidence
     from allophone.guarantee.certify import read_limits
     from allophone.records.saved_point import EmotionPointFile
 
     check_confidence(confidence)
-    if min_uar is not None and not 0 < min_uar < 100:
-        raise SpaceError(f"--min-uar {min_uar:g}: give percent, above 0 and below 100.")
+    _check_share("--min-uar", min_uar)
+    _check_share("--min-perfect-share", min_perfect_share)
     typed = {
         "--max-wer": (max_wer, "percent, such as 12", 100.0),
         "--max-cer": (max_cer, "percent, such as 5", 100.0),
         "--max-rtf": (max_rtf, "processing time over audio time, such as 0.1", None),
         "--min-rtfx": (min_rtfx, "seconds of audio a second, such as 50", None),
         "--max-latency-p95": (max_latency_p95_s, "a duration, such as 300ms", None),
+        "--max-latency-p99": (max_latency_p99_s, "a duration, such as 500ms", None),
+        "--max-price-per-audio-hour": (max_price, "a price, such as 0.05", None),
+        "--max-p-worse": (max_p_worse, "percent, such as 5", 100.0),
         "--max-gflops": (max_gflops, "GFLOPs per utterance, such as 40", None),
         "--max-memory": (max_memory_gb, "a size, such as 1.5GB", None),
         "--max-trainable-params": (max_trainable_params, "a number of parameters", None),
@@ -118,6 +145,10 @@ def recommend(
         "uar_loss": None if min_uar is None else 1 - min_uar / 100,
         "wer": None if max_wer is None else max_wer / 100,
         "cer": None if max_cer is None else max_cer / 100,
+        "error_share": None if min_perfect_share is None else 1 - min_perfect_share / 100,
+        "p_worse": None if max_p_worse is None else max_p_worse / 100,
+        "price_per_audio_hour": max_price,
+        "latency_p99_s": max_latency_p99_s,
         "rtf": max_rtf,
         "latency_p95_s": max_latency_p95_s,
         "executed_gflops": max_gflops,
@@ -131,11 +162,23 @@ def recommend(
         _check(run, check)
         return
     _refuse_foreign(run, constraints)
+    price = read_price(price_per_hour, api_price, wanted=max_price is not None or minimise == "price_per_audio_hour")
+    grouping = read_grouping(worst_group, max_wer)
     limits = read_limits(certify or ())
     if limits:
         confidence = 0.95 if confidence is None else confidence
-        _refuse_contradiction(limits, constraints, policy or (), labels)
-    saved = decide(run, constraints, minimise, confidence, policy or (), labels, limits)
+        _refuse_contradiction(limits, constraints, policy or (), labels, other=(price, grouping) != (None, None))
+    saved = decide(
+        run,
+        constraints,
+        minimise,
+        confidence,
+        policy or (),
+        labels,
+        limits,
+        price=price,
+        worst_group=grouping,
+    )
     if as_json:
         say(saved.model_dump_json(indent=1))
     else:
@@ -154,11 +197,20 @@ def recommend(
         hint(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")
 
 
+def _check_share(option: str, percent: float | None) -> None:
+    from allophone.errors import SpaceError
+
+    if percent is not None and not 0 < percent < 100:
+        raise SpaceError(f"{option} {percent:g}: give percent, above 0 and below 100.")
+
+
 _OPTIONS = {
     "wer": "--max-wer",
     "cer": "--max-cer",
     "uar_loss": "--min-uar",
     "rtf_throughput": "--min-rtfx",
+    "error_share": "--min-perfect-share",
+    "p_worse": "--max-p-worse",
     "peak_memory_bytes": "--max-memory",
     "trainable_params": "--max-trainable-params",
     "training_gflops": "--max-training-gflops",
@@ -184,11 +236,18 @@ def _refuse_foreign(run: Path, constraints: Mapping[str, float]) -> None:
 
 
 def _refuse_contradiction(
-    limits: Sequence[CertifiedLimit], constraints: Mapping[str, float], policies: Sequence[Path], labels: Path | None
+    limits: Sequence[CertifiedLimit],
+    constraints: Mapping[str, float],
+    policies: Sequence[Path],
+    labels: Path | None,
+    *,
+    other: bool,
 ) -> None:
     """Refuse what cannot be asked for together with a certificate."""
     from allophone.errors import SpaceError, UsageError
 
+    if other:
+        raise SpaceError("--certify goes with neither --price-per-hour nor --worst-group. Leave one out.")
     for limit in limits:
         if limit.rate.name in constraints:
             raise SpaceError(

@@ -17,6 +17,7 @@ _CONDITION = re.compile(
 )
 _FORM = "Write a measure, > and a signed change, as in 'wer > +0.3' (points) or 'rtf > +10%' (relative)"
 _UNRESAMPLED = ("rtf_throughput", "trainable_params", "training_gflops", "train_s")
+_OF_ONE_RUN = ("p_worse", "worst_group_wer", "price_per_audio_hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ def read_condition(text: str, task: Task = "asr") -> Condition:
             f"--fail-if '{text}': {objective.title} is measured too few times to keep a false-alarm rate. "
             "Compare it by eye, or use rtf."
         )
+    if objective.name in _OF_ONE_RUN:
+        raise SpaceError(f"--fail-if '{text}': {objective.title} is defined within one run. Use wer, or rtf.")
     worse = "<" if objective.complement else ">"
     if found["sign"] != worse:
         raise SpaceError(

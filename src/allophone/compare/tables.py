@@ -10,8 +10,24 @@ from allophone.export.markup import markdown_rows, markdown_text
 from allophone.frontier.objectives import Objective
 from allophone.report.tables import Table, probability_of
 
-__all__ = ["comparison_dict", "comparison_markdown", "comparison_table", "outcome_lines"]
+__all__ = ["comparison_dict", "comparison_markdown", "comparison_table", "measure_name", "outcome_lines"]
 
+_SHORT = {
+    "wer": "WER",
+    "cer": "CER",
+    "uar_loss": "UAR",
+    "error_share": "perfect utterances",
+    "p_worse": "worse than dearest",
+    "rtf": "RTF",
+    "rtf_throughput": "RTF, many at once",
+    "latency_p50_s": "p50 latency",
+    "latency_p95_s": "p95 latency",
+    "latency_p99_s": "p99 latency",
+    "executed_gflops": "GFLOPs/utt.",
+    "published_gflops": "published GFLOPs/utt.",
+    "peak_memory_bytes": "peak memory",
+}
+_UNITS_SAID = ("executed_gflops", "published_gflops")
 _COLUMNS = ("measure", "before", "after", "change", "worse?")
 
 
@@ -129,7 +145,7 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
 def _cells(change: Change) -> tuple[str, ...]:
     objective = change.objective
     return (
-        f"{_measure(change)}",
+        measure_name(objective),
         objective.show(change.before).split(" ")[0],
         objective.show(change.after).split(" ")[0],
         _difference(change),
@@ -137,14 +153,10 @@ def _cells(change: Change) -> tuple[str, ...]:
     )
 
 
-def _measure(change: Change) -> str:
-    unit = change.objective.unit
-    short = {"wer": "WER", "cer": "CER", "uar_loss": "UAR", "rtf": "RTF", "executed_gflops": "GFLOPs/utt."}
-    names = {"latency_p50_s": "p50 latency", "latency_p95_s": "p95 latency", "peak_memory_bytes": "peak memory"}
-    name = change.objective.name
-    if name in short:
-        return f"{short[name]} %" if unit == "%" else short[name]
-    return f"{names.get(name, change.objective.title)}{f' {unit}' if unit else ''}"
+def measure_name(objective: Objective) -> str:
+    """Return a short name of an objective with its unit, for the first column."""
+    short = _SHORT.get(objective.name, objective.title)
+    return f"{short} {objective.unit}" if objective.unit and objective.name not in _UNITS_SAID else short
 
 
 def _still(change: Change) -> bool:

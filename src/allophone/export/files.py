@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from allophone.errors import LedgerError
+from allophone.export.card import CARD_FILE, card_markdown, make_card
 from allophone.export.markup import latex_table, markdown_table
 from allophone.export.picture import draw_picture
 from allophone.export.rows import eliminated_rows, failure_rows, frontier_rows
@@ -17,12 +18,12 @@ from allophone.report.figures import frontier_figure
 
 __all__ = ["FORMATS", "Format", "export_frontier"]
 
-Format = Literal["csv", "parquet", "latex", "markdown", "png", "svg"]
+Format = Literal["csv", "parquet", "latex", "markdown", "png", "svg", "card"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def export_frontier(frontier: Frontier, form: Format, folder: Path, chosen: str | None = None) -> list[Path]:
-    """Write a run's tables (CSV and Parquet: numbers; LaTeX and Markdown: as people read them) or its figure.
+    """Write a run's tables (CSV and Parquet: numbers; LaTeX and Markdown: as people read them), figure or card.
 
     Args:
         frontier: What is written; its costs are part of the names of files.
@@ -37,6 +38,12 @@ def export_frontier(frontier: Frontier, form: Format, folder: Path, chosen: str 
         LedgerError: The folder cannot be written.
         MissingExtraError: PNG or SVG, and matplotlib is not installed.
     """
+    if form == "card":
+        card = make_card(frontier.run, frontier.confidence)
+        paths = [folder / CARD_FILE, folder / "card.md"]
+        write_whole(paths[0], card.model_dump_json(indent=1) + "\n")
+        write_whole(paths[1], card_markdown(card))
+        return paths
     stem = f"frontier-{'-'.join(cost.name for cost in frontier.costs)}"
     if form in ("png", "svg"):
         path = folder / f"{stem}.{form}"

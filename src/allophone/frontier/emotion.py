@@ -220,7 +220,7 @@ def _summarise_point(point: EmotionSetting, samples: EmotionSamples, index: int)
     latency, audio_s = samples.latency_s[index], float(samples.duration_s.sum())
     recalls = [float(samples.hits[index][samples.classes == c].mean()) for c in np.unique(samples.classes)]
     uar, training = float(np.mean(recalls)), samples.training[index]
-    p50, p95 = (float(np.quantile(latency, share, method="inverted_cdf")) for share in (0.5, 0.95))
+    p50, p95, p99 = (float(np.quantile(latency, share, method="inverted_cdf")) for share in (0.5, 0.95, 0.99))
     return EmotionPointSummary(
         point=point,
         n_utterances=len(samples.utterances),
@@ -235,6 +235,7 @@ def _summarise_point(point: EmotionSetting, samples: EmotionSamples, index: int)
         latency_mean_s=float(latency.mean()),
         latency_p50_s=p50,
         latency_p95_s=p95,
+        latency_p99_s=p99,
         executed_gflops=float(samples.executed_flops[index].mean()) / 1e9,
         trainable_params=training.trainable_params,
         training_gflops=training.training_gflops,

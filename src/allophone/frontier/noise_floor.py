@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allophone.arrays import FloatArray
+from allophone.errors import SpaceError
 from allophone.frontier.objectives import Objective
 from allophone.ledger.twin_record import read_twins
 from allophone.measure.blocks import Resample
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import duckdb
 
 __all__ = [
+    "QUANTILES",
     "TIMED",
     "Noise",
     "Twins",
@@ -44,7 +46,9 @@ __all__ = [
 ]
 
 
-TIMED = ("rtf", "latency_p50_s", "latency_p95_s")  # costs that hold the machine's noise
+QUANTILES = {"latency_p50_s": 0.5, "latency_p95_s": 0.95, "latency_p99_s": 0.99}
+LEAST_FOR_P99 = 400  # of fewer, none lies beyond the 99th percentile in more than 2.5 % of corpora: 0.99^367
+TIMED = ("rtf", *QUANTILES)  # costs that hold the machine's noise
 MEMORY_RESOLUTION = 0.01  # allocators hand memory back in chunks: two peaks nearer than this are not told apart
 _EXCHANGES = 2_000
 _NORMAL = 1.96  # two-sided 95 % point, and those of Student's t by degrees of freedom
@@ -156,7 +160,7 @@ def estimate_noise(twins: Twins, seed: int = 0) -> dict[str, Noise]:
         exchanged = np.random.default_rng((seed, 5)).integers(0, 2, size=(_EXCHANGES, 1, n_pairs)).astype(np.bool_)
         ordered = np.sort(np.where(exchanged, twins.latency_s[::-1], twins.latency_s), axis=-1)
         measured = np.sort(twins.latency_s, axis=-1)
-        for name, share in (("latency_p50_s", 0.5), ("latency_p95_s", 0.95)):
+        for name, share in QUANTILES.items():
             error = np.sqrt(share * (1 - share) / n_pairs)
             near = np.mean([np.mean(_quantiles_apart(ordered, share + step * error) ** 2) for step in _NEAR])
             seen = float(np.abs(_quantiles_apart(measured, share)))
@@ -247,11 +251,19 @@ def resample_time(
         name: One of :data:`TIMED`.
         noise: Of the run's samples.
         resample: From :func:`allophone.measure.blocks.draw_blocks`.
+
+    Raises:
+        SpaceError: A 99th percentile of fewer than 400 utterances.
     """
+    if name == "latency_p99_s" and latency_s.shape[1] < LEAST_FOR_P99:
+        raise SpaceError(
+            f"how sure a 99th percentile is cannot be said of {latency_s.shape[1]} utterances: it takes "
+            f"{LEAST_FOR_P99}. Measure more, take it as measured, or use latency_p95_s."
+        )
     if name == "rtf":
         found = resample_ratio(latency_s, duration_s, resample)
     else:
-        found = resample_quantile(latency_s, 0.5 if name == "latency_p50_s" else 0.95, resample)
+        found = resample_quantile(latency_s, QUANTILES[name], resample)
     return with_noise(found, noise.get(name))
 
 

@@ -68,9 +68,14 @@ OBJECTIVES: dict[str, Objective] = {
     for objective in (
         Objective("wer", "word error rate", "%", 100.0, 2),
         Objective("cer", "character error rate", "%", 100.0, 2),
+        Objective("error_share", "share of utterances without an error", "%", 100.0, 1, complement=True),
+        Objective("p_worse", "share of utterances worse than at the dearest point", "%", 100.0, 1),
+        Objective("worst_group_wer", "word error rate of the worst group", "%", 100.0, 2),
         Objective("rtf", "real-time factor"),
         Objective("latency_p50_s", "median latency", "s"),
         Objective("latency_p95_s", "95th percentile of latency", "s"),
+        Objective("latency_p99_s", "99th percentile of latency", "s"),
+        Objective("price_per_audio_hour", "price of an hour of audio", decimals=4),
         Objective("executed_gflops", "compute an utterance", "GFLOPs", 1.0, 1),
         Objective("published_gflops", "published compute an utterance", "GFLOPs", 1.0, 1),
         Objective("peak_memory_bytes", "peak resident memory", "MB", 1e-6, 0),
@@ -85,19 +90,20 @@ QUALITY: dict[Task, str] = {"asr": "wer", "emotion": "uar_loss"}
 COSTS: dict[Task, tuple[str, ...]] = {
     "asr": (
         *("rtf", "latency_p50_s", "latency_p95_s", "executed_gflops", "published_gflops", "peak_memory_bytes"),
-        "rtf_throughput",
+        *("rtf_throughput", "latency_p99_s", "price_per_audio_hour"),
     ),
     "emotion": (
         *("rtf", "latency_p50_s", "latency_p95_s", "executed_gflops"),
-        *("trainable_params", "training_gflops", "train_s"),
+        *("trainable_params", "training_gflops", "train_s", "latency_p99_s", "price_per_audio_hour"),
     ),
 }
-_ALIASES = {"uar": "uar_loss"}
+_ALIASES = {"uar": "uar_loss", "perfect_share": "error_share"}
+_QUALITIES = ("cer", "error_share", "p_worse", "worst_group_wer")  # of recognition, beside the first
 
 
 def objectives_of(task: Task) -> tuple[str, ...]:
     """Return the names of a task's objectives, quality first; characters are a second quality of recognition."""
-    return (QUALITY[task], *(("cer",) if task == "asr" else ()), *COSTS[task])
+    return (QUALITY[task], *(_QUALITIES if task == "asr" else ()), *COSTS[task])
 
 
 def find_objective(name: str, task: Task = "asr") -> Objective:

@@ -12,9 +12,11 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.errors import SpaceError
+from allophone.frontier.groups import Grouping, Groups, find_groups, group_rates, resample_worst
 from allophone.frontier.noise_floor import with_noise
 from allophone.frontier.run_state import RunState, progress_notices
 from allophone.frontier.samples import Samples
+from allophone.frontier.shares import have_errors, have_more_errors, reference_index
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.frontier.throughput import read_rounds, resample_throughput, throughput_notice
 from allophone.ledger.race_record import race_ended
@@ -34,6 +36,8 @@ __all__ = [
     "RecognitionReader",
     "RecognitionRunSummary",
     "RecognitionSamples",
+    "add_shares",
+    "group_run",
     "read_recognition_samples",
     "relative_notice",
 ]
@@ -54,6 +58,9 @@ class RecognitionSamples(Samples):
         characters: Characters of the references, shape (n_utterances,); NaN in runs of before they were counted.
         character_errors: Character errors, shape (n_points, n_utterances); NaN likewise.
         transcribed: Word error rates against human transcripts of a sample; they then stand in for errors per word.
+        snr_db: Estimated signal-to-noise ratio, shape (n_utterances,); NaN where there is none.
+        reference: Index of the point that others are worse than, or not, utterance by utterance.
+        groups: Of utterances, whose worst counts, or None where none were asked for.
     """
 
     task: ClassVar[Task] = "asr"
@@ -67,6 +74,9 @@ class RecognitionSamples(Samples):
     characters: FloatArray | None = None
     character_errors: FloatArray | None = None
     transcribed: Linearised | None = None
+    snr_db: FloatArray | None = None
+    reference: int = 0
+    groups: Groups | None = None
 
     def equal(self, one: int, other: int) -> bool:
         """Whether two points make equally many errors in every utterance."""
@@ -78,17 +88,32 @@ class RecognitionSamples(Samples):
         return float(self.words.sum())
 
     def _resample_own(self, name: str, draws: Resample) -> Replicates | None:
-        if name == "wer":
-            return self._resample_wer(draws)
-        if name == "cer":
-            return self._resample_cer(draws)
+        if name in ("wer", "cer"):
+            return self._resample_wer(draws) if name == "wer" else self._resample_cer(draws)
         if name == "published_gflops":
             return resample_mean(self.published_flops / 1e9, draws)
         if name == "peak_memory_bytes":
             peaks = np.where(np.isnan(self.peak_memory_bytes).all(axis=1), np.nan, _peaks(self.peak_memory_bytes))
             found = Replicates(draws, peaks, np.broadcast_to(peaks, (draws.n_replicates, len(peaks))))
             return with_noise(found, self.noise.get(name))
+        if name in ("error_share", "p_worse"):
+            return self._resample_share(name, draws)
+        if name == "worst_group_wer":
+            return self._resample_worst(draws)
         return resample_throughput(self.throughput, draws) if name == "rtf_throughput" else None
+
+    def _resample_worst(self, draws: Resample) -> Replicates:
+        if self.groups is None:
+            raise SpaceError("which group is the worst is unknown. Give --worst-group speaker, snr or duration.")
+        return resample_worst(self.errors, self.words, self.groups, draws)
+
+    def _resample_share(self, name: str, draws: Resample) -> Replicates:
+        if self.transcribed is not None:
+            raise SpaceError(f"{name} takes a reference for every utterance. Leave --labels out, or limit wer.")
+        if name == "error_share":
+            return resample_ratio(have_errors(self.errors), np.ones(len(self.utterances)), draws)
+        worse = have_more_errors(self.errors, self.reference)
+        return resample_ratio(worse, np.ones(len(self.utterances)), draws)
 
     def _resample_wer(self, draws: Resample) -> Replicates:
         if self.transcribed is not None:
@@ -111,6 +136,8 @@ class RecognitionSamples(Samples):
             return self.character_errors, self.characters
         if name == "published_gflops":
             return self.published_flops / 1e9, np.ones(len(self.utterances))
+        if name == "error_share":
+            return have_errors(self.errors), np.ones(len(self.utterances))
         return Samples.sums(self, name)
 
     def linearised_difference(self, name: str, chosen: int) -> Linearised | None:
@@ -133,6 +160,8 @@ class RecognitionPointSummary(PointSummary):
     ``peak_memory_bytes`` is the largest resident size of the process, model included (NaN where the system tells none).
     ``cer`` is the character error rate (NaN in runs of before characters were counted).
     ``rtf_throughput`` is wall seconds over seconds of audio with many recordings at once (NaN where not measured).
+    ``error_share`` is the share of utterances with an error, ``p_worse`` of those with more errors than at the point
+    with the most FLOPs, ``worst_group_wer`` the WER of the worst group (NaN until groups are asked for).
     """
 
     task: ClassVar[Task] = "asr"
@@ -152,6 +181,9 @@ class RecognitionPointSummary(PointSummary):
     peak_memory_bytes: float
     rtf_throughput: float = nan
     cer: float = nan
+    error_share: float = nan
+    p_worse: float = nan
+    worst_group_wer: float = nan
 
     @property
     def rtfx_throughput(self) -> float:
@@ -217,7 +249,9 @@ def read_recognition_samples(connection: duckdb.DuckDBPyConnection, points: tupl
         for name, rows in arrays.items():
             rows.append(np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan))
     characters = "(character_hits + character_substitutions + character_deletions)::DOUBLE"
-    common = f"SELECT utterance_id, speaker, hits + substitutions + deletions, duration_s, {characters} {joined}"
+    common = (
+        f"SELECT utterance_id, speaker, hits + substitutions + deletions, duration_s, {characters}, snr_db {joined}"
+    )
     rows_of_one = connection.execute(common, [points[0]]).fetchall()
     return RecognitionSamples(
         points=points,
@@ -226,8 +260,51 @@ def read_recognition_samples(connection: duckdb.DuckDBPyConnection, points: tupl
         words=np.array([row[2] for row in rows_of_one], dtype=np.float64),
         duration_s=np.array([row[3] for row in rows_of_one], dtype=np.float64),
         characters=np.array([row[4] for row in rows_of_one], dtype=np.float64),  # None becomes NaN
+        snr_db=np.array([row[5] for row in rows_of_one], dtype=np.float64),
+        reference=reference_index(np.array(arrays["executed_flops"])),
         **{name: np.array(rows) for name, rows in arrays.items()},  # type: ignore[arg-type]
     )
+
+
+def add_shares(
+    points: Sequence[RecognitionPointSummary], samples: RecognitionSamples
+) -> tuple[RecognitionPointSummary, ...]:
+    """Return points with what their samples say beyond sums: shares of utterances, and the 99th percentile of latency.
+
+    Args:
+        points: In the samples' order.
+        samples: The measurements.
+    """
+    wrong = have_errors(samples.errors).mean(axis=1).tolist()
+    worse = have_more_errors(samples.errors, samples.reference).mean(axis=1).tolist()
+    p99 = np.quantile(samples.latency_s, 0.99, axis=1, method="inverted_cdf").tolist()
+    return tuple(
+        replace(point, error_share=wrong[k], p_worse=worse[k], latency_p99_s=p99[k]) for k, point in enumerate(points)
+    )
+
+
+def group_run(summary: RecognitionRunSummary, by: Grouping) -> RecognitionRunSummary:
+    """Return the run with the word error rate of every point's worst group.
+
+    Args:
+        summary: The run.
+        by: What tells utterances apart.
+
+    Raises:
+        SpaceError: The run does not know it, or error rates are estimated from transcripts of a sample.
+    """
+    samples = summary.samples
+    if samples.transcribed is not None:
+        raise SpaceError("--worst-group takes a reference for every utterance. Leave --labels out.")
+    groups = find_groups(by, samples.speakers, samples.words, samples.duration_s, samples.snr_db)
+    rates = group_rates(samples.errors, samples.words, groups)
+    points = tuple(
+        replace(point, worst_group_wer=float(row.max())) for point, row in zip(summary.points, rates, strict=True)
+    )
+    counted = np.bincount(rates.argmax(axis=1), minlength=len(groups.names))
+    often = groups.names[int(counted.argmax())]
+    notice = f"Worst group by {by}, of {len(groups.names)}: {often} at {counted.max()} of {len(points)} points."
+    return replace(summary, points=points, samples=replace(samples, groups=groups), notices=(*summary.notices, notice))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +332,7 @@ class RecognitionReader:
     ) -> tuple[RecognitionPointSummary, ...]:
         """Return a row per point, in the samples' order."""
         rows = {str(row[0]): row for row in connection.execute(_SUMMARY).fetchall()}
-        points = tuple(_summarise_point(point, rows[point.name]) for point in settings)
+        points = add_shares([_summarise_point(point, rows[point.name]) for point in settings], samples)
         if samples.throughput is None:
             return points
         medians = np.median(samples.throughput, axis=1).tolist()

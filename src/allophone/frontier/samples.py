@@ -34,6 +34,7 @@ class Samples(ABC):
         latency_s: Seconds from samples to the result, shape (n_points, n_utterances).
         executed_flops: FLOPs that ran, shape (n_points, n_utterances).
         noise: From :func:`allophone.frontier.noise_floor.read_noise`, by cost; without a cost, its noise is unknown.
+        price_per_hour: Of the machine, or None where it is not known.
     """
 
     task: ClassVar[Task]
@@ -46,6 +47,7 @@ class Samples(ABC):
     latency_s: FloatArray
     executed_flops: FloatArray
     noise: Mapping[str, Noise] = field(default_factory=dict)
+    price_per_hour: float | None = None
 
     @property
     def noise_floors(self) -> dict[str, float]:
@@ -78,10 +80,18 @@ class Samples(ABC):
             return resample_time(self.latency_s, self.duration_s, name, self.noise, draws)
         if name == "executed_gflops":
             return resample_mean(self.executed_flops / 1e9, draws)
+        if name == "price_per_audio_hour":
+            return self._resample_price(draws)
         found = self._resample_own(name, draws)
         if found is None:
             raise SpaceError(f"objective '{name}' cannot be resampled.")
         return found
+
+    def _resample_price(self, draws: Resample) -> Replicates:
+        if self.price_per_hour is None:
+            raise SpaceError("what an hour of audio costs is unknown. Give --price-per-hour.")
+        found = self.resample("rtf" if getattr(self, "throughput", None) is None else "rtf_throughput", draws)
+        return found.scaled(self.price_per_hour)
 
     @abstractmethod
     def _resample_own(self, name: str, draws: Resample) -> Replicates | None:

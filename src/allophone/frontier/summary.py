@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 from typing import ClassVar, TypeVar
 
 from allophone.errors import UsageError
@@ -21,7 +22,8 @@ class PointSummary:
     """What one point of a run of either task did over the shared utterances.
 
     Times are seconds; ``rtf`` is the latency sum over the audio sum, ``executed_gflops`` the mean over utterances. The
-    quality and further costs are fields of each task's own class, named as the objectives.
+    quality and further costs are fields of each task's own class, named as the objectives. ``price_per_audio_hour`` is
+    NaN until :func:`allophone.frontier.price.price_run` knows what the machine costs.
     """
 
     task: ClassVar[Task]
@@ -35,6 +37,8 @@ class PointSummary:
     latency_p95_s: float
     executed_gflops: float
     label: str | None = None
+    latency_p99_s: float = nan
+    price_per_audio_hour: float = nan
 
     @property
     def name(self) -> str:

@@ -58,7 +58,7 @@ def apply_transcripts(summary: RecognitionRunSummary, folder: Path, csv: Path) -
         raise UsageError(f"{csv}: not one of its transcripts is of an utterance that all points were measured on.")
     transcribed = _estimate(summary, folder, transcripts, names, probabilities)
     points = tuple(
-        replace(point, wer=float(rate), cer=nan)
+        replace(point, wer=float(rate), cer=nan, error_share=nan, p_worse=nan)
         for point, rate in zip(summary.points, transcribed.estimates, strict=True)
     )
     others = tuple(notice for notice in summary.notices if notice != relative_notice(relative_to))

@@ -33,7 +33,7 @@ Columns with equal block sums are computed once: points with equal counts are eq
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -143,6 +143,19 @@ class Replicates:
         )
         with np.errstate(invalid="ignore"):  # an infinite estimate has no deviations
             return self.estimates + small_sample_factor[:, None] * (self.values - self.estimates)
+
+    def scaled(self, factor: float) -> Replicates:
+        """Every statistic times a positive number, as from seconds to what they cost."""
+        return replace(
+            self,
+            estimates=factor * self.estimates,
+            values=factor * self.values,
+            standard_errors=None if self.standard_errors is None else factor * self.standard_errors,
+            unit=factor * self.unit,
+            stretched=None if self.stretched is None else factor * self.stretched,
+            least=factor * self.least,
+            most=factor * self.most,
+        )
 
     def difference(self, reference: int) -> Replicates:
         """Every point minus the reference point, for statistics whose difference has no standard error in closed form.

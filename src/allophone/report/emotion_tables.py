@@ -28,6 +28,8 @@ _HEADS = {
     "rtf": "RTF",
     "latency_p50_s": "p50 latency s",
     "latency_p95_s": "p95 latency s",
+    "latency_p99_s": "p99 latency s",
+    "price_per_audio_hour": "price/audio h",
     "executed_gflops": "GFLOPs/utt.",
     "trainable_params": "trained thousands",
     "training_gflops": "training GFLOPs",

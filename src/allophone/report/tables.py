@@ -28,7 +28,7 @@ __all__ = [
     "verdict_of",
 ]
 
-_COLUMNS = ("wer", "rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes")
+_COLUMNS = ("wer", "rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes", "error_share", "p_worse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,10 @@ def frontier_table(frontier: Frontier) -> Table:
         "published_gflops": "published GFLOPs/utt.",
         "peak_memory_bytes": "peak MB",
         "rtf_throughput": "RTFx, many at once",
+        "error_share": "perfect %",
+        "p_worse": "worse %",
+        "latency_p99_s": "p99 latency s",
+        "price_per_audio_hour": "price/audio h",
     }
     columns = list(dict.fromkeys([*_COLUMNS, *(cost.name for cost in frontier.costs)]))
     if record.language != "en" and record.normalizer != "characters" and _counts_characters(frontier):

@@ -11,7 +11,7 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.errors import UsageError
-from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary
+from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary, add_shares
 from allophone.ledger.readers import connect
 from allophone.measure.wer import word_error_rate
 from allophone.routing.calibration import policy_samples
@@ -85,7 +85,7 @@ def _add(summary: RecognitionRunSummary, run: Path, folder: Path, name: str) -> 
         character_errors=None,
         throughput=None if old.throughput is None else np.pad(old.throughput, ((0, 1), (0, 0)), constant_values=np.nan),
     )
-    return replace(summary, points=(*summary.points, point), samples=joined)
+    return replace(summary, points=add_shares((*summary.points, point), joined), samples=joined)
 
 
 def _ran(outcome: Outcome, samples: RouteSamples, *, cascade: bool) -> FloatArray:
