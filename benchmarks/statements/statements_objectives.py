@@ -6,7 +6,6 @@ Each cell draws corpora whose true values are known, from the same generator at 
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,22 @@ from allophone.guarantee.limits import enough_speakers, keep_limits
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import intervals, resample_ratio
 from allophone.measure.quantiles import resample_quantile
+from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import write_result
 from benchmarks.statements.statements_points import LOOPS, REPLICATES, Array, Simulated, row, simulate
 
 RATES = np.array([0.10, 0.09])
-SPEAKERS = (8, 12, 28, 60)
-TRUTH_SPEAKERS = 20_000
+SPEAKERS = sized((8, 12, 28, 60), (8,))
+TRUTH_SPEAKERS = sized(20_000, 200)
 CONFIDENCE = 0.9
 GROUP_FACTORS = {"equal groups": 1.0, "one group worse by a half": 1.5}
 
 
 def main() -> None:
     """Run every simulation and write its rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulations", type=int, default=1000, help="Corpora per cell.")
-    n = parser.parse_args().simulations
+    parser = command_line(__doc__)
+    parser.add_argument("--simulations", type=int, default=sized(1000, 4), help="Corpora per cell.")
+    n = begin(parser).simulations
     rows = [*share_rows(n), *latency_rows(n), *group_rows(n)]
     write_result("statements_objectives", {"simulations": n, "replicates": REPLICATES}, {"rows": rows})
 
