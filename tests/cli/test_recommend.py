@@ -61,7 +61,9 @@ def test_a_limit_of_the_other_task_is_refused_by_its_option_s_name(run):
     error = invoke(run, "--min-uar", "50").exception
     assert isinstance(error, UsageError)
     assert str(error).startswith(f"--min-uar is for runs of emotion recognition, and {run} is one of speech")
-    assert str(error).endswith("limits of its own: --max-wer, --max-cer, --min-rtfx, --max-memory.")
+    assert str(error).endswith(
+        "limits of its own: --max-wer, --max-cer, --min-rtfx, --max-memory, --min-perfect-share, --max-p-worse."
+    )
 
 
 @pytest.mark.parametrize("value", ["90", "95", "99.9", "nan", "0", "1", "0.5", "-1", "inf"])

@@ -149,6 +149,10 @@ def test_every_objective_is_resampled_and_its_estimate_is_the_summary_s(samples,
     resample = draw_blocks(samples.speakers, n_replicates=200)
     points = summarise_run(tmp_path / "r").points
     for name in objectives_of("emotion"):
+        if name in ("price_per_audio_hour", "latency_p99_s"):  # one takes a price, the other more utterances
+            with pytest.raises(SpaceError):
+                samples.resample(name, resample)
+            continue
         found = samples.resample(name, resample)
         assert found.values.shape == (200, 2)
         np.testing.assert_allclose(found.estimates, [getattr(point, name) for point in points])

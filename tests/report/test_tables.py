@@ -25,6 +25,8 @@ def test_cells_are_what_people_read(tmp_path):
         "p95 latency s": "1.000",
         "GFLOPs/utt.": "40.0",
         "peak MB": "300",
+        "perfect %": "0.0",
+        "worse %": "100.0",
         "of peak %": "25",  # 0.25 s of 1 s
         "S/D/I": "30/30/90",
         "by": TINY.title,

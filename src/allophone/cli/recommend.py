@@ -209,9 +209,9 @@ _OPTIONS = {
     "cer": "--max-cer",
     "uar_loss": "--min-uar",
     "rtf_throughput": "--min-rtfx",
+    "peak_memory_bytes": "--max-memory",
     "error_share": "--min-perfect-share",
     "p_worse": "--max-p-worse",
-    "peak_memory_bytes": "--max-memory",
     "trainable_params": "--max-trainable-params",
     "training_gflops": "--max-training-gflops",
 }

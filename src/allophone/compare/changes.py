@@ -6,9 +6,10 @@ one-sided test of "the contrast is within the limit" rejects at ``1 - confidence
 together (step-down minP, :func:`allophone.guarantee.multiplicity.step_down_p`): where nothing got worse than allowed,
 any condition fails with that probability at most (``benchmarks/statements_compare.py`` simulates how often it does).
 
-The probability of a regression is one minus the p value of "it got no worse" where it was measured worse, and the p
-value of "it got worse" where better: what a confidence distribution holds above zero (Xie and Singh, "Confidence
-distribution, the frequentist distribution estimator of a parameter", 2013).
+How sure it is that a point got worse, ``p_regression``, is one minus the p value of "it got no worse" where it was
+measured worse, and the p value of "it got worse" where better: what a confidence distribution holds above zero (Xie and
+Singh, "Confidence distribution, the frequentist distribution estimator of a parameter", 2013). Where nothing changed it
+is 0.95 or more in one comparison of twenty; it knows nothing of how often changes are for the worse.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Change:
         before: Value in the run before, over the shared utterances.
         after: Value in the run after.
         difference: After minus before, with its interval.
-        p_regression: Probability that it got worse over speakers like these; NaN where no utterance differs, or there
+        p_regression: Confidence that it got worse over speakers like these; NaN where no utterance differs, or there
             are too few speakers to say.
     """
 
@@ -230,7 +231,7 @@ def _p_within(found: Replicates, limit: float) -> FloatArray:
 
 
 def probability_of_rise(found: Replicates) -> FloatArray:
-    """Probability that every point's contrast lies above zero; NaN where it is zero in every replicate."""
+    """One-sided confidence that every point's contrast lies above zero; NaN where it is zero in every replicate."""
     worse, better = _p_within(found, 0.0), _p_within(_mirrored(found), 0.0)
     p = np.where(found.estimates > 0, 1 - worse, np.where(found.estimates < 0, better, 0.5))
     still: BoolArray = (found.values == 0).all(axis=0) & (found.estimates == 0)

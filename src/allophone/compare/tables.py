@@ -8,7 +8,7 @@ from typing import Any
 from allophone.compare.changes import Change, Comparison, Outcome
 from allophone.export.markup import markdown_rows, markdown_text
 from allophone.frontier.objectives import Objective
-from allophone.report.tables import Table, probability_of
+from allophone.report.tables import Table
 
 __all__ = ["comparison_dict", "comparison_markdown", "comparison_table", "measure_name", "outcome_lines"]
 
@@ -139,6 +139,7 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
         *comparison.pair.notices,
         *comparison.warnings,
         f"Brackets: {level} intervals of the paired change, speakers resampled together; each holds for itself.",
+        "Worse: where nothing changed, 95 % sure or more is said in one comparison of twenty.",
     )
 
 
@@ -149,7 +150,7 @@ def _cells(change: Change) -> tuple[str, ...]:
         objective.show(change.before).split(" ")[0],
         objective.show(change.after).split(" ")[0],
         _difference(change),
-        "no change" if _still(change) else probability_of(change.p_regression),
+        "no change" if _still(change) else _sure(change.p_regression),
     )
 
 
@@ -157,6 +158,15 @@ def measure_name(objective: Objective) -> str:
     """Return a short name of an objective with its unit, for the first column."""
     short = _SHORT.get(objective.name, objective.title)
     return f"{short} {objective.unit}" if objective.unit and objective.name not in _UNITS_SAID else short
+
+
+def _sure(confidence: float) -> str:
+    """Never 0 or 100 %: a bootstrap is not certain of anything."""
+    if isnan(confidence):
+        return "unknown"
+    return (
+        "> 99 % sure" if confidence > 0.99 else "< 1 % sure" if confidence < 0.01 else f"{100 * confidence:.0f} % sure"
+    )
 
 
 def _still(change: Change) -> bool:

@@ -98,16 +98,17 @@ COSTS: dict[Task, tuple[str, ...]] = {
     ),
 }
 _ALIASES = {"uar": "uar_loss", "perfect_share": "error_share"}
-_QUALITIES = ("cer", "error_share", "p_worse", "worst_group_wer")  # of recognition, beside the first
+_SHARES = ("error_share", "p_worse", "worst_group_wer")  # of recognition
 
 
 def objectives_of(task: Task) -> tuple[str, ...]:
     """Return the names of a task's objectives, quality first; characters are a second quality of recognition."""
-    return (QUALITY[task], *(_QUALITIES if task == "asr" else ()), *COSTS[task])
+    return (QUALITY[task], *COSTS[task]) if task == "emotion" else (QUALITY[task], "cer", *COSTS[task], *_SHARES)
 
 
 def find_objective(name: str, task: Task = "asr") -> Objective:
-    """Return the objective of that name; ``uar`` is understood as ``uar_loss``.
+    """Return the objective of that name; ``uar`` is understood as ``uar_loss``, ``perfect_share`` as
+    ``error_share``.
 
     Raises:
         SpaceError: Unknown name; the message lists the known ones.
