@@ -287,9 +287,11 @@ SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     **dict.fromkeys(
         (
             "statements_certified",
+            "statements_compare",
             "statements_intervals",
             "statements_labels",
             "statements_limits",
+            "statements_objectives",
             "statements_policies",
         ),
         _statement_rows,
