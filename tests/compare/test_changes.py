@@ -138,3 +138,15 @@ def test_conditions_that_could_not_keep_their_rate_are_refused(before, tmp_path)
         compared(before, growing, "wer > +0.3")
     with pytest.raises(SpaceError, match="character errors were not counted"):
         compared(before, silent, "cer > +0.3")
+
+
+def test_times_of_a_busy_machine_are_shown_and_decide_nothing(before, tmp_path):
+    waited = [{**row, "cpu_s": row["latency_s"] / 2} for row in utterances(EVERY_THIRD, 3.0)]
+    after = write_timed(tmp_path / "after", {TINY: waited})
+    assert pair_runs(before, after).busy
+    with pytest.raises(UsageError, match="other work ran on the machine"):
+        compared(before, after, "rtf > +10%")
+    found = compared(before, after, "wer > +1")
+    assert change_of(found, "rtf").after == pytest.approx(3 * change_of(found, "rtf").before)
+    assert isnan(change_of(found, "rtf").p_regression)
+    assert isnan(change_of(found, "peak_memory_bytes").p_regression)

@@ -41,6 +41,7 @@ _SHOWN = {
     "asr": ("wer", "cer", "rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes", "rtf_throughput"),
     "emotion": ("uar_loss", "rtf", "latency_p95_s", "executed_gflops", "trainable_params"),
 }
+_BY_PROCESS = ("rtf_throughput", "peak_memory_bytes")  # differ from one process to the next by what no run can know
 _ROUNDING = 1e-9  # relative; what is smaller is taken for rounding of no change
 
 
@@ -54,8 +55,8 @@ class Change:
         before: Value in the run before, over the shared utterances.
         after: Value in the run after.
         difference: After minus before, with its interval.
-        p_regression: Confidence that it got worse over speakers like these; NaN where no utterance differs, or there
-            are too few speakers to say.
+        p_regression: Confidence that it got worse over speakers like these; NaN where no utterance differs, or it
+            cannot be said: too few speakers, memory, times of a busy machine.
     """
 
     point: PairedPoint
@@ -122,8 +123,8 @@ def compare_pair(
 
     Raises:
         SpaceError: The confidence is no probability between 0.5 and 1, or a condition asks for what was not measured.
-        UsageError: A condition on a run in progress, on times of different machines, or on times whose noise is
-            unknown.
+        UsageError: A condition on a run in progress, on times of different or of busy machines, or on times whose
+            noise is unknown.
         InfeasibleError: Conditions, and fewer than 8 speakers, of whom the false-alarm rate cannot be kept.
     """
     check_confidence(confidence)
@@ -146,7 +147,8 @@ def compare_pair(
             continue
         if np.isnan(found.estimates).all():
             continue
-        p_regression = np.full(n_points, nan) if few else probability_of_rise(found)
+        unknown = few or name in _BY_PROCESS or (pair.busy and name in MACHINE_BOUND)
+        p_regression = np.full(n_points, nan) if unknown else probability_of_rise(found)
         ranges = intervals(found, confidence)
         changes.append(
             [
@@ -305,6 +307,12 @@ def _refuse_conditions(pair: RunPair, conditions: Sequence[Condition], resample:
             raise UsageError(
                 f"--fail-if '{condition.text}': {condition.objective.title} compares on one machine only, and these "
                 f"runs differ in {pair.other_machine}. Use executed_gflops, or measure both on one machine."
+            )
+        if pair.busy and name in MACHINE_BOUND:
+            raise UsageError(
+                f"--fail-if '{condition.text}': other work ran on the machine while one of the runs was measured, so a "
+                "change of its times may be that work's. Measure both with sweep --wait-for-idle 30, or use "
+                "executed_gflops."
             )
         if not isfinite(noise_floor(pair.samples.noise, name)):
             raise UsageError(

@@ -16,7 +16,7 @@ _CONDITION = re.compile(
     r"\s*(?P<name>[a-z_0-9]+)\s*(?P<sign>[<>])\s*(?P<number>[+-]\d*\.?\d+(?:e[+-]?\d+)?)\s*(?P<percent>%?)\s*"
 )
 _FORM = "Write a measure, > and a signed change, as in 'wer > +0.3' (points) or 'rtf > +10%' (relative)"
-_UNRESAMPLED = ("rtf_throughput", "trainable_params", "training_gflops", "train_s")
+_UNRESAMPLED = ("peak_memory_bytes", "rtf_throughput", "trainable_params", "training_gflops", "train_s")
 _OF_ONE_RUN = ("p_worse", "worst_group_wer", "price_per_audio_hour")
 
 
@@ -65,7 +65,7 @@ def read_condition(text: str, task: Task = "asr") -> Condition:
     if objective.name in _UNRESAMPLED:
         raise SpaceError(
             f"--fail-if '{text}': {objective.title} is measured too few times to keep a false-alarm rate. "
-            "Compare it by eye, or use rtf."
+            "Compare it by eye, or use rtf or executed_gflops."
         )
     if objective.name in _OF_ONE_RUN:
         raise SpaceError(f"--fail-if '{text}': {objective.title} is defined within one run. Use wer, or rtf.")

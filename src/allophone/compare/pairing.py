@@ -18,6 +18,7 @@ from allophone.errors import UsageError
 from allophone.frontier.emotion import EmotionSamples
 from allophone.frontier.noise_floor import Noise
 from allophone.frontier.recognition import RecognitionSamples
+from allophone.frontier.run_state import is_busy
 from allophone.frontier.samples import Samples
 from allophone.frontier.summarise import summarise_run
 from allophone.frontier.summary import RunSummary
@@ -68,6 +69,11 @@ class RunPair:
     other_machine: str | None
     in_progress: tuple[str, ...]
     notices: tuple[str, ...]
+
+    @property
+    def busy(self) -> bool:
+        """Whether other work ran on the machine while one of the runs was measured, so that its times are too long."""
+        return any(is_busy(notice) for summary in (self.before, self.after) for notice in summary.notices)
 
 
 def pair_runs(before: Path, after: Path, points: Sequence[str] = ()) -> RunPair:
@@ -326,5 +332,5 @@ def _notices(
     if (one := summaries[0].run.corpus) != (other := summaries[1].run.corpus) and total > shared:
         notices.append(f"The corpora are {one} and {other}.")
     for role, summary in zip(("before", "after"), summaries, strict=True):
-        notices += [f"{role}: {notice}" for notice in summary.notices if notice.startswith("Other work ran")]
+        notices += [f"{role}: {notice}" for notice in summary.notices if is_busy(notice)]
     return notices

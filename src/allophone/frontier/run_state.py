@@ -16,14 +16,22 @@ __all__ = [
     "RunState",
     "busy_notice",
     "count_shared",
+    "is_busy",
     "materialise_numbers",
     "progress_notices",
     "select_points",
     "share_rows",
 ]
 
+_BUSY = "Other work ran"
 LONGEST_WAIT = 1.1  # wall over processor time; above it a thread waits for a processor, or for a disk
 OTHERS_LOAD = 0.5  # threads of others that ran or waited, mean of a minute
+
+
+def is_busy(notice: str) -> bool:
+    """Return whether a notice is that of :func:`busy_notice`."""
+    return notice.startswith(_BUSY)
+
 
 _MEDIANS = """
 SELECT median(latency_s / nullif(cpu_s, 0)), median(load_average), median(threads)
@@ -53,7 +61,7 @@ def busy_notice(connection: duckdb.DuckDBPyConnection) -> str | None:
     if not signs:
         return None
     return (
-        f"Other work ran on the machine while this run was measured ({', and '.join(signs)}, in the median row): its "
+        f"{_BUSY} on the machine while this run was measured ({', and '.join(signs)}, in the median row): its "
         "times are too long, and not by the same share at every point. Compare FLOPs, or measure into another --out, "
         "with sweep --wait-for-idle 30."
     )
