@@ -2,7 +2,7 @@
 
 The stage ``measure`` runs every setting on every window of the choosing data, interleaved and resumable;
 ``judge`` reads the rows and writes ``docs/results/default_point``. Only data for choosing is read, and of that only
-utterances on which the shipped learned tails were not trained.
+utterances that lie behind those drawn to train the shipped learned tails, as far as their order is known.
 """
 
 from __future__ import annotations
@@ -225,8 +225,8 @@ def judge(folder: Path) -> None:
     parts = [
         "# The default operating point",
         "Written by `benchmarks/context/default_point.py`. Data for choosing only, and of that only utterances on "
-        "which the learned tails were not trained: read speech, non-native speech, the same with noise at "
-        "10 and 0 dB, and several speakers joined to 10 to 28 s. Fit context with 1 s margin and guard, int8, one "
+        "which the learned tails were most likely not trained (their draw is reconstructed; speakers are shared): read "
+        "speech, non-native speech, the same with noise at 10 and 0 dB, and several speakers joined to 10 to 28 s. Fit context with 1 s margin and guard, int8, one "
         "thread, every setting alone on every window, in turns. faster-whisper runs with its defaults: five beams, "
         "timestamps, temperatures 0 to 1. Differences are in points of WER with 95 % intervals, first speakers "
         f"resampled as blocks. {stamp_line()}.",
