@@ -225,10 +225,11 @@ def judge(folder: Path) -> None:
     parts = [
         "# The default operating point",
         "Written by `benchmarks/context/default_point.py`. Data for choosing only, and of that only utterances on "
-        "which the learned tails were most likely not trained (their draw is reconstructed; speakers are shared): read "
-        "speech, non-native speech, the same with noise at 10 and 0 dB, and several speakers joined to 10 to 28 s. Fit context with 1 s margin and guard, int8, one "
-        "thread, every setting alone on every window, in turns. faster-whisper runs with its defaults: five beams, "
-        "timestamps, temperatures 0 to 1. Differences are in points of WER with 95 % intervals, first speakers "
+        "which the learned tails were most likely not trained (their draw is reconstructed; speakers are shared): "
+        "read speech, non-native speech, the same with noise at 10 and 0 dB, and several speakers joined to 10 to 28"
+        " s. Fit context with 1 s margin and guard, int8, one thread, every setting alone on every window, in turns."
+        " faster-whisper runs with its defaults: five beams, timestamps, temperatures 0 to 1. Differences are in "
+        "points of WER with 95 % intervals, first speakers "
         f"resampled as blocks. {stamp_line()}.",
     ]
     for model in MODELS:

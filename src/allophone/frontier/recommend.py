@@ -20,6 +20,7 @@ from allophone.measure.blocks import Resample
 __all__ = ["Recommendation", "recommend"]
 
 _ROUNDING = 1e-9
+_MOST_SPEAKERS = 100_000  # nobody records more to settle a choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def recommend(
         raise InfeasibleError(
             f"{question} None: as measured {len(feasible)} of {len(points)} points meet the limits, but none with that "
             f"probability. {nearest.title} comes nearest, with probability {probability[nearest.name]:.3f}. Measure "
-            f"more speakers (about {more:.0f} more would do, if it goes on as here), or ask for less."
+            f"more speakers ({_how_many(more)}), or ask for less."
             + (f" {resample.warning}" if resample.warning else "")
         )
     chosen = _lowest(sure, minimised)
@@ -250,6 +251,12 @@ def _probability(
     found = judge_limits(run.samples, limits, resample, confidence).probability
     names = [point.name for point in run.points]
     return dict(zip(names, found.tolist(), strict=True))
+
+
+def _how_many(more: float) -> str:
+    if more > _MOST_SPEAKERS:
+        return f"more than {_MOST_SPEAKERS:,} would be needed: it is too near the limit to be told"
+    return f"about {more:.0f} more would do, if it goes on as here"
 
 
 def _binding(
