@@ -12,7 +12,7 @@ from allophone.version import __version__
 
 if TYPE_CHECKING:
     from allophone.adapt.short_context import adapt_context
-    from allophone.diagnosis.recognition import diagnose
+    from allophone.diagnosis.diagnose import diagnose
     from allophone.emotion.cascade import EmotionPolicyClassifier, load_emotion_policy
     from allophone.emotion.classifier import EmotionClassifier, classify
     from allophone.emotion.experiment import train_emotion
@@ -96,7 +96,7 @@ _HOMES = {
     "calibrate_policy": "routing.calibration",
     "classify": "emotion.classifier",
     "cost": "model_cost",
-    "diagnose": "diagnosis.recognition",
+    "diagnose": "diagnosis.diagnose",
     "evaluate_policy": "routing.evaluation",
     "fit_law": "law.law",
     "load": "transcription.transcriber",

@@ -27,7 +27,7 @@ from allophone.guarantee.certify import show_certificate
 from allophone.labels.apply import apply_transcripts, refuse_policies
 from allophone.ledger.run_record import EmotionRunRecord, RecognitionRunRecord
 from allophone.records.point import EmotionSetting, OperatingPoint, Task
-from allophone.records.saved_point import DECISION_FILE, EmotionPointFile, PointFile
+from allophone.records.saved_point import DECISION_FILE, Decision, EmotionPointFile, PointFile
 from allophone.routing.as_points import add_policies
 
 __all__ = ["decide", "save_decision"]
@@ -44,7 +44,7 @@ def decide(
     summary: RunSummary | None = None,
     price: Price | None = None,
     worst_group: Grouping | None = None,
-) -> PointFile | EmotionPointFile:
+) -> Decision:
     """Answer a question about a run; see :func:`allophone.frontier.recommend.recommend`.
 
     Args:
@@ -122,7 +122,7 @@ def _save_emotion(
     )
 
 
-_SAVED: dict[Task, Callable[[Any, Recommendation, Path, Sequence[Path]], PointFile | EmotionPointFile]] = {
+_SAVED: dict[Task, Callable[[Any, Recommendation, Path, Sequence[Path]], Decision]] = {
     "asr": _save_recognition,
     "emotion": _save_emotion,
 }
@@ -210,7 +210,7 @@ def _first_tested(folder: Path) -> str | None:
         return None
 
 
-def save_decision(run: Path, decision: PointFile | EmotionPointFile, out: Path) -> str | None:
+def save_decision(run: Path, decision: Decision, out: Path) -> str | None:
     """Write a decision to ``out``, and as ``decision.json`` into the run, where report and diagnosis start from it.
 
     Returns:

@@ -1,9 +1,8 @@
 import pytest
 
-from allophone.diagnosis.emotion import diagnose_emotion
-from allophone.errors import SpaceError, UsageError
-from allophone.records.point import EmotionSetting, OperatingPoint
-from builders import write_run
+from allophone.diagnosis.diagnose import diagnose
+from allophone.errors import SpaceError
+from allophone.records.point import EmotionSetting
 from emotion_builders import write_emotion_run
 
 CENTRE = EmotionSetting(model="tiny.en", duration_s=2.0)
@@ -30,7 +29,7 @@ def run(tmp_path):
 
 
 def test_axes_are_judged(run):
-    found = diagnose_emotion(run, margin=0.05)
+    found = diagnose(run, margin=0.05)
     status = {axis.axis: axis.status for axis in found.axes}
     assert found.base.name == CENTRE.name
     assert status == {
@@ -50,24 +49,22 @@ def test_axes_are_judged(run):
 
 
 def test_depth_has_a_price_in_training(run):
-    found = diagnose_emotion(run, cost="trainable_params", margin=0.05)
+    found = diagnose(run, cost="trainable_params", margin=0.05)
     depth = next(axis for axis in found.axes if axis.axis == "unfrozen_layers")
     assert depth.moves[0].order == "dearer"
     assert depth.moves[0].cost_ratio == pytest.approx(1000)
 
 
 def test_nothing_trains_more_than_the_deepest(run):
-    found = diagnose_emotion(run, point=DEEPER.name, margin=0.05)
+    found = diagnose(run, point=DEEPER.name, margin=0.05)
     assert found.base_source == "asked"
     assert found.answers[1].verdict == "not measured"
 
 
-def test_mistakes(run, tmp_path):
+def test_mistakes(run):
     with pytest.raises(SpaceError, match="'x' is not in this run"):
-        diagnose_emotion(run, point="x")
+        diagnose(run, point="x")
     with pytest.raises(SpaceError, match="unknown cost 'peak_memory_bytes'"):
-        diagnose_emotion(run, cost="peak_memory_bytes")
+        diagnose(run, cost="peak_memory_bytes")
     with pytest.raises(SpaceError, match="margin"):
-        diagnose_emotion(run, margin=0)
-    with pytest.raises(UsageError, match="a run of speech recognition"):
-        diagnose_emotion(write_run(tmp_path / "a", {OperatingPoint(model="base"): [{}]}))
+        diagnose(run, margin=0)

@@ -2,8 +2,8 @@ import pytest
 
 from allophone.decide import decide, save_decision
 from allophone.diagnosis.axes import AXES
+from allophone.diagnosis.diagnose import diagnose
 from allophone.diagnosis.point import diagnose_point
-from allophone.diagnosis.recognition import diagnose
 from allophone.errors import SpaceError, UsageError
 from allophone.frontier.summarise import summarise_run
 from builders import write_run

@@ -2,7 +2,7 @@ from math import isnan, nan
 
 import pytest
 
-from allophone.diagnosis.recognition import diagnose
+from allophone.diagnosis.diagnose import diagnose
 from allophone.errors import LedgerError, SpaceError
 from allophone.records.point import OperatingPoint
 from builders import write_run

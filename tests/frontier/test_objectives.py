@@ -1,3 +1,5 @@
+from math import inf, nan
+
 import pytest
 
 from allophone.errors import SpaceError
@@ -41,3 +43,18 @@ def test_what_is_not_zero_is_not_shown_as_zero():
     assert gflops.show(0.0) == "0.00 GFLOPs"
     assert gflops.show(345.634) == "345.63 GFLOPs"
     assert OBJECTIVES["uar_loss"].show(1.0) == "0.0 %"
+
+
+def test_a_difference_has_the_sign_that_people_read():
+    wer, uar = OBJECTIVES["wer"], OBJECTIVES["uar_loss"]
+    assert (wer.show_change(-0.0123), wer.show_change(-0.0123, 1)) == ("-1.23", "-1.2")
+    assert uar.show_change(-0.0123) == "+1.2"  # one percentage point of UAR more, one of its loss less
+    assert wer.show_changes(-0.02, 0.01) == "[-2.00, +1.00]"
+    assert uar.show_changes(-0.02, 0.01) == "[-1.0, +2.0]"
+    assert (wer.show_change(nan), wer.show_change(inf), uar.show_change(inf)) == ("unknown", "+inf", "-inf")
+
+
+def test_a_number_stands_without_its_unit():
+    assert OBJECTIVES["uar_loss"].show_number(0.25) == "75.0"
+    assert OBJECTIVES["rtf"].show_number(0.25) == "0.250"
+    assert OBJECTIVES["peak_memory_bytes"].show_number(5e7) == "50"

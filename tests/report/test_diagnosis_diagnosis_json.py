@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from allophone.diagnosis.emotion import diagnose_emotion
-from allophone.diagnosis.recognition import diagnose
+from allophone.diagnosis.diagnose import diagnose
 from allophone.records.point import EmotionSetting
 from allophone.report.diagnosis import diagnosis_json
 from builders import write_run
@@ -64,7 +63,7 @@ def test_an_emotion_run_has_its_own_answers(tmp_path):
 
     measured = {at(2.0): wrong(3), at(3.0): wrong(3, 3_000_000_000), at(1.0): wrong(2, 1_000_000_000)}
     measured |= {at(2.0, unfrozen_layers=1): wrong(5), at(2.0, lora_rank=8): wrong(4)}
-    found = diagnose_emotion(write_emotion_run(tmp_path / "r", measured), margin=0.05)
+    found = diagnose(write_emotion_run(tmp_path / "r", measured), margin=0.05)
     fields = json.loads(diagnosis_json(found), parse_constant=pytest.fail)
     assert (fields["task"], fields["duration"]["verdict"], fields["cost"]) == ("emotion", "plateau", "executed_gflops")
     assert fields["depth_and_rank"][0]["equal_size"]

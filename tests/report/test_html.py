@@ -3,10 +3,11 @@ import json
 import re
 
 from allophone.decide import decide, save_decision
-from allophone.diagnosis.recognition import diagnose
+from allophone.diagnosis.diagnose import diagnose
 from allophone.frontier.pareto import Frontier
 from allophone.records.point import EmotionSetting, OperatingPoint
-from allophone.report.diagnosis import answer_pairs, breakdown_lines, diagnosis_lines, diagnosis_table
+from allophone.report.answers import answer_pairs, diagnosis_lines
+from allophone.report.diagnosis import breakdown_lines, diagnosis_table
 from allophone.report.html import write_report
 from allophone.report.tables import frontier_table
 from builders import write_run

@@ -35,24 +35,17 @@ def diagnose(
 ) -> None:
     """Say which knob binds at an operating point, which is wasted, and what to buy next."""
     from allophone.cli.show import print_table
-    from allophone.diagnosis.emotion import EmotionDiagnosis, diagnose_emotion
-    from allophone.diagnosis.recognition import diagnose as diagnose_speech
+    from allophone.diagnosis.diagnose import diagnose as diagnose_run
     from allophone.frontier.probability import check_confidence
-    from allophone.ledger.run_record import EmotionRunRecord, read_run
-    from allophone.report.diagnosis import AnyDiagnosis, diagnosis_json, diagnosis_lines, diagnosis_table
-    from allophone.report.emotion_diagnosis_text import emotion_lines, emotion_table
+    from allophone.report.answers import diagnosis_lines
+    from allophone.report.diagnosis import diagnosis_json, diagnosis_table
 
     check_confidence(confidence)
-    emotion = isinstance(read_run(run), EmotionRunRecord)
-    found: AnyDiagnosis = (diagnose_emotion if emotion else diagnose_speech)(run, point, cost, confidence, margin / 100)
+    found = diagnose_run(run, point, cost, confidence, margin / 100)
     if as_json:
         say(diagnosis_json(found))
         return
-    if isinstance(found, EmotionDiagnosis):
-        table, lines = emotion_table(found), emotion_lines(found)
-    else:
-        table, lines = diagnosis_table(found), diagnosis_lines(found)
-    print_table(table, wide=wide)
+    print_table(diagnosis_table(found), wide=wide)
     say()
-    for line in lines:
+    for line in diagnosis_lines(found):
         say(line)

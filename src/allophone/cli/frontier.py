@@ -46,7 +46,7 @@ def frontier(
     from allophone.frontier.summary import RunSummary
     from allophone.labels.apply import apply_transcripts, refuse_policies
     from allophone.records.names import title_of
-    from allophone.report.emotion_tables import any_frontier_table
+    from allophone.report.tables import frontier_table
     from allophone.routing.as_points import add_policies
 
     refuse_two_formats(as_json=as_json, as_csv=as_csv)
@@ -69,4 +69,4 @@ def frontier(
             {"id": point["name"], "title": title_of(point["name"]), **point} for point in found.to_dict()["points"]
         )
         return
-    print_table(any_frontier_table(found), wide=wide)
+    print_table(frontier_table(found), wide=wide)

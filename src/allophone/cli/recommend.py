@@ -120,7 +120,6 @@ def recommend(
     from allophone.decide import decide, save_decision
     from allophone.frontier.probability import check_confidence
     from allophone.guarantee.certify import read_limits
-    from allophone.records.saved_point import EmotionPointFile
 
     check_confidence(confidence)
     _check_share("--min-uar", min_uar)
@@ -189,12 +188,8 @@ def recommend(
         tell(notice)
     if as_json:
         return
-    if isinstance(saved, EmotionPointFile):
-        say(f"Train it on all speakers but one: {saved.command}")
-    elif saved.policy is not None:
-        hint(f"Run it with: allophone transcribe --policy {saved.policy} AUDIO...")
-    elif out is not None:
-        hint(f"Saved. Run it with: allophone transcribe --point {out} AUDIO...")
+    if (told := saved.how_to_run(out)) is not None:
+        hint(told)
 
 
 def _check_share(option: str, percent: float | None) -> None:

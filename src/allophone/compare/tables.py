@@ -177,16 +177,10 @@ def _difference(change: Change) -> str:
     if _still(change):
         return "0"
     objective, found = change.objective, change.difference
-    sign = -1 if objective.complement else 1
-    ends = sorted((sign * found.low, sign * found.high))
-    shown = _signed(objective, sign * found.estimate)
-    if not all(map(isfinite, ends)):
+    shown = objective.show_change(found.estimate)
+    if not (isfinite(found.low) and isfinite(found.high)):
         return shown
-    return f"{shown} [{_signed(objective, ends[0])}, {_signed(objective, ends[1])}]"
-
-
-def _signed(objective: Objective, value: float) -> str:
-    return f"{value * objective.scale:+.{objective.decimals}f}"
+    return f"{shown} {objective.show_changes(found.low, found.high)}"
 
 
 def _outcome(outcome: Outcome) -> str:

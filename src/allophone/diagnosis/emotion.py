@@ -11,11 +11,10 @@ from typing import Literal
 import numpy as np
 
 from allophone.arrays import FloatArray
-from allophone.diagnosis.advice import Answer, answer_emotion_questions
+from allophone.diagnosis.advice import answer_emotion_questions
 from allophone.diagnosis.axes import EMOTION_AXES
-from allophone.diagnosis.point import MARGIN, PointDiagnosis, diagnose_point
+from allophone.diagnosis.point import PointDiagnosis, diagnose_point
 from allophone.frontier.emotion import EmotionPointSummary, EmotionRunSummary, EmotionSamples
-from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Interval
 from allophone.records.point import EmotionSetting
@@ -200,7 +199,7 @@ def _interval(drawn: FloatArray, estimate: float, confidence: float) -> Interval
     return Interval(float(low), float(high), confidence, estimate)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmotionDiagnosis(PointDiagnosis):
     """Everything about one point of an emotion run; changes are of one minus the UAR, so that lower is better.
 
@@ -208,53 +207,37 @@ class EmotionDiagnosis(PointDiagnosis):
     ``training_gflops`` and ``trainable_params`` price them.
 
     Args:
-        answers: On capacity, adaptation and domination.
         duration: Whether there is a best duration; None with fewer than three.
         depth: Depth against rank; empty where no pair is measured.
     """
 
     run: EmotionRunSummary
     base: EmotionPointSummary
-    answers: tuple[Answer, ...]
     duration: DurationAnswer | None
     depth: tuple[DepthPair, ...]
 
-    @property
-    def faultless(self) -> bool:
-        """Whether the base point makes no error at all."""
-        return self.base.uar_loss == 0
-
 
 def diagnose_emotion(
-    folder: str | Path,
-    point: str | None = None,
-    cost: str = "executed_gflops",
-    confidence: float = 0.95,
-    margin: float = MARGIN,
+    folder: Path, run: EmotionRunSummary, point: str | None, cost: str, confidence: float, margin: float
 ) -> EmotionDiagnosis:
-    """Diagnose one point of an emotion run, finished or in progress.
+    """Diagnose one point of a run of emotion recognition; see :func:`allophone.diagnosis.diagnose.diagnose`.
 
     Args:
         folder: The run folder.
-        point: Name of a measured point; None as for :func:`allophone.diagnosis.recognition.diagnose`.
-        cost: One of the costs of emotion recognition.
-        confidence: Probability from which something is sure, above 0.5; also the level of the intervals.
+        run: The same, summarised.
+        point: Name of a measured point, or None.
+        cost: Name of what is spent.
+        confidence: Probability from which something is sure.
         margin: What counts as no gain or no loss, as a fraction.
-
-    Raises:
-        LedgerError: Not a run, or nothing measured.
-        UsageError: ``decision.json`` is damaged, or it is a run of speech recognition.
-        SpaceError: Unknown point or cost, an impossible confidence or margin.
     """
-    folder = Path(folder)
-    run = summarise_run(folder, EmotionRunSummary)
     found = diagnose_point(folder, run, point, cost, confidence, margin, EMOTION_AXES)
     points = [summary.point for summary in run.points]
     base = [summary.name for summary in run.points].index(found.base.name)
     trains_more = {other.name for other in run.points if other.trainable_params > run.points[base].trainable_params}
+    answers = answer_emotion_questions(found.axes, found.status, trains_more, confidence)
+    common = {field.name: getattr(found, field.name) for field in fields(found)}
     return EmotionDiagnosis(
-        **{field.name: getattr(found, field.name) for field in fields(found)},
-        answers=answer_emotion_questions(found.axes, found.status, trains_more, confidence),
+        **common | {"answers": answers},
         duration=ask_duration(run.samples, points, base, found.resample, confidence, margin),
         depth=ask_depth(run.samples, points, found.resample, confidence),
     )

@@ -8,12 +8,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Literal
 
-from allophone.diagnosis.advice import Binding, NextStep, choose_step, find_binding
+from allophone.diagnosis.advice import Answer, Binding, NextStep, choose_step, find_binding
 from allophone.diagnosis.axes import Axis
 from allophone.diagnosis.axis_verdict import AxisDiagnosis, judge_axis
 from allophone.diagnosis.elasticity import PairedChanges
 from allophone.errors import SpaceError
-from allophone.frontier.objectives import Objective, find_cost
+from allophone.frontier.objectives import OBJECTIVES, Objective, find_cost
 from allophone.frontier.pareto import REPLICATES, Frontier, FrontierPoint
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.frontier.uncertainty import Status, too_few
@@ -29,7 +29,7 @@ _NAMED_POINTS = 24
 BaseSource = Literal["asked", "recommended", "centre"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PointDiagnosis:
     """What a diagnosis says about a point, whatever the task.
 
@@ -48,6 +48,7 @@ class PointDiagnosis:
         status: That place's verdict; ``too few`` where there is too little to say.
         warnings: What a reader must know.
         resample: The draws that everything was judged on.
+        answers: To the operator's questions on this task, in order.
     """
 
     run: RunSummary
@@ -64,6 +65,17 @@ class PointDiagnosis:
     status: Status
     warnings: tuple[str, ...]
     resample: Resample
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def quality(self) -> Objective:
+        """What changes are of; lower is better."""
+        return OBJECTIVES[self.run.samples.quality]
+
+    @property
+    def faultless(self) -> bool:
+        """Whether the base point makes no error at all."""
+        return bool(getattr(self.base, self.quality.name) == 0)
 
 
 def diagnose_point(

@@ -7,13 +7,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
 
-from allophone.diagnosis.advice import Answer, answer_questions
+from allophone.diagnosis.advice import answer_questions
 from allophone.diagnosis.axes import AXES
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
 from allophone.diagnosis.elasticity import AxisChange
-from allophone.diagnosis.point import MARGIN, PointDiagnosis, diagnose_point
+from allophone.diagnosis.point import PointDiagnosis, diagnose_point
 from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary
-from allophone.frontier.summarise import summarise_run
 from allophone.ledger.readers import connect
 from allophone.measure.error_breakdown import (
     ErrorBreakdown,
@@ -24,7 +23,7 @@ from allophone.measure.error_breakdown import (
 )
 from allophone.measure.wer import Normalizer
 
-__all__ = ["Contrast", "Diagnosis", "diagnose"]
+__all__ = ["Contrast", "RecognitionDiagnosis", "diagnose_recognition"]
 
 _TEXTS = """
 SELECT point, utterance_id, reference, hypothesis, compression_ratio, truncated_windows, speaker, snr_db
@@ -45,58 +44,40 @@ class Contrast:
     kind: ErrorKind | None
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis(PointDiagnosis):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionDiagnosis(PointDiagnosis):
     """Everything about one operating point of a run; the margin is a fraction of the reference words.
 
     Args:
-        answers: To the operator's five questions, in order.
         anatomy: Errors of the base point and of its neighbours on every axis, by point name.
         contrasts: One or two neighbours of every measured axis, their errors compared with the base point's.
     """
 
     run: RecognitionRunSummary
     base: RecognitionPointSummary
-    answers: tuple[Answer, ...]
     anatomy: dict[str, ErrorBreakdown]
     contrasts: tuple[Contrast, ...]
 
-    @property
-    def faultless(self) -> bool:
-        """Whether the base point makes no error at all."""
-        return self.base.wer == 0
 
-
-def diagnose(
-    folder: str | Path,
-    point: str | None = None,
-    cost: str = "executed_gflops",
-    confidence: float = 0.95,
-    margin: float = MARGIN,
-) -> Diagnosis:
-    """Diagnose one operating point of a run, finished or in progress.
+def diagnose_recognition(
+    folder: Path, run: RecognitionRunSummary, point: str | None, cost: str, confidence: float, margin: float
+) -> RecognitionDiagnosis:
+    """Diagnose one operating point of a run of speech recognition; see :func:`allophone.diagnosis.diagnose.diagnose`.
 
     Args:
         folder: The run folder.
-        point: Name of a measured point. Where None: the recommended one, where ``decision.json`` names one that is
-            measured, else the first of the plan, which is the centre of a star.
-        cost: One of :data:`allophone.frontier.objectives.COSTS`.
-        confidence: Probability from which something is sure, above 0.5; also the level of the intervals.
+        run: The same, summarised.
+        point: Name of a measured point, or None.
+        cost: Name of what is spent.
+        confidence: Probability from which something is sure.
         margin: What counts as no gain or no loss, as a fraction of the reference words.
-
-    Raises:
-        LedgerError: Not a run, or nothing measured.
-        UsageError: ``decision.json`` is damaged.
-        SpaceError: Unknown point or cost, a cost that was not measured, an impossible confidence or margin.
     """
-    folder = Path(folder)
-    run = summarise_run(folder, RecognitionRunSummary)
     found = diagnose_point(folder, run, point, cost, confidence, margin, AXES)
     neighbours = [move.target for axis in found.axes for move in axis.moves]
     anatomy = _breakdowns(folder, run, [found.standing.name, *neighbours])
-    return Diagnosis(
-        **{field.name: getattr(found, field.name) for field in fields(found)},
-        answers=answer_questions(found.axes, found.status),
+    common = {field.name: getattr(found, field.name) for field in fields(found)}
+    return RecognitionDiagnosis(
+        **common | {"answers": answer_questions(found.axes, found.status)},
         anatomy=anatomy,
         contrasts=tuple(_contrasts(found.axes, anatomy, found.standing.name)),
     )

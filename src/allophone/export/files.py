@@ -13,8 +13,8 @@ from allophone.export.picture import draw_picture
 from allophone.export.rows import eliminated_rows, failure_rows, frontier_rows
 from allophone.files import whole_file, write_whole
 from allophone.frontier.pareto import Frontier
-from allophone.report.emotion_tables import any_frontier_table
 from allophone.report.figures import frontier_figure
+from allophone.report.tables import frontier_table
 
 __all__ = ["FORMATS", "Format", "export_frontier"]
 
@@ -52,7 +52,7 @@ def export_frontier(frontier: Frontier, form: Format, folder: Path, chosen: str 
         return [path]
     if form in ("latex", "markdown"):
         path = folder / f"{stem}.{'tex' if form == 'latex' else 'md'}"
-        table = any_frontier_table(frontier)
+        table = frontier_table(frontier)
         write_whole(path, latex_table(table) if form == "latex" else markdown_table(table))
         return [path]
     tables = {

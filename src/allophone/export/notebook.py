@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from allophone.export.rows import frontier_rows
 from allophone.extras import importing
 from allophone.frontier import pareto
-from allophone.report.emotion_tables import any_frontier_table
 from allophone.report.figures import draw_frontier, frontier_figure
+from allophone.report.tables import frontier_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Frontier(pareto.Frontier):
         return draw_frontier(frontier_figure(self, chosen))
 
     def _repr_html_(self) -> str:
-        table = any_frontier_table(self)
+        table = frontier_table(self)
         head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
         dim = ' style="opacity:.55"'
         body = "".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 
 from allophone.errors import SpaceError
 from allophone.records.point import Task
@@ -18,6 +19,7 @@ class Objective:
         name: Attribute of a task's :class:`allophone.frontier.summary.PointSummary`; fractions, seconds, bytes or
             GFLOPs.
         title: What people read.
+        heading: What heads its column in a table, with its unit.
         unit: Unit behind a shown value.
         scale: A value is multiplied by this before it is shown (100 for percent).
         decimals: Digits shown behind the point.
@@ -26,6 +28,7 @@ class Objective:
 
     name: str
     title: str
+    heading: str
     unit: str = ""
     scale: float = 1.0
     decimals: int = 3
@@ -57,6 +60,27 @@ class Objective:
         shown = f"{number:.2g}" if small else f"{number:.{self.decimals}f}"
         return f"{shown} {self.unit}" if self.unit else shown
 
+    def show_number(self, value: float) -> str:
+        """Return a value as people read it, without its unit."""
+        return self.show(value).removesuffix(f" {self.unit}")
+
+    def show_change(self, change: float, decimals: int | None = None) -> str:
+        """Return a difference with its sign, as people read it: up is better where they call the highest best.
+
+        Args:
+            change: In base units.
+            decimals: Digits behind the point; the objective's own where None.
+        """
+        shown = -change if self.complement else change
+        if isnan(shown):
+            return "unknown"
+        return f"{self.scale * shown:+.{self.decimals if decimals is None else decimals}f}"
+
+    def show_changes(self, low: float, high: float, decimals: int | None = None) -> str:
+        """Return the interval of a difference in brackets, lower end first as people read it."""
+        ends = (high, low) if self.complement else (low, high)
+        return f"[{self.show_change(ends[0], decimals)}, {self.show_change(ends[1], decimals)}]"
+
     def show_apart(self, difference: float) -> str:
         """Return the distance between two values as people read it, with its unit."""
         shown = f"{abs(difference) * self.scale:.{self.decimals}f}"
@@ -66,24 +90,24 @@ class Objective:
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
-        Objective("wer", "word error rate", "%", 100.0, 2),
-        Objective("cer", "character error rate", "%", 100.0, 2),
-        Objective("error_share", "share of utterances without an error", "%", 100.0, 1, complement=True),
-        Objective("p_worse", "share of utterances worse than at the dearest point", "%", 100.0, 1),
-        Objective("worst_group_wer", "word error rate of the worst group", "%", 100.0, 2),
-        Objective("rtf", "real-time factor"),
-        Objective("latency_p50_s", "median latency", "s"),
-        Objective("latency_p95_s", "95th percentile of latency", "s"),
-        Objective("latency_p99_s", "99th percentile of latency", "s"),
-        Objective("price_per_audio_hour", "price of an hour of audio", decimals=4),
-        Objective("executed_gflops", "compute an utterance", "GFLOPs", 1.0, 1),
-        Objective("published_gflops", "published compute an utterance", "GFLOPs", 1.0, 1),
-        Objective("peak_memory_bytes", "peak resident memory", "MB", 1e-6, 0),
-        Objective("rtf_throughput", "real-time factor of many recordings at once", decimals=4),
-        Objective("uar_loss", "unweighted average recall", "%", 100.0, 1, complement=True),
-        Objective("trainable_params", "trained parameters", "thousand", 1e-3, 1),
-        Objective("training_gflops", "compute of a training", "GFLOPs", 1.0, 2),
-        Objective("train_s", "time of a training", "s", 1.0, 1),
+        Objective("wer", "word error rate", "WER %", "%", 100.0, 2),
+        Objective("cer", "character error rate", "CER %", "%", 100.0, 2),
+        Objective("error_share", "share of utterances without an error", "perfect %", "%", 100.0, 1, complement=True),
+        Objective("p_worse", "share of utterances worse than at the dearest point", "worse %", "%", 100.0, 1),
+        Objective("worst_group_wer", "word error rate of the worst group", "worst group %", "%", 100.0, 2),
+        Objective("rtf", "real-time factor", "RTF"),
+        Objective("latency_p50_s", "median latency", "p50 latency s", "s"),
+        Objective("latency_p95_s", "95th percentile of latency", "p95 latency s", "s"),
+        Objective("latency_p99_s", "99th percentile of latency", "p99 latency s", "s"),
+        Objective("price_per_audio_hour", "price of an hour of audio", "price/audio h", decimals=4),
+        Objective("executed_gflops", "compute an utterance", "GFLOPs/utt.", "GFLOPs", 1.0, 1),
+        Objective("published_gflops", "published compute an utterance", "published GFLOPs/utt.", "GFLOPs", 1.0, 1),
+        Objective("peak_memory_bytes", "peak resident memory", "peak MB", "MB", 1e-6, 0),
+        Objective("rtf_throughput", "real-time factor of many recordings at once", "RTFx, many at once", decimals=4),
+        Objective("uar_loss", "unweighted average recall", "UAR %", "%", 100.0, 1, complement=True),
+        Objective("trainable_params", "trained parameters", "trained thousands", "thousand", 1e-3, 1),
+        Objective("training_gflops", "compute of a training", "training GFLOPs", "GFLOPs", 1.0, 2),
+        Objective("train_s", "time of a training", "training s", "s", 1.0, 1),
     )
 }
 QUALITY: dict[Task, str] = {"asr": "wer", "emotion": "uar_loss"}

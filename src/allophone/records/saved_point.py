@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 from allophone.errors import UsageError
 from allophone.files import load_json, read_record
-from allophone.records.point import EmotionSetting, OperatingPoint
+from allophone.records.point import EmotionSetting, OperatingPoint, Setting
 
 __all__ = [
     "DECISION_FILE",
     "POINT_SCHEMA_VERSION",
     "Certificate",
+    "Decision",
     "EmotionPointFile",
     "PointFile",
     "read_decision",
@@ -56,7 +57,7 @@ class Certificate(BaseModel):
     e_value: float
 
 
-class _Decision(BaseModel):
+class Decision(BaseModel):
     """What saved settings of every task have in common.
 
     ``measured`` holds the objectives that were measured, in base units; ``quality_name`` says what the quality is
@@ -76,9 +77,18 @@ class _Decision(BaseModel):
     corpus: str = ""
     fingerprint: str = ""
     processor: str = ""
+    point: Setting
+
+    def how_to_run(self, path: Path | None) -> str | None:
+        """Say how to run what was chosen, or None where it must be saved first.
+
+        Args:
+            path: Where this is saved, or None.
+        """
+        raise NotImplementedError
 
 
-class PointFile(_Decision):
+class PointFile(Decision):
     """The contents of ``point.json``: an operating point of speech recognition.
 
     ``quality_name`` says whether the error rate is WER or relative to a model. Where a policy was chosen, ``policy`` is
@@ -96,13 +106,24 @@ class PointFile(_Decision):
     weights_sha256: str | None = None
     model_folder: str | None = None
 
+    def how_to_run(self, path: Path | None) -> str | None:
+        """Say how to transcribe with it, or None where it must be saved first."""
+        if self.policy is not None:
+            return f"Run it with: allophone transcribe --policy {self.policy} AUDIO..."
+        return None if path is None else f"Saved. Run it with: allophone transcribe --point {path} AUDIO..."
 
-class EmotionPointFile(_Decision):
+
+class EmotionPointFile(Decision):
     """A setting of emotion recognition, which must be trained before it can run: ``command`` trains it."""
 
     task: Literal["emotion"] = "emotion"
     point: EmotionSetting
     command: str = ""
+
+    def how_to_run(self, path: Path | None) -> str | None:
+        """Say how to train it."""
+        del path
+        return f"Train it on all speakers but one: {self.command}"
 
 
 def read_point(path: Path) -> PointFile:
@@ -113,28 +134,30 @@ def read_point(path: Path) -> PointFile:
             impossible field.
     """
     found = read_decision(path)
-    if isinstance(found, EmotionPointFile):
+    if not isinstance(found, PointFile):
         raise UsageError(
-            f"{path}: field 'task': a setting of emotion recognition, which does not transcribe. Train it with: "
-            f"{found.command}"
+            f"{path}: field 'task': a setting of emotion recognition, which does not transcribe. "
+            f"{found.how_to_run(path)}"
         )
     return found
 
 
-def read_decision(path: Path) -> PointFile | EmotionPointFile:
+def read_decision(path: Path) -> Decision:
     """Read a saved setting of either task.
 
     Raises:
         UsageError: The file is missing, not JSON, of another schema version, or has an impossible field.
     """
     remedy = "'allophone recommend RUN --out point.json' makes one."
-    kind: type[PointFile] | type[EmotionPointFile] = EmotionPointFile if _is_emotion(path) else PointFile
-    return read_record(path, kind, POINT_SCHEMA_VERSION, remedy)
+    return read_record(path, _KINDS.get(_task_of(path), PointFile), POINT_SCHEMA_VERSION, remedy)
 
 
-def _is_emotion(path: Path) -> bool:
+_KINDS: dict[str, type[Decision]] = {"emotion": EmotionPointFile}  # what names no task is of speech recognition
+
+
+def _task_of(path: Path) -> str:
     try:
         fields = load_json(path)
     except (OSError, ValueError):  # reported by whoever reads the record
-        return False
-    return isinstance(fields, dict) and fields.get("task") == "emotion"
+        return ""
+    return str(fields.get("task", "")) if isinstance(fields, dict) else ""

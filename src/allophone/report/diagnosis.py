@@ -1,69 +1,50 @@
-"""Diagnosis as text and JSON: the operator's five questions with their answers, verdicts, error breakdown."""
+"""The diagnosis of a point in words: its table, what binds, what is wasted, the next step, its errors, and JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from math import isfinite, isnan
 from typing import Any
 
-from allophone.diagnosis.advice import Answer, Topic
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
 from allophone.diagnosis.elasticity import AxisChange, Elasticity
 from allophone.diagnosis.emotion import EmotionDiagnosis
-from allophone.diagnosis.recognition import Contrast, Diagnosis
-from allophone.frontier.pareto import FrontierPoint
+from allophone.diagnosis.point import PointDiagnosis
+from allophone.diagnosis.recognition import Contrast, RecognitionDiagnosis
+from allophone.frontier.objectives import Objective
 from allophone.measure.error_breakdown import ErrorBreakdown, ErrorKind, GroupErrors
 from allophone.records.names import title_of
+from allophone.records.point import Task
 from allophone.report.tables import Table
 
 __all__ = [
     "SOURCES",
-    "AnyDiagnosis",
-    "answer_lines",
-    "answer_pairs",
-    "axis_row",
     "breakdown_lines",
     "cost_words",
     "diagnosis_json",
-    "diagnosis_lines",
     "diagnosis_table",
-    "dominated_words",
     "finite",
     "move_words",
     "percent",
-    "points",
     "probability",
-    "signed",
     "verdict_lines",
 ]
 
-_QUESTIONS: dict[Topic, str] = {
-    "capacity": "Capacity: would a bigger model pay?",
-    "context": "Context: does its length cost accuracy or compute?",
-    "resolution": "Resolution: can tokens be coarser?",
-    "adaptation": "Adaptation: would training the model on this audio pay?",
-    "dominated": "Dominated: does another point beat this one?",
-}
+_DECIMALS = 1  # of changes in points
 
 
-def answer_lines(diagnosis: Diagnosis) -> list[str]:
-    """Return one line per question."""
-    return [f"{question} {answer}" for question, answer in answer_pairs(diagnosis)]
+def move_words(move: AxisChange, quality: Objective) -> str:
+    """Say what a move changes: setting, quality with its interval, cost.
 
-
-def answer_pairs(diagnosis: Diagnosis) -> list[tuple[str, str]]:
-    """Return every question with its answer."""
-    return [(_QUESTIONS[answer.topic], _answer(answer, diagnosis)) for answer in diagnosis.answers]
-
-
-def move_words(move: AxisChange) -> str:
-    """Say what a move changes: setting, error rate with its interval, cost."""
+    Args:
+        move: The move.
+        quality: What its change is of.
+    """
     change = move.change
-    return (
-        f"{move.setting}: {points(change.estimate)} [{signed(change.low)}, {signed(change.high)}] at {cost_words(move)}"
-    )
+    interval = quality.show_changes(change.low, change.high, _DECIMALS)
+    return f"{move.setting}: {_points(change.estimate, quality)} {interval} at {cost_words(move)}"
 
 
 def cost_words(move: AxisChange) -> str:
@@ -77,16 +58,8 @@ def cost_words(move: AxisChange) -> str:
     return f"{move.cost_ratio:,.{0 if move.cost_ratio >= 100 else 2}f} times the cost"
 
 
-def points(change: float) -> str:
-    """Return a change of the error rate in points, with its sign: less is better."""
-    return "unknown" if isnan(change) else f"{signed(change)} points"
-
-
-def signed(change: float) -> str:
-    """Return a change of the error rate times 100, with its sign."""
-    if isnan(change):
-        return "unknown"
-    return f"{100 * change:+.1f}" if isfinite(change) else ("-inf" if change < 0 else "+inf")
+def _points(change: float, quality: Objective) -> str:
+    return "unknown" if isnan(change) else f"{quality.show_change(change, _DECIMALS)} points"
 
 
 def percent(share: float) -> str:
@@ -100,67 +73,6 @@ def probability(p: float) -> str:
         return "unknown"
     return "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"
 
-
-def _answer(answer: Answer, diagnosis: Diagnosis) -> str:
-    if answer.topic == "dominated":
-        return dominated_words(answer, diagnosis.standing)
-    if answer.topic == "adaptation":
-        return "Not measured: a recognition run holds no trained variants."
-    move = answer.move
-    if move is None:
-        return "Not measured."
-    if answer.topic == "capacity":
-        return _capacity(answer, move, diagnosis)
-    return _setting(answer, move, diagnosis)
-
-
-def _setting(answer: Answer, move: AxisChange, diagnosis: Diagnosis) -> str:
-    told = move_words(move)
-    if answer.verdict == "undecided":
-        return (
-            f"Undecided. {told}; p {probability(move.p_no_loss)} that it is as good, "
-            f"{probability(move.p_better)} that it is better."
-        )
-    if answer.verdict == "yes" and answer.of == "accuracy":
-        return f"Yes, accuracy. {told} (p {probability(move.p_better)})."
-    if answer.verdict == "yes":
-        subject = "Yes, compute. " if answer.of == "compute" else "Yes. "
-        margin = f"{100 * diagnosis.margin:g}"
-        return f"{subject}{told}; worse by less than {margin} points with p {probability(move.p_no_loss)}."
-    if move.order == "cheaper":
-        return f"No. Every cheaper setting makes more errors; the mildest is {told} (p {probability(move.p_worse)})."
-    return f"No. {told}."
-
-
-def _capacity(answer: Answer, move: AxisChange, diagnosis: Diagnosis) -> str:
-    told = move_words(move)
-    if answer.verdict == "yes":
-        return f"Yes. {told} (p {probability(move.p_better)})."
-    if answer.verdict == "no":
-        return f"No. {told}; gains less than {100 * diagnosis.margin:g} points with p {probability(move.p_no_gain)}."
-    if answer.verdict == "undecided":
-        return f"Undecided. {told}; p {probability(move.p_better)} that it is better."
-    return (
-        f"Not measured: {diagnosis.base.point.model} is the dearest model of this run. Without it, {told} "
-        f"(p {probability(move.p_worse)} that the smaller one is worse), so a bigger one is worth measuring."
-    )
-
-
-def dominated_words(answer: Answer, standing: FrontierPoint) -> str:
-    """Say whether another point beats this one, and how sure that is."""
-    if answer.verdict == "yes":
-        return f"Yes, by {title_of(standing.dominated_by or '')} (p {probability(standing.p_dominated)})."
-    if answer.verdict == "no":
-        return f"No (p {probability(standing.p_on_frontier)} that none does)."
-    if answer.verdict == "not measured":
-        return "Not measured."
-    rival = ""
-    if standing.dominated_by:
-        rival = f"; likeliest {title_of(standing.dominated_by)}, p {probability(standing.p_dominated)}"
-    return f"Undecided: p {probability(standing.p_on_frontier)} that no point does{rival}."
-
-
-AnyDiagnosis = Diagnosis | EmotionDiagnosis
 
 _KINDS: dict[ErrorKind, str] = {
     "substitutions": "wrong words",
@@ -179,59 +91,91 @@ SOURCES = {
 }
 
 
-def diagnosis_table(diagnosis: Diagnosis) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How the table speaks of a task's quality.
+
+    Args:
+        change: A change of it, as heads of columns have it.
+        meaning: The same in full.
+        better: Which way is better.
+        relative_to: What a relative change is relative to.
+        costs: What a reader of the costs must know.
+    """
+
+    change: str
+    meaning: str
+    better: str
+    relative_to: str
+    costs: str = ""
+
+
+_WORDS: dict[Task, _Words] = {
+    "asr": _Words(
+        "points", "change of the error rate, in percent of the reference words,", "less", "this point's errors"
+    ),
+    "emotion": _Words(
+        "UAR",
+        "points of UAR",
+        "more",
+        "what this point misses",
+        " Adapters and unfrozen layers cost nothing at inference; --cost training_gflops or trainable_params prices "
+        "them.",
+    ),
+}
+
+
+def diagnosis_table(diagnosis: PointDiagnosis) -> Table:
     """Return one row per axis: its settings and their cost, the elasticity here and everywhere, the verdict."""
-    base, cost, record = diagnosis.base, diagnosis.cost, diagnosis.run.run
-    level = f"{100 * diagnosis.confidence:g} %"
+    base, cost, record, quality = diagnosis.base, diagnosis.cost, diagnosis.run.run, diagnosis.quality
+    words, level = _WORDS[diagnosis.run.task], f"{100 * diagnosis.confidence:g} %"
+    here = percent(quality.shown(getattr(base, quality.name)) / quality.scale)
     return Table(
-        title=f"{base.title} ({SOURCES[diagnosis.base_source]}): {record.quality_name} {percent(base.wer)}, "
+        title=f"{base.title} ({SOURCES[diagnosis.base_source]}): {record.quality_name} {here}, "
         f"{cost.title} {cost.show(getattr(base, cost.name))}, {base.n_utterances} utterances of {record.corpus}",
         columns=(
             "axis",
             "buys",
             "settings (cost here = 1)",
-            "points per doubling, here",
+            f"{words.change} per doubling, here",
             "in the whole run",
             "verdict",
         ),
-        rows=tuple(axis_row(axis, diagnosis) for axis in diagnosis.axes),
+        rows=tuple(_axis_row(axis, diagnosis) for axis in diagnosis.axes),
         muted=tuple(axis.status == "not measured" for axis in diagnosis.axes),
         notes=(
             *diagnosis.run.notices,
             *diagnosis.warnings,
-            f"Points per doubling: change of the error rate, in percent of the reference words, for twice the "
-            f"{cost.title} spent on this axis alone; less is better. In parentheses: relative to this point's errors, "
-            f"and the number of pairs of points. Brackets: {level} intervals, speakers resampled together, points "
-            f"paired. A verdict is given from p {diagnosis.confidence:g} that a change lies on one side, so its "
-            f"interval may just reach the other. As good means worse by less than {100 * diagnosis.margin:g} points.",
+            f"{words.change[0].upper()}{words.change[1:]} per doubling: {words.meaning} for twice the {cost.title} "
+            f"spent on this axis alone; {words.better} is better. In parentheses: relative to {words.relative_to}, and "
+            f"the number of pairs of points. Brackets: {level} intervals, speakers resampled together, points paired. "
+            f"A verdict is given from p {diagnosis.confidence:g} that a change lies on one side, so its interval may "
+            f"just reach the other. As good means worse by less than {100 * diagnosis.margin:g} points.{words.costs}",
         ),
     )
 
 
-def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
-    """Return what follows the table: what binds, what is wasted, the next step, five answers, and the errors."""
-    return [*verdict_lines(diagnosis), "", *answer_lines(diagnosis), "", *breakdown_lines(diagnosis)]
-
-
-def verdict_lines(diagnosis: AnyDiagnosis) -> list[str]:
+def verdict_lines(diagnosis: PointDiagnosis) -> list[str]:
     """Return three sentences: what binds, what is wasted, the next step."""
     return [_binding(diagnosis), _wasted(diagnosis), _next(diagnosis)]
 
 
-def axis_row(axis: AxisDiagnosis, diagnosis: AnyDiagnosis) -> tuple[str, ...]:
-    """Return an axis as a line of the table."""
+def _axis_row(axis: AxisDiagnosis, diagnosis: PointDiagnosis) -> tuple[str, ...]:
     costs = {move.setting: f"{move.setting} ({move.cost_ratio:.2f})" for move in axis.moves}
     settings = " | ".join(costs.get(setting, f"{setting} (here)") for setting in axis.settings)
-    verdict = _verdict(axis, diagnosis)
-    return (axis.axis, axis.purchase, settings, _elasticity(axis.here), _elasticity(axis.everywhere), verdict)
+    elasticities = (_elasticity(found, diagnosis.quality) for found in (axis.here, axis.everywhere))
+    return (axis.axis, axis.purchase, settings, *elasticities, _verdict(axis, diagnosis))
 
 
-def _verdict(axis: AxisDiagnosis, diagnosis: AnyDiagnosis) -> str:
+def _verdict(axis: AxisDiagnosis, diagnosis: PointDiagnosis) -> str:
     end = ""
-    if axis.exhausted:
-        end = f"; {axis.setting} is " + ("as far as it goes" if axis.at_limit else "the dearest setting measured")
+    if axis.exhausted and axis.at_limit:
+        end = f"; {axis.setting} is as far as it goes"
+    elif axis.exhausted and any(move.order != "equal" for move in axis.moves):  # of equals none is the dearest
+        end = f"; {axis.setting} is the dearest setting measured"
     if axis.status == "pays" and (gain := axis.free_improvement or axis.costlier_improvement):
-        return f"pays: {gain.setting}, {points(gain.change.estimate)} (p {probability(gain.p_better)}){end}"
+        gained = _points(gain.change.estimate, diagnosis.quality)
+        return f"pays: {gain.setting}, {gained} (p {probability(gain.p_better)}){end}"
     if axis.status == "wasted" and axis.safe_saving:
         return f"wasted: {axis.safe_saving.setting} is as good (p {probability(axis.safe_saving.p_no_loss)}){end}"
     if axis.status == "wasted":
@@ -241,15 +185,14 @@ def _verdict(axis: AxisDiagnosis, diagnosis: AnyDiagnosis) -> str:
     return axis.status + end
 
 
-def _binding(diagnosis: AnyDiagnosis) -> str:
+def _binding(diagnosis: PointDiagnosis) -> str:
     binding = diagnosis.binding
     if diagnosis.faultless:
         return "Binding: nothing. This point makes no error on these utterances; measure harder audio."
     if binding is None:
         return "Binding: no axis. No dearer setting surely makes fewer errors."
-    line = (
-        f"Binding: {binding.axis}. {move_words(binding.move)} (p {probability(binding.move.p_better)} that it is better"
-    )
+    told = move_words(binding.move, diagnosis.quality)
+    line = f"Binding: {binding.axis}. {told} (p {probability(binding.move.p_better)} that it is better"
     if binding.p_largest is not None:
         line += f", p {probability(binding.p_largest)} that no other purchase improves more per doubling"
     line += ")."
@@ -260,7 +203,7 @@ def _binding(diagnosis: AnyDiagnosis) -> str:
     return line
 
 
-def _wasted(diagnosis: AnyDiagnosis) -> str:
+def _wasted(diagnosis: PointDiagnosis) -> str:
     found = [
         f"{axis.axis} ({_verdict(axis, diagnosis).removeprefix('wasted: ')})"
         for axis in diagnosis.axes
@@ -269,15 +212,13 @@ def _wasted(diagnosis: AnyDiagnosis) -> str:
     return f"Wasted: {'; '.join(found)}." if found else "Wasted: no axis, as far as was measured."
 
 
-def _next(diagnosis: AnyDiagnosis) -> str:
+def _next(diagnosis: PointDiagnosis) -> str:
     step = diagnosis.next_step
     if step.move is None:
         return "Next: nothing to buy among what was measured. Measure more settings, or keep this point."
-    target = title_of(step.move.target)
+    target, told = title_of(step.move.target), move_words(step.move, diagnosis.quality)
     if step.kind == "free":
-        return (
-            f"Next: take {target}. {move_words(step.move)}, so it costs nothing (p {probability(step.move.p_better)})."
-        )
+        return f"Next: take {target}. {told}, so it costs nothing (p {probability(step.move.p_better)})."
     if step.kind == "buy":
         return f"Next: buy {step.axis}: {target}."
     if step.kind == "save":
@@ -288,13 +229,17 @@ def _next(diagnosis: AnyDiagnosis) -> str:
             f"from {step.move.setting} still paid (p {probability(step.move.p_worse)})."
         )
     return (
-        f"Next: measure more utterances, best from more speakers. {step.axis} {move_words(step.move)}, but p is "
+        f"Next: measure more utterances, best from more speakers. {step.axis} {told}, but p is "
         f"only {probability(step.move.p_better)} that it is better at all."
     )
 
 
-def breakdown_lines(diagnosis: Diagnosis) -> list[str]:
-    """Return the errors of the point by kind and group, indented, and how those of its neighbours differ."""
+def breakdown_lines(diagnosis: PointDiagnosis) -> list[str]:
+    """Return the errors of the point by kind and group, and how its neighbours' differ; nothing if none are known."""
+    return _BREAKDOWNS[diagnosis.run.task](diagnosis)
+
+
+def _recognition_breakdown(diagnosis: RecognitionDiagnosis) -> list[str]:
     base = diagnosis.anatomy[diagnosis.base.name]
     if not base.total:
         lines = ["Errors of this point: none."]
@@ -310,7 +255,10 @@ def breakdown_lines(diagnosis: Diagnosis) -> list[str]:
     return lines + [_contrast(base, contrast, diagnosis) for contrast in diagnosis.contrasts]
 
 
-def _contrast(base: ErrorBreakdown, contrast: Contrast, diagnosis: Diagnosis) -> str:
+_BREAKDOWNS: dict[Task, Callable[[Any], list[str]]] = {"asr": _recognition_breakdown, "emotion": lambda _: []}
+
+
+def _contrast(base: ErrorBreakdown, contrast: Contrast, diagnosis: RecognitionDiagnosis) -> str:
     other, setting = diagnosis.anatomy[contrast.move.target], f"{contrast.move.axis} {contrast.move.setting}"
     if contrast.kind is None:
         return f"With {setting}: as many errors, {other.total}."
@@ -334,13 +282,13 @@ def _groups(groups: Sequence[GroupErrors]) -> str:
     )
 
 
-def _elasticity(elasticity: Elasticity | None) -> str:
+def _elasticity(elasticity: Elasticity | None, quality: Objective) -> str:
     if elasticity is None:
         return "-"
     value, pairs = elasticity.per_doubling, "pair" if elasticity.pairs == 1 else "pairs"
     return (
-        f"{signed(value.estimate)} [{signed(value.low)}, {signed(value.high)}] "
-        f"({percent(elasticity.relative)}; {elasticity.pairs} {pairs})"
+        f"{quality.show_change(value.estimate, _DECIMALS)} {quality.show_changes(value.low, value.high, _DECIMALS)} "
+        f"({percent(-elasticity.relative if quality.complement else elasticity.relative)}; {elasticity.pairs} {pairs})"
     )
 
 
@@ -359,7 +307,7 @@ def _axis_fields(axis: AxisDiagnosis) -> dict[str, Any]:
     return {_JSON_NAMES.get(name, name): value for name, value in asdict(axis).items()}
 
 
-def diagnosis_json(diagnosis: Diagnosis | EmotionDiagnosis) -> str:
+def diagnosis_json(diagnosis: PointDiagnosis) -> str:
     """Return a diagnosis as JSON.
 
     Args:
@@ -388,7 +336,7 @@ def diagnosis_json(diagnosis: Diagnosis | EmotionDiagnosis) -> str:
             "dominated_by": standing.dominated_by,
             "p_dominated": standing.p_dominated,
         },
-        **_of_its_task(diagnosis),
+        **_FIELDS[record.task](diagnosis),
         "notices": [*diagnosis.run.notices, *diagnosis.warnings],
         "machine": record.machine.model_dump(),
     }
@@ -404,10 +352,15 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def _of_its_task(diagnosis: Diagnosis | EmotionDiagnosis) -> dict[str, Any]:
-    if isinstance(diagnosis, EmotionDiagnosis):
-        return {
-            "duration": asdict(diagnosis.duration) if diagnosis.duration else None,
-            "depth_and_rank": [{**asdict(pair), "equal_size": pair.equal_size} for pair in diagnosis.depth],
-        }
+def _recognition_fields(diagnosis: RecognitionDiagnosis) -> dict[str, Any]:
     return {"anatomy": {name: {**asdict(found), "total": found.total} for name, found in diagnosis.anatomy.items()}}
+
+
+def _emotion_fields(diagnosis: EmotionDiagnosis) -> dict[str, Any]:
+    return {
+        "duration": asdict(diagnosis.duration) if diagnosis.duration else None,
+        "depth_and_rank": [{**asdict(pair), "equal_size": pair.equal_size} for pair in diagnosis.depth],
+    }
+
+
+_FIELDS: dict[Task, Callable[[Any], dict[str, Any]]] = {"asr": _recognition_fields, "emotion": _emotion_fields}

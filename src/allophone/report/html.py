@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from allophone.decide import decide
-from allophone.diagnosis.emotion import diagnose_emotion
-from allophone.diagnosis.recognition import Diagnosis, diagnose
+from allophone.diagnosis.diagnose import diagnose
 from allophone.errors import SpaceError
 from allophone.files import write_whole
 from allophone.frontier.emotion import EmotionRunSummary
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summarise import summarise_run
-from allophone.ledger.run_record import EmotionRunRecord, read_run
 from allophone.records.point import Task
-from allophone.records.saved_point import DECISION_FILE, EmotionPointFile, PointFile, read_decision
-from allophone.report.diagnosis import answer_pairs, breakdown_lines, diagnosis_table, verdict_lines
-from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_table, emotion_verdict_lines
-from allophone.report.emotion_tables import any_frontier_table, confusion_table, recall_table
+from allophone.records.saved_point import DECISION_FILE, Decision, read_decision
+from allophone.report.answers import answer_pairs
+from allophone.report.diagnosis import breakdown_lines, diagnosis_table, verdict_lines
 from allophone.report.figures import draw_frontier, frontier_figure
+from allophone.report.tables import Table, confusion_table, frontier_table, recall_table
 from allophone.version import __version__
 
 __all__ = ["REPORT_FILE", "write_report"]
@@ -64,8 +62,9 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
     page = environment.get_template("report.html.j2").render(
         record=record,
         decision=decision,
-        emotion=_emotion(frontier, decision),
-        table=any_frontier_table(frontier),
+        quality=frontier.quality,
+        class_tables=_TABLES[record.task](frontier.run, decision.point.name),
+        table=frontier_table(frontier),
         diagnosis=_diagnosis(folder, decision.point.name, frontier.costs[0].name),
         failures=frontier.run.failures,
         figure=draw_frontier(figure).to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False}),
@@ -103,30 +102,18 @@ _TASK_SETTINGS: dict[Task, Callable[[Any], list[tuple[str, str]]]] = {
 }
 
 
-def _emotion(frontier: Frontier, decision: PointFile | EmotionPointFile) -> dict[str, Any] | None:
-    """What the template shows of an emotion run alone."""
-    run = frontier.run
-    if not isinstance(run, EmotionRunSummary) or not isinstance(decision, EmotionPointFile):
-        return None
-    chosen = next(point for point in run.points if point.name == decision.point.name)
-    return {
-        "command": decision.command,
-        "tables": [confusion_table(chosen, run.run.labels), recall_table(run)],
-    }
+def _class_tables(run: EmotionRunSummary, point: str) -> list[Table]:
+    chosen = next(found for found in run.points if found.name == point)
+    return [confusion_table(chosen, run.run.labels), recall_table(run)]
+
+
+_TABLES: dict[Task, Callable[[Any, str], list[Table]]] = {"asr": lambda run, point: [], "emotion": _class_tables}
 
 
 def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
     """What the template shows of a diagnosis, or None where the point's cost was not measured."""
-    if isinstance(read_run(folder), EmotionRunRecord):
-        felt = replace(diagnose_emotion(folder, point, cost), base_source="recommended")
-        return {
-            "table": emotion_table(felt),
-            "verdicts": [line.partition(": ")[::2] for line in emotion_verdict_lines(felt)],
-            "answers": emotion_answer_pairs(felt),
-            "anatomy": [],
-        }
     try:
-        found: Diagnosis = replace(diagnose(folder, point, cost), base_source="recommended")
+        found = replace(diagnose(folder, point, cost), base_source="recommended")
     except SpaceError:
         return None
     return {
@@ -137,7 +124,7 @@ def _diagnosis(folder: Path, point: str, cost: str) -> dict[str, Any] | None:
     }
 
 
-def _decision(folder: Path, frontier: Frontier) -> PointFile | EmotionPointFile:
+def _decision(folder: Path, frontier: Frontier) -> Decision:
     saved = folder / DECISION_FILE
     if saved.is_file():
         decision = read_decision(saved)

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite, isnan, nan
+from math import isfinite, isnan
+from typing import Any
 
+from allophone.frontier.emotion import EmotionPointSummary, EmotionRunSummary
 from allophone.frontier.noise_floor import noise_notes
-from allophone.frontier.objectives import OBJECTIVES, QUALITY
+from allophone.frontier.objectives import OBJECTIVES
 from allophone.frontier.pareto import Frontier, FrontierPoint
-from allophone.frontier.recognition import RecognitionPointSummary, RecognitionRunSummary
+from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.ledger.race_record import Elimination
-from allophone.ledger.run_record import RecognitionRunRecord
 from allophone.records.names import title_of
+from allophone.records.point import Task
 
 __all__ = [
     "Table",
-    "bracketed_columns",
+    "confusion_table",
     "dominator_of",
     "eliminated_words",
     "frontier_table",
-    "number_of",
     "objective_cell",
     "probability_of",
-    "side_columns",
-    "verdict_notes",
+    "recall_table",
     "verdict_of",
 ]
-
-_COLUMNS = ("wer", "rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes", "error_share", "p_worse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,128 +52,128 @@ class Table:
     bracketed: tuple[str, ...] = ()
 
 
-def _counts_characters(frontier: Frontier) -> bool:
-    return all(isfinite(getattr(point.summary, "cer", nan)) for point in frontier.points)
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What the frontier's table shows of one task.
 
-
-def frontier_table(frontier: Frontier) -> Table:
-    """Return the frontier of a run of speech recognition as a table, cheapest point first.
-
-    Every compared objective has its interval.
+    Args:
+        columns: Objectives that are shown whichever are compared, quality first, from the summarised run.
+        rates: Further columns: their cells from a point's summary, by heading.
+        corpus: What the title says of the corpus behind its name, from the run's record.
+        notes: What a reader of these columns must know, from the run's record.
     """
-    record = frontier.run.run
-    assert isinstance(record, RecognitionRunRecord)
-    heads = {
-        "wer": f"{record.quality_name} %" if record.relative_to is None else "diff. %",
-        "cer": "CER %" if record.relative_to is None else "char. diff. %",
-        "rtf": "RTF",
-        "latency_p50_s": "p50 latency s",
-        "latency_p95_s": "p95 latency s",
-        "executed_gflops": "GFLOPs/utt.",
-        "published_gflops": "published GFLOPs/utt.",
-        "peak_memory_bytes": "peak MB",
-        "rtf_throughput": "RTFx, many at once",
-        "error_share": "perfect %",
-        "p_worse": "worse %",
-        "latency_p99_s": "p99 latency s",
-        "price_per_audio_hour": "price/audio h",
-    }
-    columns = list(dict.fromkeys([*_COLUMNS, *(cost.name for cost in frontier.costs)]))
-    if record.language != "en" and record.normalizer != "characters" and _counts_characters(frontier):
-        columns.insert(1, "cer")  # where words are long, or parted differently, they tell less
-    if isinstance(frontier.run, RecognitionRunSummary) and frontier.run.samples.throughput is not None:
-        columns = list(dict.fromkeys([*columns, "rtf_throughput"]))
-    rows = []
-    for point in frontier.points:
-        summary = point.summary
-        assert isinstance(summary, RecognitionPointSummary)
-        cells = [
-            throughput_cell(point, summary) if name == "rtf_throughput" else objective_cell(point, name)
-            for name in columns
-        ]
-        errors = f"{summary.substitutions}/{summary.deletions}/{summary.insertions}"
-        rows.append(
-            (point.title, *cells, _share(summary.roofline_share), errors, dominator_of(point), verdict_of(point))
-        )
-    for gone in frontier.run.eliminated:
-        shown = {"wer": number_of("wer", gone.loss)}
-        if (raced := frontier.run.run.cost) is not None:
-            shown[raced] = number_of(raced, gone.cost)
-        cells = [shown.get(name, "") for name in columns]
-        rows.append((title_of(gone.point), *cells, "", "", title_of(gone.dominated_by), eliminated_words(gone)))
-    first = frontier.points[0].summary
-    compared = f"{first.n_utterances} utterances, {first.audio_s / 60:.1f} min"
-    costs = " and ".join(cost.title for cost in frontier.costs)
-    level = f"{100 * frontier.confidence:g} %"
-    return Table(
-        title=f"{record.quality_name} against {costs}: {compared} of {record.corpus}",
-        columns=("point", *(heads[name] for name in columns), "of peak %", "S/D/I", "by", "verdict"),
-        rows=tuple(rows),
-        muted=(
-            *(point.status == "dominated" for point in frontier.points),
-            *(True for _ in frontier.run.eliminated),
-        ),
-        notes=(
-            *frontier.run.notices,
-            *frontier.warnings,
-            *noise_notes(frontier.run.samples.noise, frontier.costs),
-            *verdict_notes(level),
+
+    columns: Callable[[Any], tuple[str, ...]]
+    rates: Mapping[str, Callable[[Any], str]]
+    corpus: Callable[[Any], str]
+    notes: Callable[[Any], tuple[str, ...]]
+
+
+def _recognition_columns(run: RecognitionRunSummary) -> tuple[str, ...]:
+    counted = all(isfinite(point.cer) for point in run.points)
+    # Where words are long, or parted differently, they tell less than characters.
+    characters = run.run.language != "en" and run.run.normalizer != "characters" and counted
+    throughput = run.samples.throughput is not None
+    return (
+        "wer",
+        *(("cer",) if characters else ()),
+        *("rtf", "latency_p95_s", "executed_gflops", "peak_memory_bytes", "error_share", "p_worse"),
+        *(("rtf_throughput",) if throughput else ()),
+    )
+
+
+_LAYOUTS: dict[Task, _Layout] = {
+    "asr": _Layout(
+        columns=_recognition_columns,
+        rates={
+            "of peak %": lambda point: _share(point.roofline_share),
+            "S/D/I": lambda point: f"{point.substitutions}/{point.deletions}/{point.insertions}",
+        },
+        corpus=lambda record: "",
+        notes=lambda record: (
             "Of peak: the least time that this machine's measured rates allow over the time it took (roofline).",
             f"{'Characters' if record.normalizer == 'characters' else 'Words'} are compared after the "
             f"{record.normalizer} normaliser.",
         ),
-        side=("of peak %", "S/D/I", "by", *side_columns(frontier, columns, heads)),
-        bracketed=bracketed_columns(frontier, heads),
+    ),
+    "emotion": _Layout(
+        columns=lambda run: (
+            *("uar_loss", "rtf", "latency_p95_s", "executed_gflops", "trainable_params", "training_gflops"),
+        ),
+        rates={
+            "WA %": lambda point: f"{100 * point.wa:.1f}",
+            "macro-F1 %": lambda point: f"{100 * point.macro_f1:.1f}",
+        },
+        corpus=lambda record: f", {len(record.labels)} classes",
+        notes=lambda record: (
+            "UAR: mean over classes of the share recognised; higher is better. Training GFLOPs: all optimizer steps of "
+            "one training; frozen layers run once for all points that share them and are not counted.",
+        ),
+    ),
+}
+
+
+def frontier_table(frontier: Frontier) -> Table:
+    """Return the frontier of a run as a table, cheapest point first, with an interval for every compared objective."""
+    run, record, layout = frontier.run, frontier.run.run, _LAYOUTS[frontier.run.task]
+    columns = dict.fromkeys([*layout.columns(run), *(cost.name for cost in frontier.costs)])
+    heads = {name: record.heading_of(name, OBJECTIVES[name].heading) for name in columns}
+    rows = []
+    for point in frontier.points:
+        rates = (show(point.summary) for show in layout.rates.values())
+        cells = (objective_cell(point, name) for name in columns)
+        rows.append((point.title, *cells, *rates, dominator_of(point), verdict_of(point)))
+    for gone in run.eliminated:
+        shown = {frontier.quality.name: frontier.quality.show_number(gone.loss)}
+        if record.cost is not None:
+            shown[record.cost] = OBJECTIVES[record.cost].show_number(gone.cost)
+        told = (*("" for _ in layout.rates), title_of(gone.dominated_by), eliminated_words(gone))
+        rows.append((title_of(gone.point), *(shown.get(name, "") for name in columns), *told))
+    first, level = frontier.points[0].summary, f"{100 * frontier.confidence:g} %"
+    costs = " and ".join(cost.title for cost in frontier.costs)
+    return Table(
+        title=f"{record.quality_name} against {costs}: {first.n_utterances} utterances, {first.audio_s / 60:.1f} min "
+        f"of {record.corpus}{layout.corpus(record)}",
+        columns=("point", *heads.values(), *layout.rates, "by", "verdict"),
+        rows=tuple(rows),
+        muted=(*(point.status == "dominated" for point in frontier.points), *(True for _ in run.eliminated)),
+        notes=(
+            *run.notices,
+            *frontier.warnings,
+            *noise_notes(run.samples.noise, frontier.costs),
+            f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
+            f"dominated (by the point named) where that is {level} sure, else tied; p is the probability that it is "
+            "dominated, of others that it is on the frontier; * marks what is on the frontier as measured.",
+            *layout.notes(record),
+        ),
+        side=(*layout.rates, "by", *_side_columns(frontier, heads)),
+        bracketed=tuple(heads[item.name] for item in (*reversed(frontier.costs), frontier.quality)),
     )
 
 
-def verdict_notes(level: str) -> tuple[str, ...]:
-    """Return what a reader of intervals and verdicts must know.
-
-    Args:
-        level: Of the intervals, in words.
-    """
-    return (
-        f"Brackets: {level} intervals, speakers resampled together, points paired. A point is on the frontier or "
-        f"dominated (by the point named) where that is {level} sure, else tied; p is the probability that it is "
-        "dominated, of others that it is on the frontier; * marks what is on the frontier as measured.",
-    )
-
-
-def bracketed_columns(frontier: Frontier, heads: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the heads of compared objectives, quality last."""
-    return tuple(heads[item.name] for item in (*reversed(frontier.costs), frontier.quality))
-
-
-def side_columns(frontier: Frontier, names: Sequence[str], heads: Mapping[str, str]) -> tuple[str, ...]:
+def _side_columns(frontier: Frontier, heads: Mapping[str, str]) -> tuple[str, ...]:
     """Return the heads of objectives that are not compared, the last one first."""
-    compared = {QUALITY[frontier.run.task], *(cost.name for cost in frontier.costs)}
-    return tuple(heads[name] for name in reversed(names) if name not in compared)
+    compared = {frontier.quality.name, *(cost.name for cost in frontier.costs)}
+    return tuple(heads[name] for name in reversed(tuple(heads)) if name not in compared)
 
 
 def objective_cell(point: FrontierPoint, name: str) -> str:
     """Return an objective of a point, with its interval where it has one."""
-    shown = number_of(name, getattr(point.summary, name))
-    interval = point.intervals.get(name)
+    value, interval = getattr(point.summary, name), point.intervals.get(name)
+    show = _CELLS.get(name, OBJECTIVES[name].show_number)
     if interval is None or not isfinite(interval.low) or interval.low == interval.high:
-        return shown
-    ends = (interval.high, interval.low) if OBJECTIVES[name].complement else (interval.low, interval.high)
-    return f"{shown} [{number_of(name, ends[0])}, {number_of(name, ends[1])}]"
+        return show(value)
+    turned = OBJECTIVES[name].complement or name in _CELLS
+    ends = (interval.high, interval.low) if turned else (interval.low, interval.high)
+    return f"{show(value)} [{show(ends[0])}, {show(ends[1])}]"
 
 
-def throughput_cell(point: FrontierPoint, summary: RecognitionPointSummary) -> str:
-    """Return a point's seconds of audio a wall second with many recordings at once, with its interval if it has one."""
-    value, interval = summary.rtf_throughput, point.intervals.get("rtf_throughput")
-    if isnan(value):
-        return "not measured"
-    if interval is None or not isfinite(interval.low) or interval.low == interval.high:
-        return f"{1 / value:.1f}"
-    return f"{1 / value:.1f} [{1 / interval.high:.1f}, {1 / interval.low:.1f}]"
+def _speed(rtf: float) -> str:
+    """Return seconds of audio per wall second with many recordings at once."""
+    return "not measured" if isnan(rtf) else f"{1 / rtf:.1f}"
 
 
-def number_of(name: str, value: float) -> str:
-    """Return an objective's value as people read it, without its unit."""
-    return OBJECTIVES[name].show(value).split(" ")[0]
+_CELLS: dict[str, Callable[[float], str]] = {"rtf_throughput": _speed}  # objectives whose table shows the inverse
 
 
 def _share(share: float) -> str:
@@ -211,3 +209,37 @@ def probability_of(p: float) -> str:
     if isnan(p):
         return "p unknown"
     return "p > 0.99" if p > 0.99 else "p < 0.01" if p < 0.01 else f"p {p:.2f}"
+
+
+def confusion_table(point: EmotionPointSummary, labels: tuple[str, ...]) -> Table:
+    """Return what each class was taken for, in percent of its utterances, with their number.
+
+    Args:
+        point: The point.
+        labels: The classes, in the order of its confusion matrix.
+    """
+    rows = []
+    for label, line in zip(labels, point.confusion, strict=True):
+        total = sum(line)
+        rows.append((label, *(f"{100 * count / total:.0f}" if total else "" for count in line), str(total)))
+    return Table(
+        title=f"{point.title}: what each class (row) is taken for (column), percent",
+        columns=("class", *labels, "decisions"),
+        rows=tuple(rows),
+        muted=(False,) * len(rows),
+        notes=("The diagonal is the recall of a class; their mean is the UAR. Seeds count as decisions of their own.",),
+    )
+
+
+def recall_table(run: EmotionRunSummary) -> Table:
+    """Return the recall of every class at every point, in percent, best UAR first."""
+    points = sorted(run.points, key=lambda point: point.uar_loss)
+    cells = [["absent" if recall is None else f"{100 * recall:.0f}" for recall in point.recalls] for point in points]
+    rows = [(p.title, OBJECTIVES["uar_loss"].show(p.uar_loss), *line) for p, line in zip(points, cells, strict=True)]
+    return Table(
+        title="Recall of every class, percent",
+        columns=("point", "UAR", *run.run.labels),
+        rows=tuple(rows),
+        muted=(False,) * len(rows),
+        notes=(),
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
 from allophone.corpora.corpus import CorpusSummary
-from allophone.errors import LedgerError
+from allophone.errors import LedgerError, UsageError
 from allophone.ledger.readers import MEASUREMENTS, connect
 from allophone.ledger.run_record import (
     LOCK_FILE,
@@ -20,7 +20,7 @@ from allophone.ledger.run_record import (
     read_run,
 )
 from allophone.models.weights_digest import hub_revision, weights_digest
-from allophone.records.point import OperatingPoint
+from allophone.records.point import OperatingPoint, Task
 from allophone.sweeps.recognition.worker import Settings
 from allophone.sweeps.space import SearchSpace
 
@@ -28,7 +28,7 @@ __all__ = ["SEARCHES", "describe_run", "existing_run", "resume_run", "space_as_b
 
 SEARCHES = ("race", "joint")  # plans with a cost to judge by and an order to draw; all others have seed 0
 
-Record = TypeVar("Record", RecognitionRunRecord, EmotionRunRecord)
+Record = TypeVar("Record", bound=RunRecord)
 
 _SETTINGS = {
     "asr": ("normalizer", "language", "relative_to", "speakers", "device", "threads", "cost", "seed"),
@@ -98,8 +98,10 @@ def existing_run(folder: Path, kind: type[Record]) -> Record | None:
     """
     if not (folder / RUN_FILE).exists() or _is_empty(folder):
         return None
-    found = read_run(folder)
-    return found if isinstance(found, kind) else None
+    try:
+        return read_run(folder, kind)
+    except UsageError:  # of the other task: the sweep itself refuses it
+        return None
 
 
 def resume_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
@@ -132,13 +134,6 @@ def resume_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
             raise LedgerError(
                 f"{folder}: '{name}' was {before!r} and is {now!r} now. Ask for the same, or choose another --out."
             )
-    if isinstance(found, RecognitionRunRecord) and isinstance(wanted, RecognitionRunRecord):
-        for model, digest in wanted.weights.items():
-            if found.weights.get(model, digest) != digest:
-                raise LedgerError(
-                    f"{folder}: field 'weights': {model} has changed since this run began. Put the old weights back, "
-                    "or choose another --out."
-                )
     machine = wanted.machine
     if difference := _machine_difference(found, wanted):
         if not _is_finished(folder, found, wanted):
@@ -149,19 +144,18 @@ def resume_run(folder: Path, wanted: Record, *, extend: bool = False) -> Record:
             f"{folder}: the search space changed: {_space_difference(found, wanted)}. "
             "Ask for the same space, add --extend to measure new points too, or choose another --out."
         )
-    if isinstance(found, EmotionRunRecord) and isinstance(wanted, EmotionRunRecord):
-        _check_trainings(folder, found, wanted, extend=extend)
+    _CHECKS[wanted.task](folder, found, wanted, extend)
     space = _joined(found.space, wanted.space) if extend else wanted.space
     return wanted.model_copy(update={"created": found.created, "space": space, "machine": machine})
 
 
 def _is_finished(folder: Path, found: RunRecord, wanted: RunRecord) -> bool:
     """Whether every point asked for has all its rows, so that nothing is left that another machine could measure."""
-    if not isinstance(wanted, RecognitionRunRecord) or set(found.points) != set(wanted.points):
+    if set(found.points) != set(wanted.points):
         return False
     with connect(folder) as connection:
         rows = dict(connection.execute("SELECT point, count(*) FROM measurements GROUP BY point").fetchall())
-    return all(rows.get(point.name) == wanted.n_utterances for point in wanted.points)
+    return all(rows.get(point.name) == wanted.n_rows for point in wanted.points)
 
 
 def _is_empty(folder: Path) -> bool:
@@ -170,7 +164,17 @@ def _is_empty(folder: Path) -> bool:
     return not begun and measurements.is_dir() and not any(measurements.iterdir())
 
 
-def _check_trainings(folder: Path, found: EmotionRunRecord, wanted: EmotionRunRecord, *, extend: bool) -> None:
+def _check_weights(folder: Path, found: RecognitionRunRecord, wanted: RecognitionRunRecord, extend: bool) -> None:
+    del extend
+    for model, digest in wanted.weights.items():
+        if found.weights.get(model, digest) != digest:
+            raise LedgerError(
+                f"{folder}: field 'weights': {model} has changed since this run began. Put the old weights back, "
+                "or choose another --out."
+            )
+
+
+def _check_trainings(folder: Path, found: EmotionRunRecord, wanted: EmotionRunRecord, extend: bool) -> None:
     for name in ("folds", "seeds"):
         before, now = getattr(found, name), getattr(wanted, name)
         if before != now and not (extend and now[: len(before)] == before):
@@ -187,6 +191,9 @@ def _check_trainings(folder: Path, found: EmotionRunRecord, wanted: EmotionRunRe
                 f"{folder}: {point} was trained with {name} {before.get(name)} and now it is {recipe.get(name)}. Ask "
                 "for the same, or choose another --out."
             )
+
+
+_CHECKS: dict[Task, Callable[[Path, Any, Any, bool], None]] = {"asr": _check_weights, "emotion": _check_trainings}
 
 
 def _joined(before: Mapping[str, list[Any]], now: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

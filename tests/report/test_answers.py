@@ -1,8 +1,9 @@
 import pytest
 
-from allophone.diagnosis.emotion import diagnose_emotion
+from allophone.diagnosis.diagnose import diagnose
 from allophone.records.point import EmotionSetting
-from allophone.report.emotion_diagnosis_text import emotion_answer_pairs, emotion_lines, emotion_table
+from allophone.report.answers import answer_pairs, diagnosis_lines
+from allophone.report.diagnosis import diagnosis_table
 from emotion_builders import write_emotion_run
 
 N = 80
@@ -22,11 +23,11 @@ def found(tmp_path_factory):
     rows |= {at(1.0): wrong(2, executed_flops=1_000_000_000)}
     rows |= {at(2.0, unfrozen_layers=1): wrong(5), at(2.0, lora_rank=8): wrong(4)}
     rows |= {at(2.0, "base"): wrong(7, executed_flops=8_000_000_000)}
-    return diagnose_emotion(write_emotion_run(tmp_path_factory.mktemp("e") / "r", rows), margin=0.05)
+    return diagnose(write_emotion_run(tmp_path_factory.mktemp("e") / "r", rows), margin=0.05)
 
 
 def test_changes_are_told_in_points_of_uar_where_more_is_better(found):
-    table = emotion_table(found)
+    table = diagnosis_table(found)
     rows = {row[0]: row for row in table.rows}
     # every third of 80 wrong is 27, every seventh 12: (27 - 12) / 80 of both classes alike
     assert "pays: base, +18.7 points" in rows["model"][-1]
@@ -36,7 +37,7 @@ def test_changes_are_told_in_points_of_uar_where_more_is_better(found):
 
 
 def test_every_question_has_an_answer(found):
-    answers = dict(emotion_answer_pairs(found))
+    answers = dict(answer_pairs(found))
     assert [question.partition(":")[0] for question in answers] == [
         *("Capacity", "Duration", "Adaptation", "Depth or rank", "Dominated"),
     ]
@@ -50,12 +51,12 @@ def test_every_question_has_an_answer(found):
 
 
 def test_lines(found):
-    assert emotion_lines(found)[0].startswith("Binding: model. base: +18.7 points")
+    assert diagnosis_lines(found)[0].startswith("Binding: model. base: +18.7 points")
 
 
 def test_a_run_with_little_in_it(tmp_path):
-    few = diagnose_emotion(write_emotion_run(tmp_path / "r", {at(2.0): wrong(3)[:8], at(1.0): wrong(2)[:8]}))
-    answers = dict(emotion_answer_pairs(few))
+    few = diagnose(write_emotion_run(tmp_path / "r", {at(2.0): wrong(3)[:8], at(1.0): wrong(2)[:8]}))
+    answers = dict(answer_pairs(few))
     assert [answer.partition(":")[0].partition(".")[0] for answer in answers.values()] == [
         *("Not measured", "Not measured", "Not measured", "Not measured", "Undecided"),
     ]
