@@ -17,7 +17,7 @@ from allophone.routing.policy_file import PolicyFile
 from allophone.routing.recovery import CURVE_POSITIONS, MIDDLE_HALF, Recovery
 from allophone.routing.replay import break_even, replay
 from allophone.routing.routers import Overhead
-from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
+from allophone.routing.samples import RecognitionRouteSamples, point_dimensions, read_route_samples
 
 WITHIN = 0.003  # of always-big's error rate: where the saving is read off the curve
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)  # of always-big's cost, at which routers are set side by side
@@ -119,7 +119,7 @@ def headline(figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def cost_orders(samples: RouteSamples) -> list[dict[str, Any]]:
+def cost_orders(samples: RecognitionRouteSamples) -> list[dict[str, Any]]:
     """Say what each order of running costs: where it breaks even, and the least it can cost, deciders included."""
     small, big = (point_dimensions(point) for point in samples.points)
     tokens = round(float(np.mean(samples.duration_s + 1) * 50))  # the fit context's audio tokens

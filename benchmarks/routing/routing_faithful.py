@@ -24,7 +24,7 @@ from allophone.routing.published.policy import decider_flops
 from allophone.routing.recovery import recovered_gains
 from allophone.routing.replay import break_even, sweep_thresholds
 from allophone.routing.routers import OracleRouter, Overhead
-from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
+from allophone.routing.samples import RecognitionRouteSamples, point_dimensions, read_route_samples
 from allophone.routing.threshold_metrics import threshold_metrics
 from benchmarks.routing.routing import POINTS, REPORT, TRAIN, measure
 from benchmarks.shared.quick import begin, command_line, sized
@@ -57,12 +57,12 @@ def main() -> None:
     write_result("routing_faithful", settings, {"forms": figures}, page(figures, settings))
 
 
-def draw(samples: RouteSamples, count: int) -> RouteSamples:
+def draw(samples: RecognitionRouteSamples, count: int) -> RecognitionRouteSamples:
     """Take utterances at random, seeded."""
     return samples.take(np.sort(np.random.default_rng(5).permutation(len(samples))[:count]))
 
 
-def states_of(samples: RouteSamples, model: str | None) -> list[np.ndarray]:
+def states_of(samples: RecognitionRouteSamples, model: str | None) -> list[np.ndarray]:
     """Return hidden states, or the log-mel as one state, of every utterance at its fit context, halved in precision."""
     encoder = load_torch_whisper(resolve_weights(model).folder, encoder_only=True) if model else None
     audio: dict[tuple[int, str], Path] = {}
@@ -78,7 +78,7 @@ def states_of(samples: RouteSamples, model: str | None) -> list[np.ndarray]:
     return found
 
 
-def judge(form: str, train: RouteSamples, report: RouteSamples, epochs: int) -> dict[str, Any]:
+def judge(form: str, train: RecognitionRouteSamples, report: RecognitionRouteSamples, epochs: int) -> dict[str, Any]:
     """Train one form and replay it on the report utterances, all it runs charged."""
     model = FORMS[form]
     network = train_decider(states_of(train, model), train.errors[0] > train.errors[1], epochs=epochs)

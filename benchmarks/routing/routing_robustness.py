@@ -24,7 +24,7 @@ from allophone.measure.bootstrap import Interval, intervals, resample_mean, resa
 from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.policy_file import POLICY_FILE, PolicyFile, read_policy
 from allophone.routing.replay import Outcome, replay
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RecognitionRouteSamples
 from allophone.routing.thresholds import CalibrationTarget
 from allophone.routing.training import train_policy
 from allophone.sweeps.recognition.run import sweep
@@ -170,7 +170,7 @@ def encode(samples: Samples, path: Path, codec: str, rate: int, bits_per_s: int 
     return path
 
 
-def replayed(folder: Path, run: Path, utterances: list[str]) -> tuple[float, RouteSamples, Outcome]:
+def replayed(folder: Path, run: Path, utterances: list[str]) -> tuple[float, RecognitionRouteSamples, Outcome]:
     """Return a run's mean score, its utterances in the order given, and what the policy makes of them."""
     router, samples, _ = policy_samples(folder, [run])
     order = np.array([samples.utterances.index(utterance) for utterance in utterances])
@@ -178,7 +178,9 @@ def replayed(folder: Path, run: Path, utterances: list[str]) -> tuple[float, Rou
     return float(router.scores(samples)[0].mean()), samples, replay(samples, router, router.policy.threshold)
 
 
-def judged(name: str, mean_score: float, samples: RouteSamples, outcome: Outcome, unchanged: Outcome) -> dict[str, Any]:
+def judged(
+    name: str, mean_score: float, samples: RecognitionRouteSamples, outcome: Outcome, unchanged: Outcome
+) -> dict[str, Any]:
     """Return where the policy stands under a condition, and how far that is from clean, speakers as blocks."""
     resample = draw_blocks(samples.speakers, n_replicates=2000)
     last = len(samples.points) - 1
@@ -186,11 +188,11 @@ def judged(name: str, mean_score: float, samples: RouteSamples, outcome: Outcome
     share = intervals(replace(resample_mean(climbed[:1], resample), most=1.0))[0]
     moved = intervals(resample_ratio_difference(climbed, np.ones(len(samples)), resample, 1))[0]
     wers = [
-        intervals(resample_ratio(errors[None], samples.words, resample))[0]
+        intervals(resample_ratio(errors[None], samples.weights, resample))[0]
         for errors in (outcome.errors, samples.errors[0], samples.errors[-1])
     ]
     over = intervals(
-        resample_ratio_difference(np.stack([outcome.errors, samples.errors[-1]]), samples.words, resample, 1)
+        resample_ratio_difference(np.stack([outcome.errors, samples.errors[-1]]), samples.weights, resample, 1)
     )
     return {
         "condition": name,

@@ -127,15 +127,12 @@ def as_samples(of: IntArray, words: FloatArray, errors: FloatArray, flops: Float
         domains=np.zeros(n, np.intp),
         utterances=tuple(map(str, range(n))),
         speakers=tuple(f"s{speaker}" for speaker in of.tolist()),
-        words=words,
+        weights=words,
         duration_s=0.4 * words,
         errors=errors,
         flops=flops,
-        encoder_flops=flops / 2,
         latency_s=flops / 1e11,
-        before_s=nothing,
         confidence_s=nothing,
-        readings=((None,) * n,) * 2,  # type: ignore[arg-type]
     )
 
 
@@ -145,7 +142,7 @@ def truth_of(population: tuple[RouteSamples, PredictedRouter], target: Target) -
     order = np.argsort(router.values[0])
     stay, climb = (replay(samples, router, threshold) for threshold in (np.inf, -np.inf))
     value = {
-        "wer": (stay.errors, climb.errors, samples.words.sum()),
+        "wer": (stay.errors, climb.errors, samples.weights.sum()),
         "gflops": (stay.flops / 1e9, climb.flops / 1e9, len(samples)),
         "big_share": (np.zeros(len(samples)), np.ones(len(samples)), len(samples)),
     }[target]
@@ -300,7 +297,7 @@ def on_real_speakers(policy: Path, runs: Sequence[Path], n_splits: int = SPLITS)
 def _value(samples: RouteSamples, router: PredictedRouter, threshold: float, target: Target) -> float:
     outcome = replay(samples, router, threshold)
     if target == "wer":
-        return float(outcome.errors.sum() / samples.words.sum())
+        return float(outcome.errors.sum() / samples.weights.sum())
     if target == "gflops":
         return float(outcome.flops.mean() / 1e9)
     return float((outcome.reached == len(samples.points) - 1).mean())

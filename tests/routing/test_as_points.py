@@ -23,7 +23,7 @@ def test_a_policy_is_a_point_with_the_counts_of_its_replay(trained, unseen):
     outcome = replay(samples, router, 0.0)
     assert point.name == "policy"
     assert point.substitutions == outcome.errors.sum()
-    assert point.wer == outcome.errors.sum() / samples.words.sum()
+    assert point.wer == outcome.errors.sum() / samples.weights.sum()
     assert point.executed_gflops == pytest.approx(outcome.flops.mean() / 1e9)
     assert point.latency_mean_s == pytest.approx(outcome.seconds.mean())
     assert point.peak_memory_bytes == sum(other.peak_memory_bytes for other in summary.points[:-1])

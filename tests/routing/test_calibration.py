@@ -38,7 +38,7 @@ def test_the_cross_fitted_figures_are_those_of_thresholds_set_on_others(policy, 
     flops = sum(outcome.flops[fold].sum() for outcome, fold in zip(outcomes, folds, strict=True))
     errors = sum(outcome.errors[fold].sum() for outcome, fold in zip(outcomes, folds, strict=True))
     assert found.cross_fitted.gflops[0] == pytest.approx(flops / 120 / 1e9)
-    assert found.cross_fitted.wer[0] == pytest.approx(errors / samples.words.sum())
+    assert found.cross_fitted.wer[0] == pytest.approx(errors / samples.weights.sum())
 
 
 def test_no_share_is_above_one(policy, unseen):

@@ -37,7 +37,7 @@ def test_the_cheapest_certified_threshold_is_between_the_points(made):
     router, samples, _ = policy_samples(folder, [unseen])
     always, here, never = (replay(samples, router, at) for at in (-inf, policy.threshold, inf))
     assert always.flops.sum() > here.flops.sum() > never.flops.sum()
-    assert here.errors.sum() / samples.words.sum() < 0.2
+    assert here.errors.sum() / samples.weights.sum() < 0.2
     tighter = certify_policy(folder, [unseen], read_limits(["wer_clipped<=15"]), 0.9)
     assert tighter.threshold < policy.threshold
 

@@ -34,7 +34,7 @@ def test_errors_weigh_so_that_their_rate_is_one_minus_the_uar(tmp_path):
     rows += [{"label": "low", "predicted": "low" if n else "high", "correct": bool(n)} for n in range(2)]
     run = write_emotion_run(tmp_path / "r", {SHORT: rows, LONG: [{**row, **DEAR} for row in rows]})
     found = read_candidates(run, [SHORT.name, LONG.name])
-    assert found.samples.errors[0].sum() / found.samples.words.sum() == pytest.approx(0.5)
+    assert found.samples.errors[0].sum() / found.samples.weights.sum() == pytest.approx(0.5)
     assert found.samples.flops.mean(axis=1).tolist() == [2e9, 4e9]
     assert found.hits.sum(axis=1).tolist() == [4, 4]
 

@@ -21,7 +21,7 @@ def test_a_policy_stands_beside_its_points_and_weak_baselines(found, unseen):
     result = found.results[1]
     samples = read_route_samples([unseen], [TINY.name, BASE.name])
     assert [point[0] for point in result.fixed] == [TINY.name, BASE.name]
-    assert result.fixed[0][1] == samples.errors[0].sum() / samples.words.sum()
+    assert result.fixed[0][1] == samples.errors[0].sum() / samples.weights.sum()
     assert [item.name for item in result.flops] == ["cascade", "duration", "-duration", "random"]
     assert result.flops[0].share > max(item.share for item in result.flops[1:])
     assert {point[0] for point in result.frontier} == {TINY.name, BASE.name}

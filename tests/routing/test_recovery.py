@@ -66,7 +66,7 @@ def test_a_costlier_router_recovers_less_on_that_cost(samples):
 
 def test_curves_start_and_end_at_the_points(samples):
     found = judged(samples, RandomRouter())[0]
-    wers = samples.errors.sum(axis=1) / samples.words.sum()
+    wers = samples.errors.sum(axis=1) / samples.weights.sum()
     assert found.chance[[0, -1]] == pytest.approx(wers)
     assert found.wer[[0, -1]] == pytest.approx(wers)
     assert found.cost[[0, -1]] == pytest.approx(samples.flops.mean(axis=1))

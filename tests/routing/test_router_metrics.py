@@ -68,7 +68,7 @@ def test_the_oracle_is_above_chance_by_every_metric(samples):
 def test_what_is_saved_is_read_off_the_curve(samples):
     right = PredictedRouter("right", "direct", Overhead(), samples.errors[:-1] - samples.errors[1:])
     trace = sweep_thresholds(samples, right)
-    words, last = samples.words.sum(), samples.errors[-1].sum()
+    words, last = samples.weights.sum(), samples.errors[-1].sum()
     wers = trace.errors.sum(axis=1) / words
     enough = np.flatnonzero(wers <= last / words + SAVING_GAP)[0]
     found = router_metrics(samples, [trace], n_replicates=50)[0]

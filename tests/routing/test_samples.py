@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from allophone.costs.executed import whisper_flops
 from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import LedgerError, UsageError
 from allophone.records.point import OperatingPoint
-from allophone.routing.samples import point_dimensions, read_route_samples
+from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
 from builders import write_run
 from route_runs import BASE, ENCODER_FRAMES, SMALL, TINY, write_routed
 
@@ -14,7 +16,7 @@ def test_arrays_hold_the_rows_by_point_and_utterance(seen):
     samples = read_route_samples([seen], [TINY.name, BASE.name])
     assert samples.errors.shape == samples.flops.shape == samples.latency_s.shape == (2, 120)
     assert (len(samples), samples.n_speakers) == (120, 12)
-    assert samples.words.tolist() == [10] * 120
+    assert samples.weights.tolist() == [10] * 120
     assert samples.flops[1] == pytest.approx(4 * samples.flops[0])
     assert samples.readings[0][3].tokens == 10
     whole = whisper_flops(
@@ -30,6 +32,23 @@ def test_runs_are_joined_and_cut_by_place(seen, unseen):
     assert cut.speakers == ("u1", "s0")
     assert cut.errors[:, 0].tolist() == samples.errors[:, 121].tolist()
     assert cut.readings[1][0] == samples.readings[1][121]
+
+
+def test_some_points_are_cut_with_their_readings(tmp_path):
+    run = write_routed(tmp_path / "r", points=(TINY, BASE, SMALL))
+    samples = read_route_samples([run], [TINY.name, BASE.name, SMALL.name])
+    ends = samples.take_points([0, 2])
+    assert ends.points == (TINY, SMALL)
+    assert ends.errors.tolist() == samples.errors[[0, 2]].tolist()
+    assert ends.before_s.tolist() == samples.before_s[[0, 2]].tolist()
+    assert ends.readings == (samples.readings[0], samples.readings[2])
+
+
+def test_a_point_without_a_decoder_is_all_encoder(seen):
+    samples = read_route_samples([seen], [TINY.name, BASE.name])
+    shared = {field.name: getattr(samples, field.name) for field in fields(RouteSamples)}
+    assert RouteSamples(**shared).encoding(1)[0].tolist() == samples.flops[1].tolist()
+    assert samples.encoding(1)[0].tolist() == samples.encoder_flops[1].tolist()
 
 
 def test_only_utterances_that_all_points_have_count(tmp_path):

@@ -15,7 +15,7 @@ def test_always_the_last_point_stands_at_its_own_numbers(unseen):
     found = threshold_metrics(samples, FixedRouter(1), 0.0, n_replicates=100)
     assert (found.flops_of_last, found.seconds_of_last, found.share_escalated) == (1, 1, 1)
     assert (found.wer_over_last.low, found.wer_over_last.estimate, found.wer_over_last.high) == (0, 0, 0)
-    assert found.wer.estimate == samples.errors[1].sum() / samples.words.sum()
+    assert found.wer.estimate == samples.errors[1].sum() / samples.weights.sum()
     assert found.gflops.estimate == pytest.approx(replay(samples, FixedRouter(1), 0.0).flops.mean() / 1e9)
 
 
@@ -78,6 +78,6 @@ def test_a_policy_worse_for_every_speaker_has_the_interval_of_a_difference(tmp_p
     samples.errors[0] = samples.errors[1] + np.arange(40) % 3
     found = threshold_metrics(samples, FixedRouter(0), 0.0, n_replicates=400).wer_over_last
     drawn = draw_blocks(samples.speakers, n_replicates=400)
-    wanted = intervals(resample_ratio_difference(samples.errors, samples.words, drawn, 1))[0]
+    wanted = intervals(resample_ratio_difference(samples.errors, samples.weights, drawn, 1))[0]
     assert (found.low, found.estimate, found.high) == (wanted.low, wanted.estimate, wanted.high)
     assert found.estimate - found.low == pytest.approx(found.high - found.estimate)  # not on the logarithm, as a rate's

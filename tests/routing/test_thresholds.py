@@ -43,15 +43,12 @@ def drawn(seed, n_speakers=12, per=15):
         domains=np.zeros(len(of), np.intp),
         utterances=tuple(str(place) for place in range(len(of))),
         speakers=tuple(f"s{speaker}" for speaker in of),
-        words=words,
+        weights=words,
         duration_s=words / 3,
         errors=errors,
         flops=flops,
-        encoder_flops=flops / 2,
         latency_s=flops / 1e11,
-        before_s=nothing,
         confidence_s=nothing,
-        readings=((None,) * len(of),) * 2,
     )
     return samples, PredictedRouter("r", "cascade", Overhead(), score[None])
 
@@ -81,7 +78,7 @@ def test_a_failure_ends_the_walk():
 def test_the_cheapest_of_all_thresholds_that_are_let_through_together_keeps_an_error_rate():
     samples, router = drawn(1, n_speakers=40)
     chosen = choose_threshold(samples, router, CalibrationTarget("wer", 0.17))
-    rates = resample_ratio(chosen.trace.errors, samples.words, draw_blocks(samples.speakers, n_replicates=2000))
+    rates = resample_ratio(chosen.trace.errors, samples.weights, draw_blocks(samples.speakers, n_replicates=2000))
     kept = keep_limits({"wer": rates}, {"wer": 0.17}, 0.9).kept
     costs = chosen.trace.flops.mean(axis=1)
     assert costs[chosen.index] == costs[kept].min()
@@ -97,7 +94,7 @@ def test_new_speakers_keep_the_wish(target, value):
     def truth(threshold):
         outcome = replay(population, everyone, threshold)
         return {
-            "wer": outcome.errors.sum() / population.words.sum(),
+            "wer": outcome.errors.sum() / population.weights.sum(),
             "gflops": outcome.flops.mean() / 1e9,
             "big_share": (outcome.reached == 1).mean(),
         }[target]

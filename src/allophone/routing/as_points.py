@@ -19,7 +19,7 @@ from allophone.routing.replay import Outcome, replay
 
 if TYPE_CHECKING:
     from allophone.records.point import OperatingPoint
-    from allophone.routing.samples import RouteSamples
+    from allophone.routing.samples import RecognitionRouteSamples
 
 __all__ = ["add_policies"]
 
@@ -88,14 +88,14 @@ def _add(summary: RecognitionRunSummary, run: Path, folder: Path, name: str) -> 
     return replace(summary, points=add_shares((*summary.points, point), joined), samples=joined)
 
 
-def _ran(outcome: Outcome, samples: RouteSamples, *, cascade: bool) -> FloatArray:
+def _ran(outcome: Outcome, samples: RecognitionRouteSamples, *, cascade: bool) -> FloatArray:
     """Return which points ran to their end, shape (n_points, n_utterances)."""
     indices = np.arange(len(samples.points))[:, None]
     ran = indices <= outcome.reached if cascade else indices == outcome.reached
     return ran.astype(np.float64)
 
 
-def _counts(run: Path, samples: RouteSamples) -> tuple[FloatArray, FloatArray]:
+def _counts(run: Path, samples: RecognitionRouteSamples) -> tuple[FloatArray, FloatArray]:
     """Read the counts of every candidate, shape (n_points, n_counts, n_utterances), and its peak of memory.
 
     A peak is watched on some recordings only, so it is that of the whole run.
@@ -116,7 +116,7 @@ def _table(connection: object, point: OperatingPoint) -> dict[str, list[float]]:
 
 
 def _summary(
-    samples: RouteSamples, outcome: Outcome, kept: FloatArray, paid: FloatArray, peak: float, name: str
+    samples: RecognitionRouteSamples, outcome: Outcome, kept: FloatArray, paid: FloatArray, peak: float, name: str
 ) -> RecognitionPointSummary:
     hits, substitutions, insertions, deletions = (round(value) for value in kept[:4].sum(axis=1).tolist())
     audio_s, seconds = float(samples.duration_s.sum()), outcome.seconds

@@ -18,7 +18,7 @@ from allophone.routing.feature_store import audio_views
 from allophone.routing.policy_file import Calibration, CalibrationFigures, PolicyFile, read_policy, write_policy
 from allophone.routing.published.policy import replayed_faithful
 from allophone.routing.replay import Outcome, ThresholdSweep
-from allophone.routing.samples import RouteSamples, read_route_samples
+from allophone.routing.samples import RecognitionRouteSamples, read_route_samples
 from allophone.routing.scoring import PolicyRouter, ReplayedPolicy, load_scorer
 from allophone.routing.selection import PredictedRouter, predicted_router
 from allophone.routing.thresholds import CalibrationTarget, choose_threshold, effective_speakers, met_as_measured
@@ -29,7 +29,9 @@ __all__ = ["calibrate_policy", "calibration_figures", "check_speakers", "policy_
 _REPLICATES = 2000
 
 
-def unseen_speakers(samples: RouteSamples, policy: PolicyFile, folder: Path) -> tuple[RouteSamples, int]:
+def unseen_speakers(
+    samples: RecognitionRouteSamples, policy: PolicyFile, folder: Path
+) -> tuple[RecognitionRouteSamples, int]:
     """Return the utterances of speakers that the policy was not trained on, and how many others were left out.
 
     Raises:
@@ -44,7 +46,7 @@ def unseen_speakers(samples: RouteSamples, policy: PolicyFile, folder: Path) -> 
     return samples.take(keep), len(samples) - len(keep)
 
 
-def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[ReplayedPolicy, RouteSamples, int]:
+def policy_samples(folder: Path, runs: Sequence[Path]) -> tuple[ReplayedPolicy, RecognitionRouteSamples, int]:
     """Read a policy and what runs measured of its points, training speakers left out.
 
     Raises:
@@ -107,7 +109,7 @@ def calibrate_policy(
 
 
 def check_speakers(
-    samples: RouteSamples, router: PredictedRouter, goal: CalibrationTarget, *, force: bool = False
+    samples: RecognitionRouteSamples, router: PredictedRouter, goal: CalibrationTarget, *, force: bool = False
 ) -> list[str]:
     """Refuse to promise a target for new speakers from too few, or return the warning that nothing is promised.
 
@@ -132,7 +134,7 @@ def check_speakers(
         at = _at(met.trace, met.index)
         measured = (
             f"on these alone, threshold {met.threshold:.4g} meets it, with a WER of "
-            f"{100 * at.errors.sum() / samples.words.sum():.2f} %, {at.flops.mean() / 1e9:.2f} GFLOPs per utterance "
+            f"{100 * at.errors.sum() / samples.weights.sum():.2f} %, {at.flops.mean() / 1e9:.2f} GFLOPs per utterance "
             f"and {100 * (at.reached == len(samples.points) - 1).mean():.0f} % to the last point"
         )
     raise UsageError(
@@ -146,10 +148,10 @@ def _at(trace: ThresholdSweep, index: int) -> Outcome:
     return Outcome(*rows)
 
 
-def calibration_figures(samples: RouteSamples, outcome: Outcome) -> CalibrationFigures:
+def calibration_figures(samples: RecognitionRouteSamples, outcome: Outcome) -> CalibrationFigures:
     """Return error rate, costs and share of an outcome with their 95 % intervals, speakers resampled."""
     resample = draw_blocks(samples.speakers, n_replicates=_REPLICATES)
-    rate = intervals(resample_ratio(outcome.errors[None], samples.words, resample))[0]
+    rate = intervals(resample_ratio(outcome.errors[None], samples.weights, resample))[0]
     climbed = (outcome.reached == len(samples.points) - 1).astype(np.float64)
     gflops, seconds = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
     share = intervals(replace(resample_mean(climbed[None], resample), most=1.0))[0]

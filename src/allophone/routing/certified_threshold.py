@@ -28,7 +28,7 @@ from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.routing.calibration import policy_samples
 from allophone.routing.policy_file import PolicyFile, read_policy, write_policy
 from allophone.routing.replay import replay, replay_at
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RecognitionRouteSamples
 
 __all__ = ["certify_policy", "check_policy", "fixed_thresholds"]
 
@@ -107,13 +107,13 @@ def check_policy(folder: Path, runs: Sequence[Path]) -> list[str]:
     return [line for found in certificates for line in check_certificate(found, points, errors, heard)]
 
 
-def _heard(samples: RouteSamples, runs: Sequence[Path]) -> Heard:
+def _heard(samples: RecognitionRouteSamples, runs: Sequence[Path]) -> Heard:
     records = [
         read_run(run, RecognitionRunRecord) for run in runs
     ]  # they count errors alike, or would not have been read together
     return Heard.of(
         samples.speakers,
-        samples.words,
+        samples.weights,
         samples.duration_s,
         normalizer=records[0].normalizer,
         relative_to=records[0].relative_to,

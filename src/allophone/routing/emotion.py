@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class EmotionCandidates:
     """Candidate points on the rows that all of them have.
 
     Args:
-        samples: As for speech recognition; ``words`` are the weights of the rows, ``errors`` those of the misses.
+        samples: One utterance per row; ``errors`` are the weights of the misses.
         hits: Whether each row was recognised, shape (n_points, n_rows).
         probabilities: Shape (n_points, n_rows, n_classes).
     """
@@ -167,20 +167,17 @@ def read_candidates(folder: Path, names: Sequence[str]) -> EmotionCandidates:
             "adaptation costs nothing at inference, so vary the duration or the encoder."
         )
     samples = RouteSamples(
-        points=cast("tuple[Any, ...]", points),
+        points=points,
         runs=(folder,),
         domains=np.zeros(len(classes), np.intp),
         utterances=tuple(str(row[0]) for row in tables[0]),
         speakers=tuple(row[1] for row in tables[0]),
-        words=weights,
+        weights=weights,
         duration_s=np.array([row[3] for row in tables[0]], np.float64),
         errors=(1 - hits) * weights,
         flops=flops,
-        encoder_flops=flops,
         latency_s=seconds,
-        before_s=seconds,
-        confidence_s=np.zeros_like(seconds),
-        readings=cast("tuple[Any, ...]", ((None,) * len(classes),) * len(points)),  # there is no transcript to read
+        confidence_s=np.zeros_like(seconds),  # the posterior is there anyway
     )
     return EmotionCandidates(samples, hits, np.array([[row[7] for row in table] for table in tables], np.float64))
 
@@ -273,13 +270,13 @@ def route_emotion(
         raise UsageError("a cascade is chosen on some speakers and judged on others; this run has one. Measure more.")
     choose_cascade(candidates, goal)  # out of reach of all is out of reach
     outcome, signals, unmet = _cross_fitted(candidates, goal, seed)
-    routers: list[Router] = [ProbabilityRouter(signal, candidates.probabilities) for signal in SIGNALS]
+    routers: list[Router[RouteSamples]] = [ProbabilityRouter(signal, candidates.probabilities) for signal in SIGNALS]
     traces = [sweep_thresholds(samples, router) for router in (*routers, RandomRouter())]
     oracle = sweep_thresholds(samples, OracleRouter())
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
     uar, over_chance, over_last, p_above = _judged(samples, outcome, resample)
     cost, columns = outcome.flops.mean(), np.arange(len(samples))
-    best = mean_curve(oracle.flops.mean(axis=1), oracle.errors.sum(axis=1) / samples.words.sum(), np.array([cost]))
+    best = mean_curve(oracle.flops.mean(axis=1), oracle.errors.sum(axis=1) / samples.weights.sum(), np.array([cost]))
     hits = candidates.hits[outcome.kept, columns].sum()
     chance = np.interp(cost, samples.flops.mean(axis=1), candidates.hits.sum(axis=1))
     return CascadeResult(
@@ -288,7 +285,7 @@ def route_emotion(
         fixed=tuple(
             (
                 point.name,
-                float(1 - samples.errors[k].sum() / samples.words.sum()),
+                float(1 - samples.errors[k].sum() / samples.weights.sum()),
                 float(samples.flops[k].mean() / 1e9),
                 float(samples.latency_s[k].mean()),
                 int(candidates.hits[k].sum()),
@@ -361,7 +358,7 @@ def _judged(samples: RouteSamples, outcome: Outcome, resample: Resample) -> tupl
         found: FloatArray = weights @ resample.block_sums(values)
         return found
 
-    below, count = sums(samples.words[None]), sums(np.ones((1, len(samples))))
+    below, count = sums(samples.weights[None]), sums(np.ones((1, len(samples))))
     lost, costs = sums(samples.errors) / below, sums(samples.flops) / count
     own, cost = (sums(outcome.errors[None]) / below)[:, 0], (sums(outcome.flops[None]) / count)[:, 0]
     chance = np.array([np.interp(at, line, wers) for at, line, wers in zip(cost, costs, lost, strict=True)])

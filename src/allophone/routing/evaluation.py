@@ -23,7 +23,7 @@ from allophone.routing.recovery import MIDDLE_HALF, Recovery, recovered_gains
 from allophone.routing.replay import break_even, sweep_thresholds
 from allophone.routing.router_metrics import SAVING_GAP, RouterMetrics, router_metrics
 from allophone.routing.routers import DurationRouter, OracleRouter, RandomRouter, Router, SnrRouter
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RecognitionRouteSamples
 from allophone.routing.scoring import ReplayedPolicy
 from allophone.routing.threshold_metrics import ThresholdMetrics, threshold_metrics
 
@@ -119,7 +119,7 @@ def evaluate_policy(
 
 
 def evaluate_routers(
-    samples: RouteSamples,
+    samples: RecognitionRouteSamples,
     router: ReplayedPolicy,
     threshold: float,
     *,
@@ -137,7 +137,7 @@ def evaluate_routers(
         name: What tables call these utterances.
         n_replicates: Of the bootstrap.
     """
-    routers: list[Router] = [router, DurationRouter(), DurationRouter(-1), RandomRouter()]
+    routers: list[Router[RecognitionRouteSamples]] = [router, DurationRouter(), DurationRouter(-1), RandomRouter()]
     if snr_db is not None:
         routers.append(SnrRouter(snr_db))
     traces = [sweep_thresholds(samples, item) for item in routers]
@@ -168,12 +168,12 @@ def evaluate_routers(
     )
 
 
-def _wer(samples: RouteSamples, errors: FloatArray) -> float:
-    words = samples.words.sum()
+def _wer(samples: RecognitionRouteSamples, errors: FloatArray) -> float:
+    words = samples.weights.sum()
     return float(errors.sum() / words) if words else float("nan")
 
 
-def _static_frontier(samples: RouteSamples) -> tuple[tuple[str, float, float, float], ...]:
+def _static_frontier(samples: RecognitionRouteSamples) -> tuple[tuple[str, float, float, float], ...]:
     points = summarise_run(samples.runs[0], RecognitionRunSummary).points
     values = np.array([[point.wer, point.executed_gflops] for point in points])
     on = np.flatnonzero(frontier_mask(values))

@@ -22,7 +22,7 @@ from allophone.models.engine import load_engine
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
 from allophone.routing.audio_features import AudioView, encode_audio, level_range_db
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RecognitionRouteSamples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _SAVE_EVERY = 50  # utterances, so that a stopped pass loses little
 
 
 def audio_views(
-    samples: RouteSamples, *, threads: int = 1, progress: Callable[[int, int], None] | None = None
+    samples: RecognitionRouteSamples, *, threads: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> list[AudioView]:
     """Return the statistics of every utterance for the first point's encoder.
 
@@ -96,7 +96,7 @@ def utterances_of(folder: Path, names: Sequence[str]) -> dict[str, Utterance]:
 
 
 def read_recordings(
-    samples: RouteSamples,
+    samples: RecognitionRouteSamples,
     file_name: str,
     look: Callable[[NDArray[np.float32]], Sequence[float]],
     progress: Callable[[int, int], None] | None = None,
@@ -141,7 +141,7 @@ def read_recordings(
     return np.stack(rows)
 
 
-def snr_values(samples: RouteSamples) -> FloatArray | None:
+def snr_values(samples: RecognitionRouteSamples) -> FloatArray | None:
     """Return a signal-to-noise ratio of every utterance in decibels, shape (n_utterances,).
 
     The ledger's estimate where the runs have it for every utterance; else loud over quiet frames of the recordings, for
@@ -162,7 +162,7 @@ def snr_values(samples: RouteSamples) -> FloatArray | None:
         return None
 
 
-def _measured_snr(samples: RouteSamples) -> FloatArray | None:
+def _measured_snr(samples: RecognitionRouteSamples) -> FloatArray | None:
     """Return the ledger's ``snr_db``; None where an utterance has none: too short, silent, or of an older run."""
     values = np.full(len(samples), np.nan)
     for domain, folder in enumerate(samples.runs):

@@ -22,7 +22,7 @@ from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.extras import importing
 from allophone.routing.audio_features import AudioView, encoder_statistics, measure_overhead, mel_statistics
 from allophone.routing.policy_file import write_models
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RecognitionRouteSamples
 from allophone.routing.scoring import PolicyRouter, Scorer
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def export_models(out: Path, steps: Sequence[Network], choices: Sequence[Network
     return {"steps": written[: len(steps)], "choices": written[len(steps) :], "overhead_flops": float(flops)}
 
 
-def measured_fields(scorer: Scorer, samples: RouteSamples, views: Sequence[AudioView]) -> dict[str, object]:
+def measured_fields(scorer: Scorer, samples: RecognitionRouteSamples, views: Sequence[AudioView]) -> dict[str, object]:
     """Time one decision, and note which scores training saw."""
     policy = scorer.policy
     scores = PolicyRouter(scorer, views).scores(samples)

@@ -20,7 +20,7 @@ from allophone.measure.blocks import draw_blocks
 from allophone.models.weights_digest import weights_digest
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import Certificate
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RecognitionRouteSamples
 
 __all__ = [
     "POLICY_FILE",
@@ -40,8 +40,8 @@ __all__ = [
 
 
 def policy_card(
-    everything: RouteSamples,
-    samples: RouteSamples,
+    everything: RecognitionRouteSamples,
+    samples: RecognitionRouteSamples,
     kind: PolicyKind,
     reads: Literal["encoder", "mel", "big_encoder"],
     *,

@@ -127,7 +127,7 @@ def recovered_gains(
     """
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
     weights = np.concatenate([np.ones((1, resample.n_blocks)), *resample.weights()])
-    words = _sums(resample, samples.words[None], weights)[:, 0]
+    words = _sums(resample, samples.weights[None], weights)[:, 0]
     counts = _sums(resample, np.ones((1, len(samples))), weights)[:, 0]
     words[words == 0] = np.nan
 

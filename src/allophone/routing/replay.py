@@ -9,7 +9,7 @@ import numpy as np
 from allophone.arrays import FloatArray, IntArray
 from allophone.costs.decider import RoutingCost, break_even_share
 from allophone.routing.routers import Order, Overhead, Router, reached_points
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RouteSamples, SamplesT
 
 __all__ = ["Outcome", "ThresholdSweep", "break_even", "replay", "replay_at", "sweep_thresholds", "thresholds_of"]
 
@@ -56,12 +56,14 @@ class ThresholdSweep:
     seconds: FloatArray
 
 
-def replay(samples: RouteSamples, router: Router, threshold: float) -> Outcome:
+def replay(samples: SamplesT, router: Router[SamplesT], threshold: float) -> Outcome:
     """Return what the router does at a threshold."""
     return replay_at(samples, router, router.scores(samples), router.kept(samples), threshold)
 
 
-def replay_at(samples: RouteSamples, router: Router, scores: FloatArray, kept: IntArray, threshold: float) -> Outcome:
+def replay_at(
+    samples: SamplesT, router: Router[SamplesT], scores: FloatArray, kept: IntArray, threshold: float
+) -> Outcome:
     """Return what the router does at a threshold, its scores and its choices known already."""
     reached = reached_points(scores, threshold)
     columns = np.arange(len(samples))
@@ -70,7 +72,9 @@ def replay_at(samples: RouteSamples, router: Router, scores: FloatArray, kept: I
     return Outcome(reached, keeps, samples.errors[keeps, columns], flops, seconds)
 
 
-def sweep_thresholds(samples: RouteSamples, router: Router, thresholds: FloatArray | None = None) -> ThresholdSweep:
+def sweep_thresholds(
+    samples: SamplesT, router: Router[SamplesT], thresholds: FloatArray | None = None
+) -> ThresholdSweep:
     """Replay a router at falling thresholds; None: such as spread its decisions evenly."""
     scores, kept = router.scores(samples), router.kept(samples)
     thresholds = thresholds_of(scores) if thresholds is None else thresholds
@@ -118,8 +122,9 @@ def _charge(
     elif order != "direct":
         encoded = 0 if order == "small_first" else len(samples.points) - 1
         wasted = reached != encoded
-        flops = flops + wasted * samples.encoder_flops[encoded]
-        seconds = seconds + wasted * samples.before_s[encoded]
+        encoder_flops, encoder_s = samples.encoding(encoded)
+        flops = flops + wasted * encoder_flops
+        seconds = seconds + wasted * encoder_s
     per_step = overhead.seconds + overhead.seconds_per_audio_s * samples.duration_s
     deciding = overhead.flops + overhead.flops_per_audio_s * samples.duration_s
     return flops + scored * deciding, seconds + scored * per_step
@@ -139,23 +144,12 @@ def break_even(samples: RouteSamples, order: Order, overhead: Overhead, *, secon
     """
     ends = len(samples.points) - 1
     stay, climb = (
-        _charge(_first_and_last(samples), order, overhead, np.full(len(samples), index, np.intp))[int(seconds)].mean()
+        _charge(samples.take_points([0, ends]), order, overhead, np.full(len(samples), index, np.intp))[
+            int(seconds)
+        ].mean()
         for index in (0, 1)
     )
     alone = (samples.latency_s if seconds else samples.flops)[ends].mean()
     scale = 1e9 if seconds else 1  # whole nanoseconds, whole FLOPs
     cost = RoutingCost("cascade", 0, round(climb * scale), round(stay * scale), round(alone * scale))
     return break_even_share(cost)
-
-
-def _first_and_last(samples: RouteSamples) -> RouteSamples:
-    from dataclasses import replace
-
-    ends = [0, len(samples.points) - 1]
-    arrays = ("errors", "flops", "encoder_flops", "latency_s", "before_s", "confidence_s")
-    return replace(
-        samples,
-        points=tuple(samples.points[end] for end in ends),
-        readings=tuple(samples.readings[end] for end in ends),
-        **{name: getattr(samples, name)[ends] for name in arrays},
-    )

@@ -81,11 +81,11 @@ def router_metrics(
         return found
 
     ones = np.ones(len(samples))
-    fixed_wer = rates(samples.errors[[0, -1]], samples.words)
+    fixed_wer = rates(samples.errors[[0, -1]], samples.weights)
     fixed = {"flops": rates(samples.flops[[0, -1]], ones), "seconds": rates(samples.latency_s[[0, -1]], ones)}
     measured = []
     for trace in traces:
-        wer = rates(trace.errors, samples.words)
+        wer = rates(trace.errors, samples.weights)
         climbed = rates((trace.reached == len(samples.points) - 1).astype(np.float64), ones)
         recovered = _recovered(wer, fixed_wer)
         costs = {kind: rates(getattr(trace, kind), ones) for kind in fixed}

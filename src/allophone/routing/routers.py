@@ -8,7 +8,7 @@ an utterance down, so one number runs from the cheapest point for all to the dea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ __all__ = [
     "reached_points",
 ]
 
+Judged_contra = TypeVar(
+    "Judged_contra", bound=RouteSamples, contravariant=True
+)  # what a router reads: of either task, or of one
 Order = Literal["direct", "small_first", "big_first", "cascade"]
 """What has run when the decision falls: nothing, the first point's encoder, the last one's, or whole points in turn."""
 
@@ -52,7 +55,7 @@ class Overhead:
     reads_last: bool = False
 
 
-class Router(Protocol):
+class Router(Protocol[Judged_contra]):
     """Whatever can say, for each utterance, how much the next point is worth."""
 
     @property
@@ -70,11 +73,11 @@ class Router(Protocol):
         """Its own cost."""
         ...
 
-    def scores(self, samples: RouteSamples) -> FloatArray:
+    def scores(self, samples: Judged_contra) -> FloatArray:
         """Return the score of every step, shape (n_points - 1, n_utterances)."""
         ...
 
-    def kept(self, samples: RouteSamples) -> IntArray:
+    def kept(self, samples: Judged_contra) -> IntArray:
         """Return whose transcript is kept of those that ran, by point reached, shape (n_points, n_utterances)."""
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,25 @@ from allophone.ledger.readers import connect
 from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.models.weights import point_dimensions
 from allophone.records.names import find_named
-from allophone.records.point import OperatingPoint
+from allophone.records.point import OperatingPoint, Setting
 from allophone.routing.transcript_features import TranscriptFeatures
 
-__all__ = ["RouteSamples", "find_points", "point_dimensions", "read_route_samples"]
+__all__ = [
+    "RecognitionRouteSamples",
+    "RouteSamples",
+    "SamplesT",
+    "find_points",
+    "point_dimensions",
+    "read_route_samples",
+]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+SamplesT = TypeVar("SamplesT", bound="RouteSamples")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RouteSamples:
-    """Candidate points on the utterances that all of them have, from one run or several.
+    """Candidate points on the utterances that all of them have, from one run or several of either task.
 
     Args:
         points: The candidates, cheap to dear.
@@ -34,31 +45,28 @@ class RouteSamples:
         domains: Run of every utterance, shape (n_utterances,).
         utterances: Their ids.
         speakers: Their speakers, or None.
-        words: Reference words, shape (n_utterances,), float as all that follow.
+        weights: What errors are divided by, shape (n_utterances,), float as all that follow: the sum of the errors over
+            that of the weights is the quality objective.
         duration_s: Seconds of audio.
-        errors: Word errors, shape (n_points, n_utterances), as all that follow.
+        errors: Weighted errors, shape (n_points, n_utterances), as all that follow.
         flops: Executed FLOPs.
-        encoder_flops: The part of them that stem and encoder take.
-        latency_s: Seconds from samples to text.
-        before_s: The part of them before decoding: preparation and encoder.
-        confidence_s: Seconds that reading the tokens' confidence took, no part of the latency.
-        readings: What each transcript shows, by point, then by utterance.
+        latency_s: Seconds from samples to the result.
+        confidence_s: Seconds that reading how sure a point is took, no part of the latency.
     """
 
-    points: tuple[OperatingPoint, ...]
+    per_point: ClassVar[tuple[str, ...]] = ("errors", "flops", "latency_s", "confidence_s")
+
+    points: tuple[Setting, ...]
     runs: tuple[Path, ...]
     domains: IntArray
     utterances: tuple[str, ...]
     speakers: tuple[str | None, ...]
-    words: FloatArray
+    weights: FloatArray
     duration_s: FloatArray
     errors: FloatArray
     flops: FloatArray
-    encoder_flops: FloatArray
     latency_s: FloatArray
-    before_s: FloatArray
     confidence_s: FloatArray
-    readings: tuple[tuple[TranscriptFeatures, ...], ...]
 
     def __len__(self) -> int:
         """Return the number of utterances."""
@@ -69,20 +77,69 @@ class RouteSamples:
         """How many speakers; an utterance that names none counts as one of its own."""
         return len(set(self.speakers) - {None}) + self.speakers.count(None)
 
-    def take(self, indices: npt.NDArray[np.intp]) -> RouteSamples:
+    def encoding(self, index: int) -> tuple[FloatArray, FloatArray]:
+        """Return FLOPs and seconds until a point's encoder is through: all of it, unless a decoder follows.
+
+        Args:
+            index: The point's.
+        """
+        return self.flops[index], self.latency_s[index]
+
+    def take(self: SamplesT, indices: npt.NDArray[np.intp]) -> SamplesT:
         """Return some utterances only, in the order given."""
         chosen = indices.tolist()
-        cut = ("errors", "flops", "encoder_flops", "latency_s", "before_s", "confidence_s")
         return replace(
             self,
             domains=self.domains[indices],
             utterances=tuple(self.utterances[index] for index in chosen),
             speakers=tuple(self.speakers[index] for index in chosen),
-            words=self.words[indices],
+            weights=self.weights[indices],
             duration_s=self.duration_s[indices],
-            readings=tuple(tuple(line[index] for index in chosen) for line in self.readings),
-            **{name: getattr(self, name)[:, indices] for name in cut},
+            **{name: getattr(self, name)[:, indices] for name in self.per_point},
         )
+
+    def take_points(self: SamplesT, indices: Sequence[int]) -> SamplesT:
+        """Return some points only, in the order given."""
+        return replace(
+            self,
+            points=tuple(self.points[index] for index in indices),
+            **{name: getattr(self, name)[list(indices)] for name in self.per_point},
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RecognitionRouteSamples(RouteSamples):
+    """Candidate points of speech recognition: errors are word errors, weights reference words.
+
+    Fields as of :class:`RouteSamples`, and these.
+
+    Args:
+        encoder_flops: The part of the FLOPs that stem and encoder take, shape (n_points, n_utterances), as that below.
+        before_s: The part of the latency before decoding: preparation and encoder.
+        readings: What each transcript shows, by point, then by utterance.
+    """
+
+    per_point: ClassVar[tuple[str, ...]] = (*RouteSamples.per_point, "encoder_flops", "before_s")
+
+    points: tuple[OperatingPoint, ...]
+    encoder_flops: FloatArray
+    before_s: FloatArray
+    readings: tuple[tuple[TranscriptFeatures, ...], ...]
+
+    def encoding(self, index: int) -> tuple[FloatArray, FloatArray]:
+        """Return FLOPs and seconds until a point's encoder is through."""
+        return self.encoder_flops[index], self.before_s[index]
+
+    def take(self, indices: npt.NDArray[np.intp]) -> RecognitionRouteSamples:
+        """Return some utterances only, in the order given."""
+        chosen = indices.tolist()
+        readings = tuple(tuple(line[index] for index in chosen) for line in self.readings)
+        return replace(RouteSamples.take(self, indices), readings=readings)
+
+    def take_points(self, indices: Sequence[int]) -> RecognitionRouteSamples:
+        """Return some points only, in the order given."""
+        readings = tuple(self.readings[index] for index in indices)
+        return replace(RouteSamples.take_points(self, indices), readings=readings)
 
 
 def find_points(run: RecognitionRunRecord, folder: Path, names: Sequence[str]) -> tuple[OperatingPoint, ...]:
@@ -106,7 +163,7 @@ FROM measurements SEMI JOIN shared USING (utterance_index) WHERE point = ? ORDER
 """
 
 
-def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSamples:
+def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RecognitionRouteSamples:
     """Read the candidate points of one or more runs, finished or in progress, on the utterances that all have.
 
     Args:
@@ -128,7 +185,7 @@ def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSa
     }
     if len(counted) > 1:
         raise UsageError("the runs count errors against different references. Sweep them alike.")
-    joined = RouteSamples(
+    joined = RecognitionRouteSamples(
         points=first.points,
         runs=tuple(folders),
         domains=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
@@ -140,7 +197,7 @@ def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSa
         **{
             name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
             for name in (
-                *("words", "duration_s", "errors", "flops", "encoder_flops"),
+                *("weights", "duration_s", "errors", "flops", "encoder_flops"),
                 *("latency_s", "before_s", "confidence_s"),
             )
         },
@@ -155,7 +212,7 @@ def read_route_samples(folders: Sequence[Path], names: Sequence[str]) -> RouteSa
     return joined
 
 
-def _read_run(folder: Path, names: Sequence[str]) -> RouteSamples:
+def _read_run(folder: Path, names: Sequence[str]) -> RecognitionRouteSamples:
     points = find_points(read_run(folder, RecognitionRunRecord), folder, names)
     with connect(folder) as connection:
         listed = [point.name for point in points]
@@ -165,13 +222,13 @@ def _read_run(folder: Path, names: Sequence[str]) -> RouteSamples:
     if not tables[0]:
         raise UsageError(f"{folder}: no utterance is measured at all of {', '.join(listed)} yet. Let its sweep go on.")
     arrays = np.array([[row[4:9] for row in table] for table in tables], np.float64)
-    return RouteSamples(
+    return RecognitionRouteSamples(
         points=points,
         runs=(folder,),
         domains=np.zeros(len(tables[0]), np.intp),
         utterances=tuple(str(row[0]) for row in tables[0]),
         speakers=tuple(row[1] for row in tables[0]),
-        words=np.array([row[3] for row in tables[0]], np.float64),
+        weights=np.array([row[3] for row in tables[0]], np.float64),
         duration_s=np.array([row[2] for row in tables[0]], np.float64),
         errors=arrays[:, :, 0],
         flops=arrays[:, :, 1],

@@ -13,7 +13,7 @@ from allophone.models.onnx_session import OnnxSession
 from allophone.routing.audio_features import AudioView, audio_features
 from allophone.routing.policy_file import RETRAIN, PolicyFile
 from allophone.routing.routers import Order, Overhead, Router, envelope_slopes, last_kept
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RecognitionRouteSamples
 from allophone.routing.transcript_features import TranscriptFeatures, pair_features, reading_features
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Scorer:
         return preferred
 
 
-class ReplayedPolicy(Router, Protocol):
+class ReplayedPolicy(Router[RecognitionRouteSamples], Protocol):
     """A policy of any kind as a router on measured points."""
 
     @property
@@ -178,14 +178,14 @@ class PolicyRouter:
         views = [self._views[index] for index in indices.tolist()] if self._views else ()
         return PolicyRouter(self._scorer, views, self.name)
 
-    def scores(self, samples: RouteSamples) -> FloatArray:
+    def scores(self, samples: RecognitionRouteSamples) -> FloatArray:
         """Return the policy's own scores, shape (n_points - 1, n_utterances)."""
         if self.order != "cascade":
             return self._scorer.score_audio(self._views, samples.duration_s)
         steps = range(len(samples.points) - 1)
         return np.stack([self._scorer.score_readings(step, samples.readings[step]) for step in steps])
 
-    def kept(self, samples: RouteSamples) -> IntArray:
+    def kept(self, samples: RecognitionRouteSamples) -> IntArray:
         """Return the point reached, or the one that the policy's choices keep, shape (n_points, n_utterances)."""
         kept = last_kept(samples)
         if self._scorer.choices:

@@ -13,7 +13,7 @@ from allophone.routing.recovery import Recovery, recovered_gains
 from allophone.routing.regression import Candidate, fit_candidate
 from allophone.routing.replay import sweep_thresholds
 from allophone.routing.routers import OracleRouter, Order, Overhead, Router, last_kept
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RouteSamples, SamplesT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class PredictedRouter:
         return replace(self, values=self.values[:, indices], keeps=keeps)
 
 
-def predicted_router(router: Router, samples: RouteSamples) -> PredictedRouter:
+def predicted_router(router: Router[SamplesT], samples: SamplesT) -> PredictedRouter:
     """Return a router's scores and choices, asked for once."""
     return PredictedRouter(router.name, router.order, router.overhead, router.scores(samples), router.kept(samples))
 

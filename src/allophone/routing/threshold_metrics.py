@@ -19,7 +19,7 @@ from allophone.measure.bootstrap import (
 from allophone.routing.recovery import mean_curve
 from allophone.routing.replay import Outcome, replay, sweep_thresholds
 from allophone.routing.routers import OracleRouter, Router
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RouteSamples, SamplesT
 
 __all__ = ["ThresholdMetrics", "decision_accuracy", "threshold_metrics"]
 
@@ -62,14 +62,14 @@ class ThresholdMetrics:
 
 
 def threshold_metrics(
-    samples: RouteSamples, router: Router, threshold: float, *, n_replicates: int = 2000
+    samples: SamplesT, router: Router[SamplesT], threshold: float, *, n_replicates: int = 2000
 ) -> ThresholdMetrics:
     """Return what a router does at one threshold, with speaker-blocked intervals."""
     outcome = replay(samples, router, threshold)
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
-    wer = intervals(resample_ratio(outcome.errors[None], samples.words, resample))[0]  # alone: no rate is below 0
+    wer = intervals(resample_ratio(outcome.errors[None], samples.weights, resample))[0]  # alone: no rate is below 0
     paired = np.stack([outcome.errors, samples.errors[-1]])
-    over = intervals(resample_ratio_difference(paired, samples.words, resample, 1))[0]
+    over = intervals(resample_ratio_difference(paired, samples.weights, resample, 1))[0]
     gflops, seconds = intervals(resample_mean(np.stack([outcome.flops / 1e9, outcome.seconds]), resample))
     shifts = np.sign(outcome.errors - samples.errors[-1])
     changed = replace(resample_mean(np.stack([shifts > 0, shifts < 0]).astype(np.float64), resample), most=1.0)
@@ -102,7 +102,7 @@ def _over_oracle(samples: RouteSamples, outcome: Outcome, resample: Resample) ->
         found: FloatArray = weights @ resample.block_sums(values)
         return found
 
-    words, count = sums(samples.words[None]), sums(np.ones((1, len(samples))))
+    words, count = sums(samples.weights[None]), sums(np.ones((1, len(samples))))
     words[words == 0] = np.nan
     wer, cost = sums(outcome.errors[None]) / words, sums(outcome.flops[None]) / count
     curves = zip(sums(oracle.flops) / count, sums(oracle.errors) / words, cost, strict=True)

@@ -32,7 +32,7 @@ from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import Replicates, intervals, resample_ratio
 from allophone.routing.replay import ThresholdSweep, sweep_thresholds
 from allophone.routing.routers import Router
-from allophone.routing.samples import RouteSamples
+from allophone.routing.samples import RouteSamples, SamplesT
 
 __all__ = [
     "CalibrationTarget",
@@ -173,8 +173,8 @@ def costs_kept(costs: Replicates, limit: float, confidence: float) -> BoolArray:
 
 
 def find_threshold(
-    samples: RouteSamples,
-    router: Router,
+    samples: SamplesT,
+    router: Router[SamplesT],
     goal: CalibrationTarget,
     *,
     n_replicates: int = REPLICATES,
@@ -204,7 +204,7 @@ def find_threshold(
     return Chosen(float(trace.thresholds[index]), index, trace)
 
 
-def choose_threshold(samples: RouteSamples, router: Router, goal: CalibrationTarget) -> Chosen:
+def choose_threshold(samples: SamplesT, router: Router[SamplesT], goal: CalibrationTarget) -> Chosen:
     """Return what :func:`find_threshold` finds.
 
     Raises:
@@ -218,7 +218,7 @@ def choose_threshold(samples: RouteSamples, router: Router, goal: CalibrationTar
 
 
 def met_as_measured(
-    samples: RouteSamples, router: Router, goal: CalibrationTarget, *, most: int = MOST_THRESHOLDS
+    samples: SamplesT, router: Router[SamplesT], goal: CalibrationTarget, *, most: int = MOST_THRESHOLDS
 ) -> Chosen | None:
     """Return the threshold that meets a target on these very speakers, or None; it promises nothing for others."""
     trace, replicates = _tried(samples, router, goal, 1, most)
@@ -230,21 +230,21 @@ def met_as_measured(
     return Chosen(float(trace.thresholds[index]), index, trace)
 
 
-def nearest_threshold(samples: RouteSamples, router: Router, goal: CalibrationTarget) -> float:
+def nearest_threshold(samples: SamplesT, router: Router[SamplesT], goal: CalibrationTarget) -> float:
     """Return the threshold whose upper end comes nearest to a target that none meets."""
     trace, replicates = _tried(samples, router, goal, REPLICATES, MOST_THRESHOLDS)
     return float(trace.thresholds[int(np.nanargmin(_upper_ends(replicates, goal.confidence)))])
 
 
 def _tried(
-    samples: RouteSamples, router: Router, goal: CalibrationTarget, n_replicates: int, most: int
+    samples: SamplesT, router: Router[SamplesT], goal: CalibrationTarget, n_replicates: int, most: int
 ) -> tuple[ThresholdSweep, Replicates]:
     """Return what the router does at every threshold, and the replicates of what the target limits."""
     grid = threshold_grid(router.scores(samples), most=most, least=-inf if goal.target == "wer" else 0.0)
     trace = sweep_thresholds(samples, router, grid)
     resample = draw_blocks(samples.speakers, n_replicates=n_replicates)
     if goal.target == "wer":
-        return trace, resample_ratio(trace.errors, samples.words, resample)
+        return trace, resample_ratio(trace.errors, samples.weights, resample)
     if goal.target == "gflops":
         return trace, resample_ratio(trace.flops / 1e9, np.ones(len(samples)), resample)
     climbed = (trace.reached == len(samples.points) - 1).astype(np.float64)

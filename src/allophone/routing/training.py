@@ -22,7 +22,7 @@ from allophone.routing.network import export_models, export_network, measured_fi
 from allophone.routing.policy_file import PolicyFile, PolicyKind, Training, policy_card, write_policy
 from allophone.routing.regression import Candidate, fit_candidate, speaker_folds
 from allophone.routing.routers import Order
-from allophone.routing.samples import RouteSamples, read_route_samples
+from allophone.routing.samples import RecognitionRouteSamples, read_route_samples
 from allophone.routing.scoring import OnnxModel, Scorer, step_costs
 from allophone.routing.selection import CANDIDATES, Selected, select_choice, select_regressor
 from allophone.routing.transcript_features import pair_features, reading_features
@@ -127,7 +127,7 @@ def train_policy(
     return write_policy(out, policy)
 
 
-def check_enough(samples: RouteSamples, *, force: bool = False) -> None:
+def check_enough(samples: RecognitionRouteSamples, *, force: bool = False) -> None:
     """Refuse to train or calibrate on too little.
 
     Raises:
@@ -136,7 +136,7 @@ def check_enough(samples: RouteSamples, *, force: bool = False) -> None:
     if force or (len(samples) >= LEAST_UTTERANCES and samples.n_speakers >= LEAST_SPEAKERS):
         return
     resample = draw_blocks(samples.speakers, n_replicates=2000)
-    difference = resample_ratio_difference(samples.errors, samples.words, resample, 0)
+    difference = resample_ratio_difference(samples.errors, samples.weights, resample, 0)
     interval = intervals(difference)[-1]
     raise UsageError(
         f"{len(samples)} utterances of {samples.n_speakers} speakers: a router needs {LEAST_UTTERANCES} of "
@@ -146,7 +146,7 @@ def check_enough(samples: RouteSamples, *, force: bool = False) -> None:
     )
 
 
-def trained_places(samples: RouteSamples, hold_out: float, seed: int) -> NDArray[np.intp]:
+def trained_places(samples: RecognitionRouteSamples, hold_out: float, seed: int) -> NDArray[np.intp]:
     """Return the places of the utterances to train on; the speakers of the others are left for calibration.
 
     Raises:
@@ -160,7 +160,7 @@ def trained_places(samples: RouteSamples, hold_out: float, seed: int) -> NDArray
     return np.setdiff1d(everywhere, speaker_folds(samples.speakers, max(2, round(1 / hold_out)), seed)[0])
 
 
-def _check_labels(samples: RouteSamples) -> None:
+def _check_labels(samples: RecognitionRouteSamples) -> None:
     for step, saved in enumerate(samples.errors[:-1] - samples.errors[1:]):
         if (saved == saved[0]).all():
             names = f"{samples.points[step].title} and {samples.points[step + 1].title}"
@@ -171,7 +171,7 @@ def _check_labels(samples: RouteSamples) -> None:
 
 
 def _features(
-    samples: RouteSamples, views: Sequence[AudioView], reads: Literal["encoder", "mel"]
+    samples: RecognitionRouteSamples, views: Sequence[AudioView], reads: Literal["encoder", "mel"]
 ) -> list[NDArray[np.float32]]:
     if views:
         seen = np.stack([view.mel if reads == "mel" else audio_features(view) for view in views])
@@ -179,7 +179,7 @@ def _features(
     return [np.stack([reading_features(reading) for reading in line]) for line in samples.readings[:-1]]
 
 
-def _pairs(samples: RouteSamples, step: int) -> NDArray[np.float32]:
+def _pairs(samples: RecognitionRouteSamples, step: int) -> NDArray[np.float32]:
     both = zip(samples.readings[step], samples.readings[step + 1], strict=True)
     return np.stack([pair_features(cheap, dear) for cheap, dear in both])
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allophone.arrays import FloatArray, IntArray
-    from allophone.routing.samples import RouteSamples
+    from allophone.routing.samples import RecognitionRouteSamples
 
 __all__ = [
     "PUBLISHED_THRESHOLDS",
@@ -197,13 +197,13 @@ class FaithfulRouter:
         """``faithful`` and the order."""
         return f"faithful {self.order}"
 
-    def scores(self, samples: RouteSamples) -> FloatArray:
+    def scores(self, samples: RecognitionRouteSamples) -> FloatArray:
         """The probabilities, one step."""
         if len(samples.points) != 2:
             raise UsageError(f"the published decider chooses between two points, not {len(samples.points)}.")
         return self.probabilities[None]
 
-    def kept(self, samples: RouteSamples) -> IntArray:
+    def kept(self, samples: RecognitionRouteSamples) -> IntArray:
         """Keep the point reached."""
         return last_kept(samples)
 

@@ -22,7 +22,7 @@ from allophone.routing.audio_features import mel_channels
 from allophone.routing.feature_store import read_recordings
 from allophone.routing.policy_file import RETRAIN, PolicyFile
 from allophone.routing.routers import Order, Overhead, last_kept
-from allophone.routing.samples import RouteSamples, point_dimensions
+from allophone.routing.samples import RecognitionRouteSamples, point_dimensions
 from allophone.transcription.recording import EncodedRecording, cut_windows
 from allophone.transcription.windows import EncodedWindows
 
@@ -168,18 +168,21 @@ class PublishedPolicy:
         """Return the same policy for some of the utterances only."""
         return PublishedPolicy(self.policy, self.probabilities[indices])
 
-    def scores(self, samples: RouteSamples) -> FloatArray:
+    def scores(self, samples: RecognitionRouteSamples) -> FloatArray:
         """The probabilities, one step."""
         del samples
         return self.probabilities[None]
 
-    def kept(self, samples: RouteSamples) -> IntArray:
+    def kept(self, samples: RecognitionRouteSamples) -> IntArray:
         """Keep the point reached."""
         return last_kept(samples)
 
 
 def replayed_faithful(
-    policy: PolicyFile, folder: Path, samples: RouteSamples, progress: Callable[[int, int], None] | None = None
+    policy: PolicyFile,
+    folder: Path,
+    samples: RecognitionRouteSamples,
+    progress: Callable[[int, int], None] | None = None,
 ) -> PublishedPolicy:
     """Run the decider on the recordings of runs; what it said is kept beside their measurements.
 

@@ -23,7 +23,7 @@ from allophone.routing.policy_file import PolicyFile, policy_card, write_models,
 from allophone.routing.published.network import PUBLISHED_THRESHOLDS, predict_decider, train_decider
 from allophone.routing.published.onnx_graph import decider_graph, states_graph
 from allophone.routing.published.policy import PublishedDecider, decider_flops, encoder_point
-from allophone.routing.samples import RouteSamples, point_dimensions, read_route_samples
+from allophone.routing.samples import RecognitionRouteSamples, point_dimensions, read_route_samples
 from allophone.routing.training import check_enough, trained_places
 from allophone.transcription.recording import cut_windows
 
@@ -132,7 +132,7 @@ def _load_encoder(point: OperatingPoint) -> Any:
 
 
 def _states(
-    samples: RouteSamples,
+    samples: RecognitionRouteSamples,
     point: OperatingPoint,
     encoder: Any | None,
     threads: int,
@@ -157,7 +157,7 @@ def _states(
     return states, np.array(owners, np.intp)
 
 
-def _names(samples: RouteSamples, domain: int) -> list[str]:
+def _names(samples: RecognitionRouteSamples, domain: int) -> list[str]:
     return [samples.utterances[index] for index in np.flatnonzero(samples.domains == domain).tolist()]
 
 
@@ -183,7 +183,7 @@ def _billed(point: OperatingPoint, reads_encoder: bool) -> dict[str, float]:
     return {"overhead_flops": per_s * point.margin_s, "overhead_flops_per_audio_s": per_s / point.speed}
 
 
-def _timed(policy: PolicyFile, out: Path, samples: RouteSamples, threads: int) -> float:
+def _timed(policy: PolicyFile, out: Path, samples: RecognitionRouteSamples, threads: int) -> float:
     """Return seconds per second of audio that deciding takes beyond the encoder pass that the order is charged for.
 
     The graph brings the encoder in float32; the charge is that of the point's own encoder as the runs measured it.
