@@ -18,7 +18,7 @@ from allophone.dimensions.whisper import whisper_dimensions
 from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import spread, write_result
 
-MODEL = "large-v3"
+MODEL = sized("large-v3", "tiny")
 N_ARRAYS, N_SCALARS = sized((1_000_000, 20_000), (1000, 100))
 PROFILED_TEXT_TOKENS = 20
 SEED = 0

@@ -59,7 +59,7 @@ def main() -> None:
         path = Path(folder) / "recording"
         whole = [decode(one, path) for one in sound_inputs().values()]
         damaged = [decode(one, path) for one in damaged_inputs(SEED)][:: sized(1, 40)]
-        hostile = [decode(one, path) for one in hostile_inputs()]
+        hostile = [decode(one, path) for one in list(hostile_inputs())[:: sized(1, 10)]]
     kinds = list(dict.fromkeys(one.input.kind for one in damaged))
     figures: dict[str, Any] = {
         "undamaged": counts(whole),
