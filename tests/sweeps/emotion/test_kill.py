@@ -71,7 +71,7 @@ def test_killed_at_any_moment_it_loses_and_doubles_nothing(place, tmp_path):
         while written(out) <= before + 2 * kill:
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline, "nothing was trained in time"
-            time.sleep(0.02)
+            time.sleep(0.003)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(timeout=30)
         process.stderr.close()
@@ -97,7 +97,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(place, tmp_path):
     while not list(out.glob("work/*/checkpoint.pt")):
         assert process.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
