@@ -179,3 +179,22 @@ def test_a_name_that_is_no_utf8_keeps_its_place(files, point, tmp_path):
     assert done.stdout.splitlines()[0].startswith(f"{tmp_path}/caf\\udce9.wav: ")
     lines = allophone("transcribe", "--point", point, odd, files[0], "--format", "json").stdout.splitlines()
     assert json.loads(lines[0])["audio"] == str(odd)
+
+
+def test_a_task_and_a_prompt_on_the_command_line(files, point):
+    said = allophone("transcribe", files[0], "--point", point).stdout.strip()
+    told = allophone("transcribe", files[0], "--point", point, "--task", "translate", "--prompt", "names")
+    assert told.stdout.strip() == said.upper() != said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--task", "sing", "--model", "fake:tiny"], "transcribe or translate"),
+        (["--prompt", "x", "--policy", "p"], "policy"),
+    ],
+)
+def test_tasks_that_cannot_be_done_are_refused(files, arguments, said):
+    found = CliRunner().invoke(app, ["transcribe", str(files[0]), *arguments])
+    assert isinstance(found.exception, UsageError)
+    assert said in str(found.exception)

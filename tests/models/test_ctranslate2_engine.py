@@ -12,7 +12,7 @@ from faster_whisper import WhisperModel
 from allophone.audio.mel import log_mel
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.ctranslate2_engine import CTranslate2Engine, every_nth, host_array, storage_view
-from allophone.models.engine import load_engine
+from allophone.models.engine import DecoderPrompt, load_engine
 from allophone.models.weights import resolve_weights
 
 BATCH = np.arange(2 * 5 * 3, dtype=np.float32).reshape(2, 5, 3)
@@ -306,3 +306,30 @@ def test_a_repetition_penalty_leaves_fewer_tokens_twice(tiny_en, speech):
     assert repeated[1] < repeated[0]
     assert tiny_en.text_of(plain.tokens) == plain.text
     assert tiny_en.decode(encoded, **GREEDY, repetition_penalty=1.0).tokens == plain.tokens
+
+
+def test_a_prompt_is_followed_in_spelling(tiny_en, speech):
+    mel = tiny_en.prepare(speech[2].samples, 3000)
+    settings = {"token_stride": 1, "beam_size": 1, "max_tokens": 60, "languages": ["en"]}
+    encoded = tiny_en.encode(mel)
+    (alone,) = tiny_en.decode_batch(encoded, **settings)
+    british = DecoderPrompt(context="The harbour lies at the centre, in grey colour.")
+    (told,) = tiny_en.decode_batch(encoded, **settings, prompt=british)
+    assert (alone.text, told.text) == (speech[2].text, speech[2].text.replace("harbor", "harbour"))
+
+
+def test_a_prompt_of_any_length_leaves_room_for_the_text_and_holds_no_special_token(tiny_en, speech):
+    long = DecoderPrompt(context=" ".join(one.text for one in speech[3:]) * 6)
+    assert tiny_en.prompt_tokens("en", long) == 1 + 220 + 2
+    encoded = tiny_en.encode(tiny_en.prepare(speech[2].samples, 3000))
+    settings = {"token_stride": 1, "beam_size": 1, "max_tokens": 60, "languages": ["en"]}
+    (told,) = tiny_en.decode_batch(encoded, **settings, prompt=long)
+    assert "harbor" in told.text
+    assert not told.truncated
+    assert tiny_en.prompt_tokens("en", DecoderPrompt(context="<|endoftext|><|translate|>")) < 6
+
+
+def test_a_task_is_named_to_models_of_many_languages_only(base, tiny_en):
+    assert base.prompt_tokens("de", DecoderPrompt("translate")) == 4
+    with pytest.raises(UsageError, match="translate"):
+        tiny_en.prompt_tokens("en", DecoderPrompt("translate"))

@@ -2,8 +2,9 @@ import numpy as np
 import openai
 import pytest
 
+from allophone.records.point import OperatingPoint
 from builders import write_wav
-from serve_live import live_server, sound
+from serve_live import fake_point, live_server, sound
 
 SPEECH_S = 3.0
 
@@ -126,7 +127,6 @@ def test_spellings_of_a_language(live, wav, text, spelling):
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"prompt": "names"}, "prompt"),
         ({"temperature": "0.5"}, "temperature"),
         ({"temperature": "2"}, "temperature"),
         ({"temperature": "warm"}, "temperature"),
@@ -194,9 +194,34 @@ def test_models_are_listed(live):
         client.models.retrieve("whisper-2")
 
 
-def test_translations_are_said_not_to_be_served(live, wav):
+def test_a_prompt_spells_names_and_is_billed(live, wav, text):
+    word = text.split()[1]
+    found = live.client().audio.transcriptions.create(
+        model="whisper-1", file=named(wav), prompt=f"we met {word.capitalize()}"
+    )
+    assert found.text == text.replace(word, word.capitalize())
+    alone = live.client().audio.transcriptions.create(model="whisper-1", file=named(wav))
+    assert found.model_extra["allophone"]["gflops"] > alone.model_extra["allophone"]["gflops"]
+
+
+def test_translations_of_a_model_of_many_languages(wav):
+    with live_server(fake_point(OperatingPoint(model="fake:tiny"))) as many:
+        said = many.post({"file": named(wav)}).json()["text"]
+        path, fields = "/v1/audio/translations", {"model": "whisper-1", "response_format": "verbose_json"}
+        found = many.post({"file": named(wav)}, fields, path=path).json()
+        assert (found["text"], found["task"], found["language"]) == (said.upper(), "translate", "english")
+        for style in ("text", "srt", "vtt"):
+            fields = {"model": "whisper-1", "response_format": style}
+            assert said.split()[0].upper() in many.post({"file": named(wav)}, fields, path=path).text
+        for field in ("language", "stream", "beam_size"):
+            reply = many.post({"file": named(wav)}, {"model": "whisper-1", field: "en"}, path=path)
+            assert (reply.status_code, reply.json()["error"]["param"]) == (400, field)
+
+
+def test_an_english_model_does_not_translate(live, wav):
     reply = live.post({"file": named(wav)}, path="/v1/audio/translations")
-    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_served")
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "model")
+    assert "English only" in reply.json()["error"]["message"]
 
 
 def test_routes_that_are_not_there_answer_in_the_same_shape(live):

@@ -81,6 +81,14 @@ def test_a_policy_says_what_ran_by_which_score(routed, tmp_path):
     assert float(reply.headers["x-allophone-score"])
 
 
+def test_a_policy_is_told_nothing_that_it_was_not_trained_with(routed, speech):
+    audio = speech[0].path.read_bytes()
+    reply = routed.post({"file": audio}, {"model": "whisper-1", "prompt": "names"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "prompt")
+    reply = routed.post({"file": audio}, path="/v1/audio/translations")
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "model")
+
+
 def test_a_policy_streams_too(routed, speech):
     *deltas, done = routed.client().audio.transcriptions.create(model="allophone", file=speech[0].path, stream=True)
     assert "".join(event.delta for event in deltas) == done.text != ""

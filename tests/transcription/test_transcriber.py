@@ -5,14 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from allophone.costs.transcript import transcript_flops
 from allophone.errors import AudioError, UsageError, WeightsError
-from allophone.models.weights import resolve_weights
+from allophone.models.weights import point_dimensions, resolve_weights
 from allophone.models.weights_digest import weights_digest
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import PointFile
 from allophone.records.utterance import Utterance
 from allophone.transcription.defaults import default_point
 from allophone.transcription.transcriber import Transcriber, load, load_point, read_samples
+from builders import tone
 
 POINT = OperatingPoint(model="tiny.en", context="fit", margin_s=2, floor_s=10)
 
@@ -190,3 +192,20 @@ def test_a_point_s_weights_are_those_that_were_measured(models):
 def test_a_model_of_many_languages_hears_which_unless_told(model, asked, language):
     assert load_point(OperatingPoint(model=f"fake:{model}"), language=asked).language == language
     assert Transcriber(OperatingPoint(model=f"fake:{model}"), language=asked).language == language
+
+
+def test_a_prompt_and_a_task_reach_the_decoder_and_are_billed():
+    transcriber = Transcriber(OperatingPoint(model="fake:tiny"))
+    alone = transcriber.transcribe(tone(3.0, 1))
+    word = alone.text.split()[0]
+    told = transcriber.transcribe(tone(3.0, 1), task="translate", prompt=f"so {word}")
+    assert told.text == alone.text.upper()
+    assert transcriber.transcribe(tone(3.0, 1), prompt=word.title()).text.startswith(word.title())
+    assert told.prompt_tokens == alone.prompt_tokens + 3
+    dims = point_dimensions(alone.point)
+    assert transcript_flops(dims, told).total > transcript_flops(dims, alone).total
+
+
+def test_an_english_model_is_not_asked_to_translate():
+    with pytest.raises(UsageError, match="English only"):
+        Transcriber(OperatingPoint(model="fake:tiny.en")).transcribe(tone(1.0, 1), task="translate")

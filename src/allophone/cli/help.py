@@ -28,7 +28,7 @@ PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "What else to read": ("policy", "labels"),
     },
     "transcribe": {
-        "What runs": ("point", "model", "policy", "threshold", "language"),
+        "What runs": ("point", "model", "policy", "threshold", "language", "task", "prompt"),
         "Where texts go": ("style", "out", "overwrite"),
         "This machine": ("jobs", "batch_size", "threads", "device", "max_audio_s"),
     },

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -18,6 +18,7 @@ from allophone.cli.say import is_verbose, say, tell
 
 if TYPE_CHECKING:
     from allophone.errors import AudioError
+    from allophone.models.engine import Task
     from allophone.records.transcript import Transcript
     from allophone.routing.transcriber import PolicyTranscriber, RoutedTranscript
     from allophone.transcription.transcriber import Transcriber
@@ -52,6 +53,10 @@ def transcribe(
         str | None,
         typer.Option(help="Language code, or auto; else as measured; with --model auto, if it knows many."),
     ] = None,
+    task: Annotated[str, typer.Option(help="transcribe, or translate into English.")] = "transcribe",
+    prompt: Annotated[
+        str, typer.Option(help="Text taken for what was said before: names are spelled as they stand in it.")
+    ] = "",
     out: Annotated[
         Path | None,
         typer.Option(help="Write one file per recording and format into this folder; what is there is passed over."),
@@ -75,6 +80,7 @@ def transcribe(
     """Transcribe recordings at a saved point, with a model or by a policy; unreadable ones are reported and skipped."""
     from allophone.errors import AudioError, LedgerError, UsageError
     from allophone.files import write_whole
+    from allophone.models.engine import Task
 
     chosen = without_defaults(context, {"point": point, "model": model, "policy": policy})
     point, model, policy = chosen["point"], chosen["model"], chosen["policy"]
@@ -86,12 +92,16 @@ def transcribe(
     wanted = [path for path in audio if overwrite or path not in written or not all(map(os.path.exists, written[path]))]
     if threshold is not None and policy is None:
         raise UsageError("--threshold: only a policy has one. Give --policy.")
+    if task not in get_args(Task):
+        raise UsageError(f"--task '{task}': write {' or '.join(get_args(Task))}.")
+    if policy is not None and (prompt or task != "transcribe"):
+        raise UsageError("--task and --prompt: a policy was trained without them. Give --point or --model.")
     transcriber = _load(point, model, policy, threshold, language, threads, device, max_audio_s)
     several = len(audio) > 1
     failed, audio_s, started = 0, 0.0, monotonic()
     with ExitStack() as stack:
         advance = stack.enter_context(_progress(len(wanted))) if out is not None and len(wanted) > 1 else None
-        results = _results(transcriber, wanted, set(styles) != {"text"}, jobs, batch_size)
+        results = _results(transcriber, wanted, set(styles) != {"text"}, jobs, batch_size, cast("Task", task), prompt)
         for done, (path, found) in enumerate(zip(wanted, results, strict=True), start=1):
             try:
                 if isinstance(found, AudioError):
@@ -181,13 +191,21 @@ def _load(
 
 
 def _results(
-    transcriber: Transcriber | PolicyTranscriber, audio: Sequence[Path], words: bool, jobs: int, batch_size: int
+    transcriber: Transcriber | PolicyTranscriber,
+    audio: Sequence[Path],
+    words: bool,
+    jobs: int,
+    batch_size: int,
+    task: Task,
+    prompt: str,
 ) -> Iterator[Transcript | RoutedTranscript | AudioError]:
     from allophone.errors import AudioError
     from allophone.transcription.transcriber import Transcriber
 
     if isinstance(transcriber, Transcriber):
-        yield from transcriber.transcribe_many(audio, jobs=jobs, batch_size=batch_size, words=words)
+        yield from transcriber.transcribe_many(
+            audio, jobs=jobs, batch_size=batch_size, words=words, task=task, prompt=prompt
+        )
         return
     for path in audio:  # a policy decides on one recording at a time
         try:

@@ -108,7 +108,7 @@ def whisper_dimensions(name: str) -> WhisperDimensions:
         raise UnknownModelError(f"unknown model '{name}'; known models: {known}; or give a folder") from None
 
 
-def prompt_names(dims: WhisperDimensions, language: str) -> tuple[str, ...]:
+def prompt_names(dims: WhisperDimensions, language: str, task: str = "transcribe") -> tuple[str, ...]:
     """Return the prompt: names of the tokens that the decoder is given for a transcript without timestamps.
 
     Start, language and task where the vocabulary has them, then no timestamps: 2 tokens for an English-only model, 4
@@ -117,12 +117,15 @@ def prompt_names(dims: WhisperDimensions, language: str) -> tuple[str, ...]:
     Args:
         dims: The model.
         language: Code of the language, ``en`` for an English-only model.
+        task: ``transcribe``, or ``translate`` into English.
 
     Raises:
-        UsageError: Another language than English for an English-only model.
+        UsageError: Another language than English, or another task, for an English-only model.
     """
     if dims.multilingual:
-        return ("<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>")
+        return ("<|startoftranscript|>", f"<|{language}|>", f"<|{task}|>", "<|notimestamps|>")
     if language != "en":
         raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
+    if task != "transcribe":
+        raise UsageError(f"task '{task}': this model knows English only. Use a multilingual model.")
     return ("<|startoftranscript|>", "<|notimestamps|>")

@@ -10,10 +10,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allophone.audio.mel import TRAINED_FRAMES, log_mel
-from allophone.dimensions.whisper import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN, WhisperDimensions, prompt_names
+from allophone.dimensions.whisper import (
+    AUDIO_TOKEN_S,
+    FRAMES_PER_AUDIO_TOKEN,
+    MAX_TEXT_TOKENS,
+    WhisperDimensions,
+    prompt_names,
+)
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.ct2_vocabulary import check_alignment_heads, check_languages, check_vocabulary
-from allophone.models.engine import Decoded, Engine
+from allophone.models.engine import TRANSCRIBE, Decoded, DecoderPrompt, Engine
 from allophone.models.learned_tail import load_learned_tail
 from allophone.models.loaded_here import LoadedHere
 from allophone.models.threads import choose_replicas, choose_threads
@@ -27,6 +33,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["CTranslate2Engine", "every_nth", "host_array", "storage_view"]
+
+# Beside a window's 224 text tokens, the four of the task and the one before them the decoder has room for so many.
+_MOST_CONTEXT_TOKENS = MAX_TEXT_TOKENS // 2 - 4
 
 
 def every_nth(encoded: Any, token_stride: int) -> Any:
@@ -109,7 +118,7 @@ class CTranslate2Engine(Engine):
         self._loaded = LoadedHere()
         self._weights, self._folder = weights, weights.folder
         self._dimensions = weights.dimensions
-        self._prompts: dict[str, list[int]] = {}
+        self._prompts: dict[tuple[str, str], list[int]] = {}
         # The model's own list (-1), and every token above end-of-text: languages, tasks and timestamps are no text.
         self._end_of_text = self._token_id("<|endoftext|>")
         self._suppressed = [-1, *range(self._end_of_text + 1, weights.dimensions.n_vocab)]
@@ -199,17 +208,20 @@ class CTranslate2Engine(Engine):
         languages: Sequence[str],
         confidence: bool = False,
         repetition_penalty: float = 1.0,
+        prompt: DecoderPrompt = TRANSCRIBE,
     ) -> list[Decoded]:
         """Decode encoded windows together; see :class:`allophone.models.engine.Engine`."""
         read = confidence and beam_size == 1
-        prompts = [self._prompt(language) for language in languages]
+        prompts = [self._prompt(language, prompt) for language in languages]
+        longest = max(map(len, prompts))
         with self._running("decode"):
             results = self._model.generate(
                 every_nth(encoded, token_stride),
                 prompts,
                 beam_size=beam_size,
                 repetition_penalty=repetition_penalty,
-                max_length=2 * max_tokens,  # CTranslate2 generates at most half of max_length
+                # CTranslate2 generates at most half of this, and at most what the prompt leaves of it.
+                max_length=max(2 * max_tokens, longest + max_tokens),
                 suppress_tokens=self._suppressed,
                 return_scores=True,
                 return_no_speech_prob=True,
@@ -279,19 +291,28 @@ class CTranslate2Engine(Engine):
                 "memory is short: convert or fetch the model again, or use a smaller one."
             ) from error
 
-    def prompt_tokens(self, language: str) -> int:
-        """Return the length of the prompt: 2 for English-only models, 4 for multilingual ones."""
-        return len(self._prompt(language))
+    def prompt_tokens(self, language: str, prompt: DecoderPrompt = TRANSCRIBE) -> int:
+        """Return the length of the prompt: 2 for English-only models, 4 for multilingual ones, and the context's."""
+        return len(self._prompt(language, prompt))
 
-    def _prompt(self, language: str) -> list[int]:
-        if language not in self._prompts:
-            names = prompt_names(self._dimensions, language)
+    def _prompt(self, language: str, prompt: DecoderPrompt) -> list[int]:
+        return [*self._context(prompt.context), *self._task(language, prompt.task)]
+
+    def _context(self, text: str) -> list[int]:
+        """Return the tokens of what is taken for said before: openai/whisper's ``initial_prompt``, as much as fits."""
+        tokens = self._tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids if text.strip() else []
+        written = [token for token in tokens if token < self._end_of_text]  # what looks like a special token is none
+        return [self._token_id("<|startofprev|>"), *written[-_MOST_CONTEXT_TOKENS:]] if written else []
+
+    def _task(self, language: str, task: str) -> list[int]:
+        if (language, task) not in self._prompts:
+            names = prompt_names(self._dimensions, language, task)
             if self._dimensions.multilingual and language not in self._languages():
                 raise UsageError(
                     f"language '{language}' is not in this model's vocabulary; use a code such as en or de."
                 )
-            self._prompts[language] = [self._token_id(name) for name in names]
-        return self._prompts[language]
+            self._prompts[language, task] = [self._token_id(name) for name in names]
+        return self._prompts[language, task]
 
     def _languages(self) -> set[str]:
         # In every multilingual vocabulary the languages stand between <|startoftranscript|> and <|translate|>.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from allophone.dimensions.moonshine import MOONSHINE_MODELS, RecognitionDimensions
 from allophone.dimensions.whisper import MAX_TEXT_TOKENS
@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Decoded", "Engine", "load_engine", "require_weights", "text_token_cap"]
+__all__ = [
+    "TRANSCRIBE",
+    "Decoded",
+    "DecoderPrompt",
+    "Engine",
+    "Task",
+    "load_engine",
+    "require_weights",
+    "text_token_cap",
+]
 
 FAKE_PREFIX = "fake:"
 # Fast speech is about 5 tokens per second; a window that wants more than this is a repetition loop.
@@ -35,6 +44,25 @@ class Decoded:
     token_logprobs: tuple[float, ...] = ()
     token_entropies: tuple[float, ...] = ()
     confidence_s: float = 0.0
+
+
+Task = Literal["transcribe", "translate"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderPrompt:
+    """What the decoder is told before it begins, beside the language.
+
+    Args:
+        task: To write what was said, or its translation into English.
+        context: Text that is taken for what was said before: its spelling of names and its style are followed.
+    """
+
+    task: Task = "transcribe"
+    context: str = ""
+
+
+TRANSCRIBE = DecoderPrompt()
 
 
 class Engine(Protocol):
@@ -112,6 +140,7 @@ class Engine(Protocol):
         language: str,
         confidence: bool = False,
         repetition_penalty: float = 1.0,
+        prompt: DecoderPrompt = TRANSCRIBE,
     ) -> Decoded:
         """Decode one encoded window: a batch of one.
 
@@ -124,6 +153,10 @@ class Engine(Protocol):
             confidence: Whether to read each token's log-probability and entropy; with beams they stay empty.
             repetition_penalty: What logits of tokens that were generated already are divided by, negative ones
                 multiplied (arXiv 1909.05858, equation 3); 1 changes nothing.
+            prompt: What the decoder is told beside the language.
+
+        Raises:
+            UsageError: The model knows no such language or task.
         """
         (decoded,) = self.decode_batch(
             encoded,
@@ -133,6 +166,7 @@ class Engine(Protocol):
             languages=[language],
             confidence=confidence,
             repetition_penalty=repetition_penalty,
+            prompt=prompt,
         )
         return decoded
 
@@ -146,6 +180,7 @@ class Engine(Protocol):
         languages: Sequence[str],
         confidence: bool = False,
         repetition_penalty: float = 1.0,
+        prompt: DecoderPrompt = TRANSCRIBE,
     ) -> list[Decoded]:
         """Decode a batch of encoded windows together.
 
@@ -157,6 +192,7 @@ class Engine(Protocol):
             languages: One language code per window.
             confidence: As in :meth:`decode`.
             repetition_penalty: As in :meth:`decode`.
+            prompt: As in :meth:`decode`; all windows have the same.
         """
         ...
 
@@ -182,7 +218,7 @@ class Engine(Protocol):
         """Return the likeliest language code; ``en`` for English-only models."""
         ...
 
-    def prompt_tokens(self, language: str) -> int:
+    def prompt_tokens(self, language: str, prompt: DecoderPrompt = TRANSCRIBE) -> int:
         """Return how many tokens the decoder is given before the first generated one."""
         ...
 

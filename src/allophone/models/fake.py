@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from allophone.dimensions.whisper import (
     prompt_names,
     whisper_dimensions,
 )
-from allophone.models.engine import Decoded, Engine
+from allophone.models.engine import TRANSCRIBE, Decoded, DecoderPrompt, Engine, Task
 from allophone.records.transcript import Word
 
 if TYPE_CHECKING:
@@ -99,12 +100,20 @@ class FakeEngine(Engine):
         languages: Sequence[str],
         confidence: bool = False,
         repetition_penalty: float = 1.0,
+        prompt: DecoderPrompt = TRANSCRIBE,
     ) -> list[Decoded]:
-        """Decode each window as if it were alone; no word is repeated by mistake, so nothing is penalised."""
+        """Decode each window as if it were alone; no word is repeated by mistake, so nothing is penalised.
+
+        A translation is the words in capitals; words of the context are spelled as they stand there.
+        """
+        for language in languages:
+            self.prompt_tokens(language, prompt)
         del repetition_penalty
         read = confidence and beam_size == 1
         share = self._error_share * token_stride / beam_size**0.25
-        return [self._hear(levels, share, max_tokens, read) for levels in encoded]
+        heard = [self._hear(levels, share, max_tokens, read) for levels in encoded]
+        spelled = {word.lower(): word for word in prompt.context.split()}
+        return [replace(one, text=_spelled(one.text, spelled, prompt.task)) for one in heard]
 
     def _hear(self, levels: NDArray[np.float32], error_share: float, max_tokens: int, read: bool) -> Decoded:
         silence = levels.min()
@@ -149,6 +158,16 @@ class FakeEngine(Engine):
         """Return ``en``."""
         return "en"
 
-    def prompt_tokens(self, language: str) -> int:
-        """Return 4 for multilingual models, 2 for English-only ones."""
-        return len(prompt_names(self._dimensions, "en"))
+    def prompt_tokens(self, language: str, prompt: DecoderPrompt = TRANSCRIBE) -> int:
+        """Return 4 for multilingual models, 2 for English-only ones, and one for each word of a context and before it.
+
+        Raises:
+            UsageError: An English-only model is asked to translate.
+        """
+        words = len(prompt.context.split())
+        return len(prompt_names(self._dimensions, "en", prompt.task)) + words + (words > 0)
+
+
+def _spelled(text: str, spelled: Mapping[str, str], task: Task) -> str:
+    told = " ".join(spelled.get(word, word) for word in text.split())
+    return told.upper() if task == "translate" else told

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from allophone.dimensions.moonshine import MoonshineDimensions
 from allophone.dimensions.whisper import HOP_SAMPLES
 from allophone.errors import SpaceError, UsageError
-from allophone.models.engine import Decoded, Engine
+from allophone.models.engine import TRANSCRIBE, Decoded, DecoderPrompt, Engine
 from allophone.models.moonshine_weights import MoonshineWeights, read_vocabulary
 from allophone.models.onnx_session import OnnxSession
 from allophone.models.threads import choose_replicas, choose_threads
@@ -125,14 +125,16 @@ class MoonshineEngine(Engine):
         languages: Sequence[str],
         confidence: bool = False,
         repetition_penalty: float = 1.0,
+        prompt: DecoderPrompt = TRANSCRIBE,
     ) -> list[Decoded]:
         """Decode encoded windows one after another; see :class:`allophone.models.engine.Engine`.
 
         Raises:
-            UsageError: A language other than English, or a repetition penalty.
+            UsageError: A language other than English, a repetition penalty, a translation, or a context.
         """
         if repetition_penalty != 1:
             raise UsageError(f"repetition_penalty {repetition_penalty:g}: Moonshine is decoded without one. Use 1.")
+        self._check(prompt)
         for language in languages:
             if language != "en":
                 raise UsageError(f"language '{language}': this model knows English only. Use a multilingual model.")
@@ -175,7 +177,15 @@ class MoonshineEngine(Engine):
         del encoded
         return "en"
 
-    def prompt_tokens(self, language: str) -> int:
+    def prompt_tokens(self, language: str, prompt: DecoderPrompt = TRANSCRIBE) -> int:
         """Return 1: the start of transcript."""
+        self._check(prompt)
         del language
         return 1
+
+    @staticmethod
+    def _check(prompt: DecoderPrompt) -> None:
+        if prompt.task != "transcribe":
+            raise UsageError(f"task '{prompt.task}': this model knows English only. Use a multilingual Whisper model.")
+        if prompt.context:
+            raise UsageError("a prompt: this model reads none. Leave it out, or use a Whisper model.")

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingRes
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from allophone.models.engine import Task
 from allophone.serve.api_error import ApiError, bad_request
 from allophone.serve.fields import AskedFor, read_fields
 from allophone.serve.form import read_form
@@ -61,12 +62,18 @@ class _Routes:
         self._service, self._keys, self._since = service, keys, int(time())
 
     async def transcriptions(self, request: Request) -> Response:
+        return await self._answer(request, "transcribe")
+
+    async def translations(self, request: Request) -> Response:
+        return await self._answer(request, "translate")
+
+    async def _answer(self, request: Request, task: Task) -> Response:
         self._let_in(request)
         service = self._service
         service.refuse_early()
         form = await read_form(request, service.settings)
         try:
-            asked = read_fields(form.fields)
+            asked = read_fields(form.fields, task)
             if form.file is None:
                 raise bad_request("file", "the field 'file' is missing, or has no file name: send the recording in it.")
             timeout_s = None if asked.stream else read_timeout(request.headers.get("x-stainless-read-timeout"))
@@ -79,14 +86,6 @@ class _Routes:
         if asked.stream:
             return StreamingResponse(self._events(request, accepted), media_type="text/event-stream")
         return await self._whole(request, asked, accepted)
-
-    async def translations(self, request: Request) -> Response:
-        self._let_in(request)
-        raise ApiError(
-            404,
-            "translations are not served: this server transcribes, in the language that is spoken.",
-            code="not_served",
-        )
 
     async def answer_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from allophone.models.engine import Task
 from allophone.serve.api_error import bad_request
 from allophone.serve.languages import language_code
 
@@ -15,11 +16,11 @@ __all__ = ["AskedFor", "ReplyFormat", "read_fields"]
 ReplyFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 _GRANULARITIES = ("segment", "word")
+_OF_TRANSCRIPTS = ("language", "stream")  # which OpenAI's translations have not
 _LISTS = ("timestamp_granularities", "include")
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False, "null": False, "": False}
 # Known to OpenAI's API, and not done here: a value is refused, an absent or empty one is not.
 _REFUSED = {
-    "prompt": "the decoder is not given a prompt here",
     "keywords": "the decoder is not given keywords here",
     "include": "log-probabilities of tokens are not returned",
     "known_speaker_names": "speakers are not told apart",
@@ -34,6 +35,8 @@ class AskedFor:
 
     Args:
         model: Name of the model as sent.
+        task: ``transcribe`` or ``translate``, by the endpoint.
+        prompt: Text that is taken for what was said before.
         language: Whisper's code; None where the client names none.
         reply: Format of the reply.
         granularities: Of a verbose reply: ``segment``, ``word`` or both.
@@ -41,6 +44,8 @@ class AskedFor:
     """
 
     model: str
+    task: Task = "transcribe"
+    prompt: str = ""
     language: str | None = None
     reply: ReplyFormat = "json"
     granularities: frozenset[str] = frozenset({"segment"})
@@ -49,16 +54,19 @@ class AskedFor:
     @property
     def words(self) -> bool:
         """Whether words' places are needed: to return them, or to cut subtitles between them."""
+        if self.task == "translate":  # words of a translation have no place in the sound
+            return False
         return self.reply in ("srt", "vtt") or (self.reply == "verbose_json" and "word" in self.granularities)
 
 
-def read_fields(fields: Sequence[tuple[str, str]]) -> AskedFor:
+def read_fields(fields: Sequence[tuple[str, str]], task: Task = "transcribe") -> AskedFor:
     """Read a form's fields.
 
     Lists are accepted with and without brackets behind their name, and as a JSON list.
 
     Args:
         fields: Names and values as sent.
+        task: By the endpoint.
 
     Raises:
         ApiError: 400 that names the field: it is unknown, given twice, of an impossible value, or not supported.
@@ -71,7 +79,7 @@ def read_fields(fields: Sequence[tuple[str, str]]) -> AskedFor:
             lists.setdefault(name, []).extend(_listed(value))
         elif name == "chunking_strategy":
             _check_chunking(sent, value)
-        elif name not in _READERS:
+        elif name not in _READERS or (task == "translate" and name in _OF_TRANSCRIPTS):
             known = ", ".join(sorted({"file", "model", "chunking_strategy", *_READERS, *_LISTS}))
             raise bad_request(sent, f"unknown field '{sent}': there are {known}.", "unknown_parameter")
         elif name in single:
@@ -84,6 +92,8 @@ def read_fields(fields: Sequence[tuple[str, str]]) -> AskedFor:
     read = {name: _READERS[name](value) for name, value in single.items()}
     asked = AskedFor(
         model=cast("str", read.get("model", "")),
+        task=task,
+        prompt=cast("str", read.get("prompt", "")),
         language=cast("str | None", read.get("language")),
         reply=cast("ReplyFormat", read.get("response_format", "json")),
         granularities=frozenset(lists.get("timestamp_granularities", ())) or frozenset({"segment"}),
@@ -179,6 +189,7 @@ def _temperature(value: str) -> float:
 
 _READERS: dict[str, Callable[[str], object]] = {
     "model": str,
+    "prompt": str,
     "language": _language,
     "response_format": _reply,
     "stream": _stream,

@@ -35,8 +35,8 @@ def reply_body(asked: AskedFor, transcript: Transcript, cost: RequestCost) -> tu
     fields: dict[str, Any] = {"text": transcript.text, "usage": usage}
     if asked.reply == "verbose_json":
         fields = {
-            "task": "transcribe",
-            "language": language_name(transcript.language),
+            "task": asked.task,
+            "language": "english" if asked.task == "translate" else language_name(transcript.language),
             "duration": round(transcript.duration_s, 3),
             **fields,
         }

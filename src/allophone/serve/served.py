@@ -12,7 +12,8 @@ from allophone.audio.mel import context_frames
 from allophone.costs.transcript import transcript_flops
 from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.dimensions.whisper import SAMPLE_RATE, WhisperDimensions
-from allophone.models.engine import Engine
+from allophone.errors import UsageError
+from allophone.models.engine import TRANSCRIBE, DecoderPrompt, Engine
 from allophone.models.weights import point_dimensions
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import PointFile, read_point
@@ -48,6 +49,7 @@ class Work:
         language: Of the prompt; ``auto`` until the first window has told it.
         words: Whether words' places are looked up.
         threshold: Of a policy; None takes its own.
+        prompt: What the decoder is told.
         decode_audio_s: Seconds that reading the upload's samples took.
         prepare_s: Seconds that cutting it into windows took.
         cut_cpu_s: Processor seconds of that.
@@ -59,6 +61,7 @@ class Work:
     language: str
     words: bool
     threshold: float | None = None
+    prompt: DecoderPrompt = TRANSCRIBE
     decode_audio_s: float = 0.0
     prepare_s: float = 0.0
     cut_cpu_s: float = 0.0
@@ -81,6 +84,14 @@ class Served(Protocol):
     @property
     def multilingual(self) -> bool:
         """Whether a request may name a language other than English."""
+        ...
+
+    def check_prompt(self, prompt: DecoderPrompt) -> None:
+        """Refuse what the decoder cannot be told.
+
+        Raises:
+            UsageError: It does not translate, or reads no prompt.
+        """
         ...
 
     @property
@@ -151,6 +162,10 @@ class ServedPoint:
             raise LookupError(model)
         return None
 
+    def check_prompt(self, prompt: DecoderPrompt) -> None:
+        """See :class:`Served`."""
+        self._engine.prompt_tokens("en", prompt)
+
     def measure_rate(self) -> WorkRate:
         """See :class:`Served`."""
         warm_up(self._engine, self.language)
@@ -178,12 +193,12 @@ class ServedPoint:
     def run(self, batch: Sequence[tuple[Work, Any]]) -> Sequence[Any]:
         """See :class:`Served`."""
         found: dict[int, PassedWindow] = {}
-        for words in {work.words for work, _ in batch}:
-            places = [place for place, (work, _) in enumerate(batch) if work.words == words]
+        for extras in {_extras(work) for work, _ in batch}:
+            places = [place for place, (work, _) in enumerate(batch) if _extras(work) == extras]
             windows: list[Window] = [batch[place][1] for place in places]
             frames = max(context_frames(window.audio.size, self.point) for window in windows)
             languages = [batch[place][0].language for place in places]
-            passed = pass_windows(self._engine, self.point, windows, languages, frames, DecodeExtras(words=words))
+            passed = pass_windows(self._engine, self.point, windows, languages, frames, extras)
             found.update(zip(places, passed, strict=True))
         for place, (work, _) in enumerate(batch):
             work.language = found[place].language
@@ -199,7 +214,7 @@ class ServedPoint:
         parts = [segment for one in passed for segment in one.segments]
         prepare_s = work.prepare_s + sum(one.prepare_s for one in passed)
         joined = join_segments(
-            self._engine, self.point, parts, work.samples.size, prepare_s, work.language, work.cut_cpu_s
+            self._engine, self.point, parts, work.samples.size, prepare_s, work.language, work.cut_cpu_s, work.prompt
         )
         transcript = replace(joined, notices=work.notices)
         reason = "the point that is served" if self._saved is None else f"chosen: {self._saved.question}"
@@ -255,6 +270,12 @@ class ServedPolicy:
         if name != self.name or not colon or found != found:  # noqa: PLR0124 - nan
             raise LookupError(model)
         return found
+
+    def check_prompt(self, prompt: DecoderPrompt) -> None:
+        """See :class:`Served`."""
+        if prompt != TRANSCRIBE:
+            what = "translate" if prompt.task == "translate" else "read prompts"
+            raise UsageError(f"a policy is served, which was not trained to {what}. Serve a point or a model.")
 
     def measure_rate(self) -> WorkRate:
         """See :class:`Served`."""
@@ -366,6 +387,10 @@ def load_served(
         chosen, language=language, threads=threads, device=device, max_audio_s=max_audio_s, replicas=workers
     )
     return ServedPoint(transcriber, None if point is None else read_point(point), workers)
+
+
+def _extras(work: Work) -> DecodeExtras:
+    return DecodeExtras(words=work.words, prompt=work.prompt)
 
 
 def _multilingual(dims: RecognitionDimensions) -> bool:

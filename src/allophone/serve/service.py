@@ -13,6 +13,7 @@ from allophone.audio.decode import decode_audio
 from allophone.audio.faults import as_audio_error
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, AudioTooLongError, UsageError
+from allophone.models.engine import DecoderPrompt
 from allophone.records.transcript import Transcript
 from allophone.serve.api_error import ApiError, bad_request, draining, inference_failed, no_room, too_large
 from allophone.serve.cost import RequestCost
@@ -116,10 +117,18 @@ class Service:
         language = asked.language or self.served.language
         if asked.language not in (None, "en") and not self.served.multilingual:
             raise bad_request("language", f"language '{asked.language}': the model that is served knows English only.")
+        prompt = DecoderPrompt(asked.task, asked.prompt)
+        try:
+            self.served.check_prompt(prompt)
+        except UsageError as error:
+            field = "prompt" if asked.task == "transcribe" else "model"
+            raise bad_request(field, str(error), "unsupported_parameter") from None
         if priority not in (None, "interactive", "bulk"):
             raise bad_request("x-allophone-priority", "x-allophone-priority: write interactive or bulk.")
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
-        work, pieces = await loop.run_in_executor(self._decoders, self._prepare, file, language, asked.words, threshold)
+        work, pieces = await loop.run_in_executor(
+            self._decoders, self._prepare, file, language, asked.words, threshold, prompt
+        )
         interactive = work.samples.size <= self.settings.interactive_s * SAMPLE_RATE
         job = Job(
             work,
@@ -224,13 +233,15 @@ class Service:
             return False
         return job.error is None
 
-    def _prepare(self, file: BinaryIO, language: str, words: bool, threshold: float | None) -> tuple[Work, list[Any]]:
+    def _prepare(
+        self, file: BinaryIO, language: str, words: bool, threshold: float | None, prompt: DecoderPrompt
+    ) -> tuple[Work, list[Any]]:
         """Decode and cut; runs on a decoder's thread."""
         started = perf_counter()
         try:
             decoded = decode_audio(file, longest_s=self.settings.max_audio_s)
             with as_audio_error(decoded.name):
-                work = Work(decoded.samples, decoded.notices, language, words, threshold)
+                work = Work(decoded.samples, decoded.notices, language, words, threshold, prompt)
                 work.decode_audio_s = perf_counter() - started
                 return work, self.served.plan(work)
         except AudioTooLongError:

@@ -13,7 +13,7 @@ from allophone.audio.decode import DecodedAudio
 from allophone.audio.faults import as_audio_error
 from allophone.audio.mel import context_frames
 from allophone.errors import AudioError
-from allophone.models.engine import Engine
+from allophone.models.engine import TRANSCRIBE, DecoderPrompt, Engine
 from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Transcript
@@ -101,6 +101,7 @@ def transcribe_stream(
     words: bool = False,
     jobs: int = 1,
     batch_size: int = 1,
+    prompt: DecoderPrompt = TRANSCRIBE,
 ) -> Iterator[Transcript | AudioError]:
     """Transcribe recordings, several windows at a time, and give the transcripts back in order.
 
@@ -117,6 +118,7 @@ def transcribe_stream(
         words: Whether to find each word's place in time.
         jobs: Threads that run batches; as many more read recordings.
         batch_size: Most windows in a batch.
+        prompt: What the decoder is told before each window.
 
     Yields:
         A transcript, or what kept the recording from being read or transcribed; the others are not touched.
@@ -124,7 +126,7 @@ def transcribe_stream(
     Raises:
         UsageError: The model does not know the language.
     """
-    stream = _Stream(engine, point, language, DecodeExtras(words=words), batch_size)
+    stream = _Stream(engine, point, language, DecodeExtras(words=words, prompt=prompt), batch_size)
     source = enumerate(recordings)
     ahead = _AHEAD * jobs * batch_size
     given, taken, more = 0, 0, True
@@ -245,7 +247,13 @@ class _Stream:
         if len(recording.segments) == len(recording.windows):
             parts = [part for _, parts in sorted(recording.segments.items()) for part in parts]
             joined = join_segments(
-                self.engine, self.point, parts, recording.n_samples, recording.prepare_s, recording.language
+                self.engine,
+                self.point,
+                parts,
+                recording.n_samples,
+                recording.prepare_s,
+                recording.language,
+                prompt=self.extras.prompt,
             )
             self.finished[index] = replace(joined, notices=recording.notices)
             del self._open[index]

@@ -10,7 +10,7 @@ from allophone.audio.mel import context_frames
 from allophone.audio.stretch import compress_time
 from allophone.audio.windows import split_windows
 from allophone.dimensions.whisper import SAMPLE_RATE
-from allophone.models.engine import Engine
+from allophone.models.engine import TRANSCRIBE, DecoderPrompt, Engine
 from allophone.models.stopwatch import Lap, Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Transcript
@@ -47,6 +47,7 @@ def transcribe_points(
     confidence: bool = False,
     encoded: EncodedRecording | None = None,
     before_window: Callable[[], None] | None = None,
+    prompt: DecoderPrompt = TRANSCRIBE,
 ) -> list[Transcript]:
     """Transcribe one recording at several points, encoding each window once.
 
@@ -65,6 +66,7 @@ def transcribe_points(
         encoded: The recording's windows where they are encoded already, by :func:`encode_recording` at such a point;
             then only the decoder runs.
         before_window: Called before each window; what it raises ends the recording.
+        prompt: What the decoder is told before each window.
 
     Returns:
         One transcript per point, in order. Audio without speech gives no segment and an empty text.
@@ -91,11 +93,11 @@ def transcribe_points(
             detected = watch.lap()
         full_context_cache: dict[int, EncodedWindows] = {}
         for index, point in enumerate(points):
-            extras = DecodeExtras(words=words, confidence=confidence)
+            extras = DecodeExtras(words=words, confidence=confidence, prompt=prompt)
             (found,) = decode_with_fallback(engine, [window], passed, point, [language], extras, full_context_cache)
             segments[index] += add_detection_time(found, detected)
     return [
-        join_segments(engine, point, parts, samples.size, prepare_s, language, cut.cpu_s)
+        join_segments(engine, point, parts, samples.size, prepare_s, language, cut.cpu_s, prompt)
         for point, parts in zip(points, segments, strict=True)
     ]
 
@@ -171,6 +173,7 @@ def join_segments(
     prepare_s: float,
     language: str,
     cut_cpu_s: float = 0.0,
+    prompt: DecoderPrompt = TRANSCRIBE,
 ) -> Transcript:
     """Return the transcript of a recording from its segments in order.
 
@@ -182,6 +185,7 @@ def join_segments(
         prepare_s: As in :class:`allophone.records.Transcript`.
         language: Of the prompt; without a window nothing tells ``auto``, and it becomes ``en``.
         cut_cpu_s: As in :class:`allophone.records.Transcript`.
+        prompt: What the decoder was told.
     """
     language = "en" if language == AUTO_LANGUAGE else language
     return Transcript(
@@ -191,6 +195,6 @@ def join_segments(
         duration_s=n_samples / SAMPLE_RATE,
         segments=tuple(segments),
         prepare_s=prepare_s,
-        prompt_tokens=engine.prompt_tokens(language),
+        prompt_tokens=engine.prompt_tokens(language, prompt),
         cut_cpu_s=cut_cpu_s,
     )

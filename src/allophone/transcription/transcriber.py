@@ -13,7 +13,7 @@ from allophone.audio.decode import LONGEST_S, DecodedAudio, decode_audio
 from allophone.audio.utterance_audio import decode_utterance
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.errors import AudioError, AudioTooLongError, UsageError, WeightsError
-from allophone.models.engine import load_engine
+from allophone.models.engine import DecoderPrompt, Task, load_engine
 from allophone.models.learned_tail import require_learned_tail
 from allophone.models.weights_digest import weights_digest
 from allophone.records.point import OperatingPoint
@@ -94,17 +94,27 @@ class Transcriber:
         on_gpu = self.engine.device == "cuda"
         return jobs or (2 if on_gpu else self.engine.replicas), batch_size or (_GPU_BATCH if on_gpu else 1)
 
-    def transcribe(self, audio: str | Path | NDArray[np.float32], *, words: bool = False) -> Transcript:
+    def transcribe(
+        self,
+        audio: str | Path | NDArray[np.float32],
+        *,
+        words: bool = False,
+        task: Task = "transcribe",
+        prompt: str = "",
+    ) -> Transcript:
         """Transcribe one recording of any length; the windows of a long one run side by side.
 
         Args:
             audio: A file, or samples of shape ``(n_samples,)`` at 16 kHz.
             words: Whether to find each word's place in time.
+            task: ``transcribe``, or ``translate`` into English, which multilingual models can.
+            prompt: Text that is taken for what was said before, for the spelling of names; its last 220 tokens count.
 
         Raises:
+            UsageError: The model cannot do the task, or reads no prompt.
             AudioError: The file cannot be decoded, or the array is not one row of floating-point samples.
         """
-        (found,) = self.transcribe_many([audio], words=words)
+        (found,) = self.transcribe_many([audio], words=words, task=task, prompt=prompt)
         if isinstance(found, AudioError):
             raise found
         return found
@@ -116,6 +126,8 @@ class Transcriber:
         jobs: int = 0,
         batch_size: int = 0,
         words: bool = False,
+        task: Task = "transcribe",
+        prompt: str = "",
     ) -> Iterator[Transcript | AudioError]:
         """Transcribe many recordings, several at a time, and give the transcripts back in order.
 
@@ -130,6 +142,8 @@ class Transcriber:
             batch_size: Most windows in a batch; 0 takes 1 on a CPU, where replicas gain more than batches, and 16 on
                 a GPU. In a batch a window runs on at most a quarter more frames than alone.
             words: Whether to find each word's place in time.
+            task: As for :meth:`transcribe`.
+            prompt: As for :meth:`transcribe`; every window has it.
 
         Yields:
             A transcript for each recording, or the error that says why it has none, whatever it raised: the others are
@@ -144,6 +158,7 @@ class Transcriber:
             words=words,
             jobs=jobs,
             batch_size=batch_size,
+            prompt=DecoderPrompt(task, prompt),
         )
 
 

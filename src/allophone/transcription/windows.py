@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from allophone.audio.tail import learned_vectors, tail_positions
 from allophone.audio.windows import Span
 from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN
-from allophone.models.engine import Engine, text_token_cap
+from allophone.models.engine import TRANSCRIBE, DecoderPrompt, Engine, text_token_cap
 from allophone.models.stopwatch import Stopwatch
 from allophone.records.point import OperatingPoint
 from allophone.records.transcript import Segment, Word
@@ -49,10 +49,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class DecodeExtras:
-    """What is asked of a pass beside its text: places of words, tokens' log-probabilities."""
+    """What is asked of a pass beside its text: places of words, tokens' log-probabilities; and what it is told."""
 
     words: bool = False
     confidence: bool = False
+    prompt: DecoderPrompt = TRANSCRIBE
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ def decode_once(
         languages=languages,
         confidence=extras.confidence,
         repetition_penalty=repetition_penalty,
+        prompt=extras.prompt,
     )
     shared = watch.lap()
     decode_s = shared.wall_s - sum(decoded.confidence_s for decoded in batch)
