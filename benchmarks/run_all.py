@@ -62,6 +62,7 @@ ENTRIES = (
     Entry("emotion.emotion_cascade", speech=True),
     Entry("emotion.emotion_table", speech=True, named_only=True),
     Entry("peers.peers", speech=True, named_only=True),
+    Entry("serving.serve_load", speech=True),
     Entry("statements.interval_coverage"),
     *(Entry(f"statements.statements_{name}") for name in ("points", "certified", "compare", "labels", "policies")),
     Entry("statements.statements_objectives"),

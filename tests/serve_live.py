@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Thread
 from time import monotonic
 
@@ -46,11 +46,15 @@ class Live:
 
     service: Service
     url: str
+    clients: dict[object, openai.OpenAI] = field(default_factory=dict)
 
     def client(self, **options) -> openai.OpenAI:
-        return openai.OpenAI(
-            base_url=f"{self.url}/v1", **{"api_key": "any", "max_retries": 0, "timeout": 60, **options}
-        )
+        """Return a client with these options, the same at every call; it is closed with the server."""
+        chosen = {"api_key": "any", "max_retries": 0, "timeout": 60, **options}
+        key = tuple(sorted(chosen.items()))
+        if key not in self.clients:
+            self.clients[key] = openai.OpenAI(base_url=f"{self.url}/v1", **chosen)
+        return self.clients[key]
 
     def async_client(self, **options) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(
@@ -80,9 +84,12 @@ def live_server(
     thread = Thread(target=lambda: asyncio.run(server.serve(sockets=[socket])), daemon=True)
     thread.start()
     wait_until(lambda: server.started)
+    live = Live(service, f"http://127.0.0.1:{socket.getsockname()[1]}")
     try:
-        yield Live(service, f"http://127.0.0.1:{socket.getsockname()[1]}")
+        yield live
     finally:
+        for client in live.clients.values():
+            client.close()
         server.should_exit = True
         thread.join(20)
         service.close()

@@ -15,7 +15,7 @@ from benchmarks.shared.quick import VARIABLE
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 SCRIPTS = [path for path in BENCHMARKS.rglob("*.py") if path.name != "__init__.py"]
-PROCESSES = {"peers.worker", "peers.weights"}  # started by another one, never by people
+PROCESSES = {"peers.worker", "peers.weights", "serving.wrapper"}  # started by another one, never by people
 BESIDE_THE_FOLDERS = {"run_all", "data"}
 
 

@@ -92,6 +92,33 @@ def write_small() -> bytes:
     return encoded(sound(1.0), "pcm_s16le", "wav")
 
 
+def test_uploads_share_a_limit_and_give_it_back(wav):
+    settings = ServeSettings(max_upload_bytes=100_000, max_held_bytes=100_000)
+    held, told = Event(), Event()
+
+    def body():
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + wav[:60_000]
+        held.set()
+        assert told.wait(60)
+        yield b'\r\n--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b--\r\n'
+
+    with live_server(settings=settings) as live, ThreadPoolExecutor(1) as pool:
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        first = pool.submit(httpx2.post, live.url + ADDRESS, content=body(), headers=headers, timeout=60)
+        try:
+            assert held.wait(30)
+            wait_until(lambda: live.service.held.bytes >= 60_000)
+            with pytest.raises(openai.RateLimitError) as caught:
+                text(live, wav)
+            assert caught.value.response.headers["retry-after"]
+        finally:
+            told.set()
+        assert first.result(30).status_code == 400  # cut before its end, as its header says
+        assert live.service.held.bytes == 0
+        assert text(live, wav)
+        assert live.service.held.bytes == 0
+
+
 def test_a_small_file_that_decodes_to_too_much_is_refused_while_it_is_decoded():
     packed = encoded(np.zeros(600 * 16_000, np.float32), "flac", "flac")
     assert len(packed) < 200_000
@@ -114,10 +141,11 @@ def test_an_upload_that_stops_is_given_up(wav):
         assert text(live, wav)
 
 
-def test_connections_that_are_cut_leave_nothing_behind(wav):
+def test_connections_that_are_cut_leave_nothing_behind(wav, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with live_server() as live:
         expected = text(live, wav)
-        before = (threading.active_count(), len(os.listdir(tempfile.gettempdir())))
+        threads = threading.active_count()
         handles = len(os.listdir("/proc/self/fd"))
         host, port = live.url.removeprefix("http://").split(":")
         for number in range(100):
@@ -130,8 +158,8 @@ def test_connections_that_are_cut_leave_nothing_behind(wav):
                 )
         wait_until(lambda: live.service.open_requests == 0)
         wait_until(lambda: len(os.listdir("/proc/self/fd")) <= handles)
-        assert threading.active_count() <= before[0] + 1  # a decoder's thread may have begun
-        assert len(os.listdir(tempfile.gettempdir())) <= before[1]
+        assert threading.active_count() <= threads + 1  # a decoder's thread may have begun
+        assert not list(tmp_path.iterdir())
         assert text(live, wav) == expected
 
 

@@ -71,7 +71,7 @@ class _Routes:
         self._let_in(request)
         service = self._service
         service.refuse_early()
-        form = await read_form(request, service.settings)
+        form = await read_form(request, service.settings, service.held)
         try:
             asked = read_fields(form.fields, task)
             if form.file is None:

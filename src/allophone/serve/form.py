@@ -11,13 +11,38 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from allophone.serve.api_error import ApiError, bad_request, too_large
+from allophone.serve.api_error import ApiError, bad_request, no_room, too_large
 from allophone.serve.settings import ServeSettings
 
-__all__ = ["Form", "read_form"]
+__all__ = ["Form", "HeldBytes", "read_form"]
 
 _MOST_FIELDS = 64
 _LONGEST_FIELD = 64 * 1024
+
+
+class HeldBytes:
+    """Bytes of all uploads that are in memory, of which there may be so many.
+
+    Args:
+        most: So many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self.bytes = most, 0
+
+    def take(self, size: int) -> None:
+        """Hold more.
+
+        Raises:
+            ApiError: 429 where there is no room.
+        """
+        if self.bytes + size > self._most:
+            raise no_room(f"uploads of {self.bytes} bytes are in memory, and at most {self._most} may be.", 1.0)
+        self.bytes += size
+
+    def give_back(self, size: int) -> None:
+        """Hold less."""
+        self.bytes -= size
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +52,20 @@ class Form:
     Args:
         file: The file's bytes, open for reading; None where the form has none.
         fields: The other fields in order, names as sent.
-        size: Bytes of the whole body.
+        size: Bytes of the whole body, which are held until it is closed.
+        held: Where they are held.
     """
 
     file: BinaryIO | None
     fields: tuple[tuple[str, str], ...]
     size: int
+    held: HeldBytes
 
     def close(self) -> None:
         """Give the file's memory back."""
         if self.file is not None:
             self.file.close()
+        self.held.give_back(self.size)
 
 
 class _InMemory(MultiPartParser):
@@ -55,12 +83,17 @@ class _InMemory(MultiPartParser):
             self.begun.append(self._current_part.file)
 
 
-async def read_form(request: Request, settings: ServeSettings) -> Form:
+async def read_form(request: Request, settings: ServeSettings, held: HeldBytes) -> Form:
     """Read a request's body.
+
+    Args:
+        request: Of which nothing has been read.
+        settings: Limits of one upload.
+        held: The limit of all.
 
     Raises:
         ApiError: 413 where it is larger than allowed, 408 where it stops coming, 400 where it is no multipart form, has
-            two files, or the file under another name than ``file``.
+            two files, or the file under another name than ``file``, 429 where memory is full of other uploads.
     """
     stated = request.headers.get("content-length", "")
     if stated.isdigit() and int(stated) > settings.max_upload_bytes:
@@ -69,7 +102,15 @@ async def read_form(request: Request, settings: ServeSettings) -> Form:
         raise bad_request(
             None, "the body is no multipart form. Send 'file' and 'model' as multipart/form-data.", "invalid_body"
         )
-    counter = _Counter(request, settings)
+    counter = _Counter(request, settings, held)
+    try:
+        return await _parsed(request, counter)
+    except BaseException:  # a client that goes away among them
+        held.give_back(counter.size)
+        raise
+
+
+async def _parsed(request: Request, counter: _Counter) -> Form:
     parser = _InMemory(
         request.headers, counter.stream(), max_files=2, max_fields=_MOST_FIELDS, max_part_size=_LONGEST_FIELD
     )
@@ -92,14 +133,14 @@ async def read_form(request: Request, settings: ServeSettings) -> Form:
         raise bad_request(wrong[0], f"a file in the field '{wrong[0]}': send it as 'file'.", "unknown_parameter")
     if len(files) > 1:
         raise bad_request("file", "two files in one request: send one a request.")
-    return Form(files[0][1].file if files else None, fields, counter.size)
+    return Form(files[0][1].file if files else None, fields, counter.size, counter.held)
 
 
 class _Counter:
     """The body's chunks, counted; no more is taken than is allowed, and not from who stops sending."""
 
-    def __init__(self, request: Request, settings: ServeSettings) -> None:
-        self._request, self._settings, self.size = request, settings, 0
+    def __init__(self, request: Request, settings: ServeSettings, held: HeldBytes) -> None:
+        self._request, self._settings, self.held, self.size = request, settings, held, 0
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         chunks = aiter(self._request.stream())
@@ -114,9 +155,10 @@ class _Counter:
                     f"the upload stopped for {self._settings.max_pause_s:g} s. Send it again.",
                     code="upload_timeout",
                 ) from None
-            self.size += len(chunk)
-            if self.size > self._settings.max_upload_bytes:
+            if self.size + len(chunk) > self._settings.max_upload_bytes:
                 raise _too_many_bytes(self._settings)
+            self.held.take(len(chunk))
+            self.size += len(chunk)
             yield chunk
 
 

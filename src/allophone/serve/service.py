@@ -18,6 +18,7 @@ from allophone.records.transcript import Transcript
 from allophone.serve.api_error import ApiError, bad_request, draining, inference_failed, no_room, too_large
 from allophone.serve.cost import RequestCost
 from allophone.serve.fields import AskedFor
+from allophone.serve.form import HeldBytes
 from allophone.serve.metrics import ServeMetrics
 from allophone.serve.served import Served, Work
 from allophone.serve.settings import ServeSettings
@@ -65,6 +66,7 @@ class Service:
         )
         self.metrics = ServeMetrics(self.queue, (served.name,))
         self.open_requests = 0
+        self.held = HeldBytes(max(settings.max_held_bytes, settings.max_upload_bytes))
         self.draining = False
         self._decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
 

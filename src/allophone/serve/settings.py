@@ -15,6 +15,7 @@ class ServeSettings:
         max_queue_s: Most seconds that a request may have to wait, as predicted; beyond them it is refused.
         max_audio_s: Most decoded seconds of a recording.
         max_upload_bytes: Most bytes of a request's body.
+        max_held_bytes: Most bytes of all uploads that are in memory at once.
         max_open_requests: Most requests that are read, decoded, wait or run at once.
         max_bulk_age_s: Seconds that a bulk request waits before one of its windows goes ahead of interactive ones.
         interactive_s: A recording of at most so many seconds is interactive where the client does not say.
@@ -25,6 +26,7 @@ class ServeSettings:
     max_queue_s: float = 120.0
     max_audio_s: float = 3600.0
     max_upload_bytes: int = 100_000_000
+    max_held_bytes: int = 1_000_000_000
     max_open_requests: int = 256
     max_bulk_age_s: float = 10.0
     interactive_s: float = 60.0

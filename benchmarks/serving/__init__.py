@@ -1,0 +1,1 @@
+"""The service: what it adds to the engine, and what it carries beside a wrapper round another library."""
