@@ -177,8 +177,8 @@ def compare_pair(
 def contrast(samples: Samples, n_points: int, name: str, factor: float, resample: Resample) -> Replicates:
     """Return ``after - factor · before`` of every point in every replicate, in base units, lower being better.
 
-    Sums over utterances have a standard error in closed form; what has none, and times that hold the machine's noise,
-    take percentiles of the widened replicates.
+    Sums over utterances, times among them, have a standard error in closed form; what has none takes percentiles of the
+    widened replicates. The machine's noise of moments is in the utterances' own times already.
 
     Args:
         samples: From :func:`allophone.compare.pairing.pair_samples`.
@@ -195,7 +195,7 @@ def contrast(samples: Samples, n_points: int, name: str, factor: float, resample
         differences = above[n_points:] - factor * above[:n_points]
         whole = np.concatenate([np.zeros((1, above.shape[1])), differences])
         return _without_first(resample_ratio_difference(whole, below, resample, 0))
-    found = samples.resample(name, resample)
+    found = (replace(samples, noise={}) if name in TIMED else samples).resample(name, resample)
     stretched = found.stretched
     return Replicates(
         resample,
@@ -207,8 +207,8 @@ def contrast(samples: Samples, n_points: int, name: str, factor: float, resample
 
 
 def _sums(samples: Samples, name: str) -> tuple[FloatArray, FloatArray] | None:
-    """Numerators and denominators of an objective that is a ratio of sums, if it is one and holds no noise."""
-    sums = None if name == "rtf" and name in samples.noise else samples.sums(name)
+    """Numerators and denominators of an objective that is a ratio of sums, if it is one and was counted."""
+    sums = samples.sums(name)
     return None if sums is None or np.isnan(sums[0]).any() else sums
 
 
@@ -261,6 +261,8 @@ def judge_conditions(
 ) -> tuple[Outcome, ...]:
     """Test all conditions at all points; any fails by accident with probability ``1 - confidence`` at most.
 
+    A change of a time that is below the run's noise floor never fails.
+
     Args:
         samples: From :func:`allophone.compare.pairing.pair_samples`.
         points: As many as there are before.
@@ -280,7 +282,8 @@ def judge_conditions(
                 f"--fail-if '{condition.text}': {condition.objective.title} was not measured in both runs. Leave it "
                 "out, or sweep again."
             )
-        p.append(_p_within(found, condition.limit))
+        within = _p_within(found, condition.limit)
+        p.append(np.where(_below_floor(samples, n_points, condition.objective.name, resample), 1.0, within))
         ranks.append(tail_ranks(found.inflated() - found.estimates))
     adjusted = step_down_p(np.concatenate(p), np.concatenate(ranks, axis=1)).reshape(len(conditions), n_points)
     outcomes = []
@@ -289,6 +292,15 @@ def judge_conditions(
         worst = int(np.argmin(row))
         outcomes.append(Outcome(condition, failed, points[worst].title, float(row[worst])))
     return tuple(outcomes)
+
+
+def _below_floor(samples: Samples, n_points: int, name: str, resample: Resample) -> BoolArray:
+    """Whether every point rose by less than two equal points of one run may differ, shape (n_points,)."""
+    floor = noise_floor(samples.noise, name)
+    if not floor > 0:
+        return np.zeros(n_points, np.bool_)
+    levels = samples.resample(name, resample).estimates
+    return np.asarray(levels[n_points:] <= (1 + floor) * levels[:n_points])
 
 
 def _enough(resample: Resample) -> bool:
@@ -343,6 +355,7 @@ def _warnings(pair: RunPair, resample: Resample, names: Sequence[str] | dict[str
         )
     else:
         warnings.append(
-            "The noise floor of times is unknown, since a run measured no point twice: their intervals are too narrow."
+            "The noise floor of times is unknown, since a run measured no point twice: a small change may be the "
+            "machine's."
         )
     return warnings
