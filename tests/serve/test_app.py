@@ -1,3 +1,6 @@
+import shutil
+import subprocess
+
 import numpy as np
 import openai
 import pytest
@@ -268,3 +271,11 @@ def test_the_page_is_told_what_was_saved(live, wav):
     assert after["transcripts"] == before["transcripts"] + 1
     assert after["audio_s"] == pytest.approx(before["audio_s"] + SPEECH_S)
     assert 0 < after["gflops"] < after["reference_gflops"]
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+def test_a_browser_shows_what_is_served(live, tmp_path):
+    command = ["chromium", "--headless", "--no-sandbox", f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000"]
+    shown = subprocess.run([*command, "--dump-dom", live.url], capture_output=True, text=True, timeout=120, check=True)
+    assert live.service.served.describe()["title"] in shown.stdout
+    assert "saved against the reference" in shown.stdout

@@ -11,7 +11,8 @@ from allophone.records.point import OperatingPoint
 from allophone.routing.regression import Candidate
 from allophone.routing.training import train_policy
 from allophone.routing.transcriber import load_policy
-from allophone.serve.served import ServedPoint, ServedPolicy, load_served
+from allophone.serve.served import ServedPoint, ServedPolicy, Work, load_served
+from allophone.serve.work_queue import CancelledError
 from allophone.transcription.transcriber import Transcriber, load
 from builders import write_wav
 from route_runs import BASE, TINY, write_routed
@@ -119,3 +120,22 @@ def test_a_point_answers_to_its_names(name):
     else:
         with pytest.raises(LookupError):
             served.threshold_of(name)
+
+
+def test_a_policy_stops_before_the_next_window_of_a_client_that_went_away(policy, speech):
+    served = ServedPolicy(load_policy(policy), workers=1)
+    samples = np.concatenate([one.samples for one in (*speech, *speech)])
+    seen = []
+
+    def gone_at_the_second_window():
+        seen.append(len(seen))
+        if len(seen) == 2:
+            raise CancelledError("the client went away.")
+
+    work = Work(samples, (), "en", False, check=gone_at_the_second_window)
+    with pytest.raises(CancelledError):
+        served.run([(work, samples)])
+    assert len(seen) == 2
+    work.check = lambda: seen.append(len(seen))
+    assert served.run([(work, samples)])[0].text
+    assert len(seen) > 4
