@@ -79,7 +79,7 @@ def read_fields(fields: Sequence[tuple[str, str]], task: Task = "transcribe") ->
             lists.setdefault(name, []).extend(_listed(value))
         elif name == "chunking_strategy":
             _check_chunking(sent, value)
-        elif name not in _READERS or (task == "translate" and name in _OF_TRANSCRIPTS):
+        elif sent not in _READERS or (task == "translate" and sent in _OF_TRANSCRIPTS):
             known = ", ".join(sorted({"file", "model", "chunking_strategy", *_READERS, *_LISTS}))
             raise bad_request(sent, f"unknown field '{sent}': there are {known}.", "unknown_parameter")
         elif name in single:
