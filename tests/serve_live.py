@@ -17,7 +17,7 @@ import uvicorn
 from allophone.records.point import OperatingPoint
 from allophone.serve.app import make_app
 from allophone.serve.keys import ApiKeys
-from allophone.serve.run import DrainingServer
+from allophone.serve.run import DrainingServer, listen
 from allophone.serve.served import Served, ServedPoint
 from allophone.serve.service import Service
 from allophone.serve.settings import ServeSettings
@@ -79,7 +79,7 @@ def live_server(
     """Serve until the block ends; the thread then stops within its limit."""
     service = Service(served or fake_point(), settings or ServeSettings())
     config = uvicorn.Config(make_app(service, keys), host="127.0.0.1", port=0, log_config=None, access_log=False)
-    socket = config.bind_socket()
+    socket = listen(config)
     server = DrainingServer(config, service)
     thread = Thread(target=lambda: asyncio.run(server.serve(sockets=[socket])), daemon=True)
     thread.start()

@@ -43,5 +43,9 @@ def test_headers_are_one_line_of_ascii_each():
     assert headers["x-allophone-score"] == "0.25"
     assert all(value.isascii() and value.isprintable() for value in headers.values())
     assert cost.as_dict()["seconds"] == {
-        "queue": 0.0, "decode_audio": 0.1, "prepare": 0.2, "encode": 0.3, "generate": 0.4
+        "queue": 0.0,
+        "decode_audio": 0.1,
+        "prepare": 0.2,
+        "encode": 0.3,
+        "generate": 0.4,
     }

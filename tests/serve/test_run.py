@@ -1,6 +1,20 @@
-import pytest
+import socket
 
-from allophone.serve.run import is_loopback
+import pytest
+import uvicorn
+
+from allophone.serve.run import is_loopback, listen
+
+
+def test_no_reply_waits_for_an_acknowledgement():
+    with (
+        listen(uvicorn.Config(None, host="127.0.0.1", port=0)) as listener,
+        socket.socket() as client,
+    ):
+        listener.listen()
+        client.connect(listener.getsockname())
+        with listener.accept()[0] as taken:
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(
