@@ -12,6 +12,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from allophone.models.threads import physical_cores
 from allophone.models.weights import resolve_weights
+from allophone.serve.run import listen
 
 BATCH_SIZE = 8
 
@@ -42,7 +43,7 @@ def main() -> None:
     config = uvicorn.Config(
         make_app(sys.argv[1], int(sys.argv[2])), host="127.0.0.1", port=0, log_config=None, access_log=False
     )
-    listener = config.bind_socket()
+    listener = listen(config)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     uvicorn.Server(config).run(sockets=[listener])
 
