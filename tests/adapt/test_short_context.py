@@ -158,7 +158,7 @@ def test_a_device_that_is_not_there(adapt, tmp_path):
 
 def test_without_torch_the_install_command_is_named(adapt, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"torch is not installed.*allophone\[torch\]"):
+    with pytest.raises(MissingExtraError, match=r"torch is not installed.*\[torch\]"):
         adapt(tmp_path / "model")
 
 

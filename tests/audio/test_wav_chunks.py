@@ -111,8 +111,8 @@ def test_what_is_no_wav_file_or_has_no_data(tmp_path, content):
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        (24, struct.pack("<I", 44_100), "44100 blocks of 2 bytes a second, and 32000 bytes"),
-        (28, struct.pack("<I", 48_000), "16000 blocks of 2 bytes a second, and 48000 bytes"),
+        (24, struct.pack("<I", 44_100), "44100 blocks of 2 bytes per second, and 32000 bytes"),
+        (28, struct.pack("<I", 48_000), "16000 blocks of 2 bytes per second, and 48000 bytes"),
         (22, struct.pack("<H", 2), "2 channels of 16 bits in blocks of 2 bytes"),
         (34, struct.pack("<H", 24), "1 channels of 24 bits in blocks of 2 bytes"),
     ],

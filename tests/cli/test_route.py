@@ -86,7 +86,8 @@ def spoken_run(tmp_path, speech):
     manifest = tmp_path / "m.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
     axes = {
-        "model": ["tiny.en"], "context": ["fit"], "guard": ["false"], "token_stride": ["1"], "beam_size": ["1"],
+        "model": ["tiny.en"], "context": ["fit"], "tail": ["all"], "guard": ["false"], "token_stride": ["1"],
+        "beam_size": ["1"],
         "speed": ["2", "1"],
     }  # fmt: skip
     flags = [part for name, values in axes.items() for part in ("--axis", f"{name}={','.join(values)}")]

@@ -64,7 +64,7 @@ def test_a_tail_ends_where_the_trained_context_does(tail):
         whisper_flops(DIMS, window_frames=[30], window_tokens=[3], prompt_tokens=3, window_tail=[tail])
     with pytest.raises(SpaceError, match="tail"):
         whisper_flops_arrays(DIMS, frames=[30, 2], text_tokens=3, prompt_tokens=3, tail_tokens=[tail, 0])
-    with pytest.raises(SpaceError, match="one number a window"):
+    with pytest.raises(SpaceError, match="one number per window"):
         whisper_flops(DIMS, window_frames=[30], window_tokens=[3], prompt_tokens=3, window_tail=[])
 
 

@@ -185,6 +185,6 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, mon
 
 def test_missing_hibari_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "hibari", None)
-    with pytest.raises(MissingExtraError, match=r"allophone\[demo\]"):
+    with pytest.raises(MissingExtraError, match=r"\[demo\]"):
         build_demo_corpus(tmp_path / "c")
     assert list(tmp_path.iterdir()) == []

@@ -126,7 +126,9 @@ QUESTIONS = {
 MACHINE_QUESTIONS = {
     "models": ("models", "--json"),
     "doctor": ("doctor", "--json"),
-    "transcribe": ("transcribe", "--point", "point.json", "corpora/short/audio/u0.wav", "--format", "json"),
+    "transcribe": (
+        *("transcribe", "--point", "point.json", "corpora/short/audio/u0.wav", "--format", "json", "--verbose"),
+    ),
     "classify": ("classify", "corpora/emotions/audio/0-high-0.wav", "--model", "recognisers/short", "--format", "json"),
     "classify-policy": ("classify", "corpora/emotions/audio/0-high-0.wav", "--policy", "cascade", "--format", "json"),
 }

@@ -52,7 +52,13 @@ def spoken(tmp_path_factory, speech):
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("spoken")
     space = SearchSpace(
-        model=("tiny.en",), context=("fit",), guard=(False,), token_stride=(1,), beam_size=(1,), speed=(2.0, 1.0)
+        model=("tiny.en",),
+        context=("fit",),
+        tail=("all",),
+        guard=(False,),
+        token_stride=(1,),
+        beam_size=(1,),
+        speed=(2.0, 1.0),
     )
     for place, name in enumerate(("train", "test")):
         lines = [

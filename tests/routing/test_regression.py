@@ -67,7 +67,7 @@ def test_networks_are_seeded():
 
 def test_without_torch_a_network_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"allophone\[torch\]"):
+    with pytest.raises(MissingExtraError, match=r"\[torch\]"):
         fit_candidate(Candidate(0.1, hidden=4), *data(20))
 
 

@@ -247,9 +247,13 @@ def _encoder_flops(dims: RecognitionDimensions, table: Sequence[tuple[object, ..
 
 
 def encoder_flops(dims: RecognitionDimensions, window_frames: Sequence[int]) -> float:
-    """Return the FLOPs of stem and encoder on these windows: an utterance whose decoder never started."""
-    nothing = [0] * len(window_frames)
-    return float(recognition_flops(dims, window_frames=window_frames, window_tokens=nothing, prompt_tokens=0).total)
+    """Return the FLOPs of stem and encoder on these windows: an utterance whose decoder never started.
+
+    Passes without frames, where the decoder alone ran again, encode nothing.
+    """
+    encoded = [frames for frames in window_frames if frames]
+    nothing = [0] * len(encoded)
+    return float(recognition_flops(dims, window_frames=encoded, window_tokens=nothing, prompt_tokens=0).total)
 
 
 def _reading(row: tuple[object, ...]) -> TranscriptFeatures:

@@ -38,7 +38,7 @@ def test_as_many_points_as_asked_for_are_whole_and_no_other_is_begun(searched):
 
 def test_the_centre_of_every_model_comes_first(searched):
     folder, _, _ = searched
-    assert {"fake.tiny-full-s1-int8-b1", "fake.large-v3-full-s1-int8-b1"} <= set(measured(folder / "r"))
+    assert {"fake.tiny-full-s1-int8-b5", "fake.large-v3-full-s1-int8-b5"} <= set(measured(folder / "r"))
 
 
 def test_the_frontier_says_that_it_is_a_search_and_not_that_rows_are_missing(searched):
