@@ -43,7 +43,7 @@ PLANS: dict[str, tuple[str, ...]] = {
     "race": (*AXES, "--plan", "race", "--cost", "executed_gflops"),
     "joint": (*AXES, "--plan", "joint", "--cost", "executed_gflops", "--trials", "3"),
 }
-KILLS = {"star": 15, "star, two workers": 5, "race": 10, "joint": 10}
+KILLS = {"star": 40, "star, two workers": 15, "race": 30, "joint": 28}
 KILLS_PER_FOLDER = 5
 
 

@@ -37,7 +37,7 @@ def test_a_least_throughput_can_be_wished_for(swept):
     missed = allophone("recommend", swept[1], "--min-rtfx", 1e9)
     assert missed.returncode == 3
     assert "comes nearest" in missed.stderr
-    assert "give a positive number" in allophone("recommend", swept[1], "--min-rtfx", 0).stderr
+    assert "a limit must be a positive number" in allophone("recommend", swept[1], "--min-rtfx", 0).stderr
 
 
 @pytest.mark.parametrize(
