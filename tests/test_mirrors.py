@@ -8,7 +8,7 @@ SOURCE, TESTS = ROOT / "src" / "allophone", ROOT / "tests"
 ELSEWHERE: dict[str, str] = {
     "arrays.py": "types alone: mypy checks them",
     "cli/adapt_context.py": "cli/test_adapt.py",
-    "cli/adapt_tail.py": "cli/test_adapt.py",
+    "cli/engine_options.py": "cli/test_help.py",
     "cli/demo.py": "test_readme.py",
     "cli/doctor.py": "cli/test_cli.py",
     "cli/report.py": "cli/test_cli.py",

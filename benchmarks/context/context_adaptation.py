@@ -14,7 +14,8 @@ from allophone.corpora.corpus import open_corpus
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import read_run
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval, intervals, resample_ratio, resample_ratio_difference
+from allophone.measure.bootstrap import resample_ratio, resample_ratio_difference
+from allophone.measure.intervals import Interval, intervals
 from allophone.records.point import OperatingPoint
 from allophone.records.utterance import Utterance
 from allophone.sweeps.recognition.run import Progress, sweep

@@ -15,7 +15,8 @@ import numpy as np
 
 from allophone.frontier.confidence import draw_replicates
 from allophone.ledger.readers import connect
-from allophone.measure.bootstrap import intervals, resample_ratio_difference
+from allophone.measure.bootstrap import resample_ratio_difference
+from allophone.measure.intervals import intervals
 from allophone.records.transcript import Segment
 from allophone.sweeps.recognition.run import sweep
 from allophone.sweeps.space import SearchSpace

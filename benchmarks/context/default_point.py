@@ -21,7 +21,8 @@ from allophone.audio.windows import speech_spans
 from allophone.costs.transcript import transcript_flops
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.frontier.confidence import draw_replicates
-from allophone.measure.bootstrap import intervals, resample_ratio_difference
+from allophone.measure.bootstrap import resample_ratio_difference
+from allophone.measure.intervals import intervals
 from allophone.measure.wer import count_word_errors
 from allophone.models.engine import Engine, load_engine
 from allophone.models.weights import resolve_weights

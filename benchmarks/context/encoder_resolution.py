@@ -18,7 +18,8 @@ from allophone.costs.formulas import encoder_flops, stem_flops
 from allophone.dimensions.whisper import FRAMES_PER_AUDIO_TOKEN, SAMPLE_RATE
 from allophone.encoders.torch_whisper import load_torch_whisper
 from allophone.frontier.confidence import draw_replicates
-from allophone.measure.bootstrap import intervals, resample_ratio_difference
+from allophone.measure.bootstrap import resample_ratio_difference
+from allophone.measure.intervals import intervals
 from allophone.measure.wer import count_word_errors
 from allophone.models.engine import load_engine, text_token_cap
 from allophone.models.weights import resolve_weights

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from allophone.frontier.dominance import frontier_mask
 from allophone.frontier.uncertainty import assess_frontier
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals, resample_mean, resample_ratio, resample_ratio_difference
+from allophone.measure.bootstrap import resample_mean, resample_ratio, resample_ratio_difference
+from allophone.measure.intervals import intervals
 from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import spread, write_result
 

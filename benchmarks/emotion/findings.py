@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval, intervals
 from allophone.measure.classification import count_confusions, resample_uar
+from allophone.measure.intervals import Interval, intervals
 from benchmarks.shared.recording import markdown_table, stamp_line, write_result
 
 Cells = dict[str, list[dict[str, Any]]]

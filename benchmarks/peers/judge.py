@@ -12,7 +12,8 @@ import numpy as np
 
 from allophone.corpora.corpus import open_corpus
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval, intervals, resample_ratio, resample_ratio_difference
+from allophone.measure.bootstrap import resample_ratio, resample_ratio_difference
+from allophone.measure.intervals import Interval, intervals
 from allophone.measure.wer import count_word_errors, split_words
 from allophone.records.utterance import Utterance
 from benchmarks.peers.page import page

@@ -20,7 +20,8 @@ from scipy.io import wavfile
 from allophone.audio.decode import load_audio
 from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio, resample_ratio_difference
+from allophone.measure.bootstrap import resample_mean, resample_ratio, resample_ratio_difference
+from allophone.measure.intervals import Interval, intervals
 from allophone.routing.calibration import calibrate_policy, policy_samples
 from allophone.routing.policy_file import POLICY_FILE, PolicyFile, read_policy
 from allophone.routing.replay import Outcome, replay

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Replicates, intervals, resample_ratio, resample_ratio_difference
+from allophone.measure.bootstrap import Replicates, resample_ratio, resample_ratio_difference
+from allophone.measure.intervals import intervals
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]

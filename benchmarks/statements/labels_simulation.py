@@ -14,7 +14,8 @@ from allophone.guarantee.limits import LEAST_SPEAKERS, keep_limits
 from allophone.labels.estimate import estimate_error_rates
 from allophone.labels.sampling import inclusion_probabilities, priorities, sample_sizes
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval, intervals, resample_ratio
+from allophone.measure.bootstrap import resample_ratio
+from allophone.measure.intervals import Interval, intervals
 from allophone.measure.linearised import resample_linearised
 
 Array = npt.NDArray[np.float64]

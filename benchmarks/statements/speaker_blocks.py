@@ -19,7 +19,8 @@ from allophone.audio.voice import VoiceEncoder
 from allophone.corpora.manifest import read_manifest
 from allophone.corpora.speakers import INFERRED_BY, THRESHOLD, cluster_voices
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals, resample_ratio
+from allophone.measure.bootstrap import resample_ratio
+from allophone.measure.intervals import intervals
 from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import SPEECH, markdown_table, stamp_line, write_result
 from benchmarks.statements.interval_simulation import gamma

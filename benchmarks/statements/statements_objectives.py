@@ -14,7 +14,8 @@ from allophone.frontier.groups import find_groups, resample_worst
 from allophone.frontier.shares import have_errors, have_more_errors
 from allophone.guarantee.limits import enough_speakers, keep_limits
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals, resample_ratio
+from allophone.measure.bootstrap import resample_ratio
+from allophone.measure.intervals import intervals
 from allophone.measure.quantiles import resample_quantile
 from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import write_result

@@ -19,7 +19,8 @@ from allophone.frontier.summarise import summarise_run
 from allophone.frontier.uncertainty import assess_frontier
 from allophone.guarantee.limits import enough_speakers, keep_limits
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import intervals, resample_mean, resample_ratio, resample_ratio_difference
+from allophone.measure.bootstrap import resample_mean, resample_ratio, resample_ratio_difference
+from allophone.measure.intervals import intervals
 from allophone.sweeps.race import judge, look_sizes
 from benchmarks.shared.quick import begin, command_line, sized
 from benchmarks.shared.recording import write_result

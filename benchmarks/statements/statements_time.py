@@ -22,7 +22,7 @@ from allophone.corpora.manifest import read_manifest
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
+from allophone.measure.intervals import intervals
 from allophone.measure.quantiles import resample_quantile
 from allophone.models.engine import load_engine
 from allophone.records.point import OperatingPoint

@@ -13,7 +13,7 @@ from allophone.diagnosis.advice import (
 )
 from allophone.diagnosis.axis_verdict import AxisDiagnosis
 from allophone.diagnosis.elasticity import AxisChange, Elasticity
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 
 
 def move(axis="model", target="big", change=-0.01, ratio=4.0, slope=None, **changes):

@@ -9,8 +9,8 @@ from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.frontier.recommend import recommend
 from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
 from allophone.measure.classification import resample_uar
+from allophone.measure.intervals import intervals
 from allophone.records.point import EmotionSetting, OperatingPoint
 from builders import write_run
 from emotion_builders import emotion_record, write_emotion_run

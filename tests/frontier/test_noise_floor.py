@@ -11,7 +11,7 @@ from allophone.frontier.pareto import Frontier
 from allophone.frontier.summarise import summarise_run
 from allophone.ledger.twin_record import TwinRow, add_twins
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
+from allophone.measure.intervals import intervals
 from allophone.records.point import OperatingPoint
 from builders import write_run
 

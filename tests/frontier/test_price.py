@@ -7,7 +7,7 @@ from allophone.frontier.recommend import recommend
 from allophone.frontier.summarise import summarise_run
 from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
+from allophone.measure.intervals import intervals
 from star_runs import BASE, write_star
 
 BEAM = BASE.model_copy(update={"beam_size": 5})

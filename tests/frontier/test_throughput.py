@@ -8,7 +8,7 @@ from allophone.frontier.summarise import summarise_run
 from allophone.frontier.throughput import read_rounds, resample_throughput, throughput_notice
 from allophone.ledger.throughput_record import ThroughputPass, ThroughputRecord, write_throughput
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
+from allophone.measure.intervals import intervals
 from allophone.records.point import OperatingPoint
 from builders import write_run
 

@@ -6,7 +6,7 @@ import pytest
 from allophone.errors import UsageError
 from allophone.labels.estimate import estimate_error_rates
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
+from allophone.measure.intervals import intervals
 from allophone.measure.linearised import resample_linearised
 from benchmarks.statements import labels_simulation as simulation
 

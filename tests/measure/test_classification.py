@@ -6,8 +6,8 @@ import scipy.stats
 
 from allophone.errors import UsageError
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
 from allophone.measure.classification import count_confusions, resample_uar, uar_interval
+from allophone.measure.intervals import intervals
 
 LABELS = ("a", "b", "c")
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals, resample_ratio
+from allophone.measure.bootstrap import resample_ratio
+from allophone.measure.intervals import intervals
 from allophone.measure.linearised import Linearised, resample_linearised
 
 

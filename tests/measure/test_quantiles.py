@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from allophone.errors import UsageError
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
+from allophone.measure.intervals import intervals
 from allophone.measure.quantiles import resample_quantile
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.report.emotion_routing import cascade_json, cascade_table
 from allophone.routing.emotion import CascadeResult
 from allophone.routing.recovery import Recovery

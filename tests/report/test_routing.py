@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.report.routing import evaluation_html, evaluation_tables
 from allophone.routing.evaluation import DomainResult, Evaluation
 from allophone.routing.recovery import CURVE_POSITIONS, Recovery

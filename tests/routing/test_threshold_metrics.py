@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals, resample_ratio_difference
+from allophone.measure.bootstrap import resample_ratio_difference
+from allophone.measure.intervals import intervals
 from allophone.routing.replay import Outcome, replay
 from allophone.routing.routers import FixedRouter, OracleRouter
 from allophone.routing.samples import read_route_samples

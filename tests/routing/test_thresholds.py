@@ -7,7 +7,8 @@ import pytest
 from allophone.errors import InfeasibleError, UsageError
 from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals, p_beyond, resample_ratio
+from allophone.measure.bootstrap import resample_ratio
+from allophone.measure.intervals import intervals, p_beyond
 from allophone.records.point import OperatingPoint
 from allophone.routing.replay import replay
 from allophone.routing.routers import Overhead

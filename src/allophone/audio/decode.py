@@ -9,6 +9,7 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from allophone.audio.damage import SLACK_S, Damage, damage_notices
 from allophone.audio.faults import as_audio_error, reason_of
 from allophone.audio.source import IN_MEMORY_NAME, Source, open_source
 from allophone.audio.timeline import Timeline, refuse_implausible
@@ -31,13 +32,6 @@ AUDIO_SUFFIXES = frozenset(
         *("wma", "wmv", "wv"),
     )
 )
-# A container may promise a little more than its last packet holds (encoder delay, rounded durations).
-_SLACK_S = 0.5
-_SLACK_SHARE = 0.005
-_EXACT_SLACK_S = 0.1  # for FLAC, which counts samples
-_TOLD_S = 0.02  # missing behind the last packet that can be decoded
-_DAMAGED_SHARE = 0.1  # of a recording's packets or length; with more it is refused
-_JUNK_SHARE = 0.25  # of the bytes of a file that states no length, behind its last frame
 _LEAST_BYTES_PER_S = 16  # speech codecs begin at 50; a file that claims more sound has a damaged header
 _ALWAYS_BELIEVED_S = 600.0
 _COUNTED_S = 3600.0  # from here on, packets are counted before more memory is filled
@@ -142,36 +136,6 @@ class _Decoded:
     channels: int = 0
 
 
-@dataclass(slots=True)
-class _Damage:
-    """Packets that could not be decoded: all, those behind the last good one, and the seconds that they stand for.
-
-    ``cut`` says whether the last of them began as a frame of a bare sequence does, ``good_end`` is the byte behind the
-    last good one.
-    """
-
-    n_packets: int = 0
-    n_failed: int = 0
-    n_trailing: int = 0
-    lost_s: float = 0.0
-    first_s: float = 0.0
-    reason: str = ""
-    cut: bool = False
-    good_end: int = 0
-
-    def add(self, error: Exception, seconds: float, at_s: float, head: bytes = b"") -> None:
-        if not self.n_failed:
-            self.first_s, self.reason = at_s, reason_of(error)
-        self.n_failed += 1
-        self.n_trailing += 1
-        self.lost_s += seconds
-        self.cut = head[:1] == b"\xff"  # a frame's mark: the frame itself is not all there
-
-    @property
-    def why(self) -> str:
-        return f" ({self.reason})" if self.reason else ""
-
-
 def _decode_parts(source: Source, clip: _Clip, channel: int | None) -> _Decoded:
     if len(source.targets) == 1:
         return _decode(source, source.targets[0], clip, channel)
@@ -213,14 +177,14 @@ def _decode(source: Source, target: Any, clip: _Clip, channel: int | None) -> _D
         raise AudioError(f"{name}: not readable as audio ({reason_of(error)}). Convert it to wav or flac.") from None
     if not timeline.samples and clip.whole:
         raise AudioError(f"{name}: decodes to no audio at all{damage.why}. Record or copy it again.")
-    notices = _common_fields(source, timeline, damage, stated_s, exact=exact)
+    notices = damage_notices(source, timeline, damage, stated_s, exact=exact)
     samples = timeline.samples if clip.whole else _cut(name, timeline.samples, timeline.begin_s, clip)
     return _Decoded(samples, notices, timeline.channels)
 
 
 def _fill_timeline(
     source: Source, container: Any, stream: Any, stated_s: float | None, clip: _Clip, channel: int | None
-) -> tuple[Timeline, _Damage]:
+) -> tuple[Timeline, Damage]:
     import av
 
     counted = False
@@ -247,7 +211,7 @@ def _fill_timeline(
         channel=channel,
         check=check,
     )
-    damage = _Damage()
+    damage = Damage()
     for packet in _packets(container, stream, damage, lambda: timeline.clock_s):
         damage.n_packets += packet.size > 0
         try:
@@ -261,13 +225,13 @@ def _fill_timeline(
             timeline.put(frame)
         if frames and packet.size:  # not what the decoder still held at the end
             damage.n_trailing, damage.good_end = 0, (packet.pos or 0) + packet.size
-        if clip.end_s is not None and timeline.clock_s > clip.end_s + _SLACK_S:
+        if clip.end_s is not None and timeline.clock_s > clip.end_s + SLACK_S:
             break
     timeline.finish()
     return timeline, damage
 
 
-def _packets(container: Any, stream: Any, damage: _Damage, clock_s: Callable[[], float]) -> Iterator[Any]:
+def _packets(container: Any, stream: Any, damage: Damage, clock_s: Callable[[], float]) -> Iterator[Any]:
     """Yield packets, the empty one that ends the decoder last, and read on where the container is damaged."""
     import av
 
@@ -316,54 +280,6 @@ def _check_bytes(source: Source, sound_s: float) -> None:
         )
 
 
-def _common_fields(
-    source: Source, timeline: Timeline, damage: _Damage, stated_s: float | None, *, exact: bool
-) -> list[str]:
-    """Refuse a recording that is cut or too damaged, and return what there is to tell of one that is not.
-
-    Args:
-        source: The recording.
-        timeline: Its samples.
-        damage: What could not be decoded.
-        stated_s: Its length as it states it; None where it states none.
-        exact: Whether its frames are numbered and its samples counted, so that a gap is damage.
-    """
-    name, notices, slack_s = source.name, [], _EXACT_SLACK_S if exact else _SLACK_S
-    gap_s = sum(timeline.gaps_s)
-    if exact and gap_s > max(slack_s, _DAMAGED_SHARE * timeline.clock_s):
-        raise AudioError(f"{name}: damaged: {gap_s:.1f} of {timeline.clock_s:.1f} s cannot be decoded. Copy it again.")
-    inner = damage.n_failed - damage.n_trailing
-    missing_s = 0.0 if stated_s is None else stated_s - timeline.end_s
-    if stated_s is not None and missing_s > max(slack_s, _SLACK_SHARE * stated_s):
-        explained = inner and missing_s - damage.lost_s <= slack_s and missing_s <= _DAMAGED_SHARE * stated_s
-        if not explained:
-            raise AudioError(
-                f"{name}: truncated or damaged: {timeline.clock_s:.1f} s could be decoded of the {stated_s:.1f} s that "
-                f"the file states{damage.why}. Copy it again."
-            )
-    if inner > _DAMAGED_SHARE * damage.n_packets:
-        raise AudioError(
-            f"{name}: damaged: {inner} of {damage.n_packets} packets cannot be decoded{damage.why}. Copy it again."
-        )
-    if stated_s is None and damage.n_trailing:
-        if damage.n_trailing == 1 and damage.cut:
-            raise AudioError(f"{name}: truncated: its last frame, at {timeline.clock_s:.1f} s, is cut. Copy it again.")
-        if source.reopens and source.size - damage.good_end > _JUNK_SHARE * source.size:
-            raise AudioError(f"{name}: damaged: nothing can be decoded after {timeline.clock_s:.1f} s{damage.why}.")
-    if inner:
-        notices.append(
-            f"{inner} of {damage.n_packets} packets cannot be decoded and were skipped, the first at "
-            f"{damage.first_s:.1f} s{damage.why}"
-        )
-    elif (damage.n_failed and stated_s is None) or ((damage.n_failed or exact) and missing_s > _TOLD_S):
-        notices.append(f"what follows {timeline.clock_s:.1f} s cannot be decoded{damage.why}")
-    if timeline.gaps_s:
-        count = f"{len(timeline.gaps_s)} gaps" if len(timeline.gaps_s) > 1 else "a gap"
-        what = "of damaged frames" if exact else "in its time stamps"
-        notices.append(f"{count} {what}, {gap_s:.1f} s in all, filled with silence")
-    return notices
-
-
 def _cut(name: str, samples: bytearray, begin_s: float, clip: _Clip) -> bytearray:
     end_s = begin_s + len(samples) / 4 / SAMPLE_RATE
     first = round((clip.offset_s - begin_s) * SAMPLE_RATE)
@@ -373,7 +289,7 @@ def _cut(name: str, samples: bytearray, begin_s: float, clip: _Clip) -> bytearra
     if not samples or clip.offset_s >= end_s:
         end = f"at {end_s:.2f} s, " if samples else ""
         raise AudioError(f"{name}: ends {end}before the offset {clip.offset_s:g} s. Check the manifest.")
-    if clip.end_s is not None and clip.end_s > end_s + _SLACK_S:
+    if clip.end_s is not None and clip.end_s > end_s + SLACK_S:
         raise AudioError(
             f"{name}: ends at {end_s:.2f} s, before {clip.end_s:g} s (offset and duration). Check the manifest."
         )

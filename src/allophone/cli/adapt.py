@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from allophone.cli.adapt_context import context
+from allophone.cli.adapt_context import context, tail
 from allophone.cli.adapt_emotion import emotion
-from allophone.cli.adapt_tail import tail
 from allophone.cli.verb import Verb, verb
 
 __all__ = ["adapt"]

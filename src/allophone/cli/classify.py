@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from allophone.cli.engine_options import MaxAudio
 from allophone.cli.option_defaults import without_defaults
-from allophone.cli.quantities import LONGEST, Quantity, check_positive, seconds
+from allophone.cli.quantities import LONGEST, check_positive
 from allophone.cli.say import say, tell
 
 if TYPE_CHECKING:
@@ -37,16 +38,7 @@ def classify(
     base: Annotated[str | None, typer.Option(help="The base model, if it lies elsewhere now.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes the default.")] = 0,
-    max_audio_s: Annotated[
-        Quantity,
-        typer.Option(
-            "--max-audio",
-            "--max-audio-s",
-            parser=seconds,
-            metavar="DURATION",
-            help="Longest recording: seconds, or 30m, 2h; a longer one is not read.",
-        ),
-    ] = LONGEST,
+    max_audio_s: MaxAudio = LONGEST,
 ) -> None:
     """Classify recordings by a recogniser or a cascade of them, long ones in windows; unreadable ones are reported."""
     from allophone.errors import AudioError, UsageError

@@ -76,7 +76,7 @@ def label(
 
 def _of_the_chosen(estimated: RecognitionRunSummary, chosen: str) -> str:
     from allophone.frontier.confidence import draw_replicates
-    from allophone.measure.bootstrap import intervals
+    from allophone.measure.intervals import intervals
     from allophone.measure.linearised import resample_linearised
     from allophone.records.names import title_of
 

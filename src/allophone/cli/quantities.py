@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
+from typing import Any
 
 import typer
 
 from allophone.audio.decode import LONGEST_S
 
-__all__ = ["LONGEST", "Quantity", "check_positive", "gigabytes", "megabytes", "minutes", "seconds"]
+__all__ = ["LONGEST", "Quantity", "check_positive", "gigabytes", "megabytes", "minutes", "quantity", "seconds"]
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
@@ -56,6 +57,17 @@ def gigabytes(text: object) -> Quantity:
 def megabytes(text: object) -> Quantity:
     """Read a size in bytes; a bare number is in MB."""
     return _read(text, _BYTES, "mb", "a size such as 100 (MB), 0.5GB or 64MiB")
+
+
+def quantity(*names: str, read: Callable[[object], Quantity] = seconds, **others: Any) -> Any:
+    """Return the option of a quantity.
+
+    Args:
+        names: Spellings of the option, the one that is shown first.
+        read: One of the readers here.
+        others: As typer's ``Option`` takes them, such as ``help``.
+    """
+    return typer.Option(*names, parser=read, metavar="DURATION" if read in (seconds, minutes) else "SIZE", **others)
 
 
 def _read(text: object, units: Mapping[str, float], usual: str, wanted: str) -> Quantity:

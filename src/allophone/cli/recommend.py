@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from allophone.cli.price import ApiPrice, PricePerHour, read_grouping, read_price
-from allophone.cli.quantities import Quantity, check_positive, gigabytes, seconds
+from allophone.cli.quantities import Quantity, check_positive, gigabytes, quantity
 from allophone.cli.say import hint, say, tell
 
 if TYPE_CHECKING:
@@ -32,22 +32,19 @@ def recommend(
     ] = None,
     max_latency_p95_s: Annotated[
         Quantity | None,
-        typer.Option(
+        quantity(
             "--max-latency-p95",
             "--max-latency-p95-s",
-            parser=seconds,
-            metavar="DURATION",
             help="Largest 95th percentile of latency: 0.3 (seconds), 300ms.",
         ),
     ] = None,
     max_gflops: Annotated[float | None, typer.Option(help="Most executed GFLOPs per utterance.")] = None,
     max_memory_gb: Annotated[
         Quantity | None,
-        typer.Option(
+        quantity(
             "--max-memory",
             "--max-memory-gb",
-            parser=gigabytes,
-            metavar="SIZE",
+            read=gigabytes,
             help="Largest peak resident memory: 1.5 (GB, 1e9 bytes), 800MB, 2GiB.",
         ),
     ] = None,
@@ -63,9 +60,7 @@ def recommend(
     ] = None,
     max_latency_p99_s: Annotated[
         Quantity | None,
-        typer.Option(
-            "--max-latency-p99", parser=seconds, metavar="DURATION", help="Largest 99th percentile of latency: 500ms."
-        ),
+        quantity("--max-latency-p99", help="Largest 99th percentile of latency: 500ms."),
     ] = None,
     min_perfect_share: Annotated[
         float | None, typer.Option(help="Least share of utterances without an error, in percent.")

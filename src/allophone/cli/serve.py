@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from allophone.cli.engine_options import Device, Model, Passes, Policy, SavedPoint, Threads, Threshold
 from allophone.cli.option_defaults import without_defaults
-from allophone.cli.quantities import Quantity, check_positive, megabytes, seconds
+from allophone.cli.quantities import Quantity, check_positive, megabytes, quantity
 from allophone.cli.say import say
 
 __all__ = ["serve"]
@@ -21,14 +22,10 @@ _LARGEST_UPLOAD = Quantity(100e6, "100MB")
 
 def serve(
     context: typer.Context,
-    point: Annotated[Path | None, typer.Option(help="What 'allophone recommend --out' saved.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Without a saved point: a model at the context that is safe for it.")
-    ] = None,
-    policy: Annotated[Path | None, typer.Option(help="A folder that 'allophone route train' wrote.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="With --policy: escalate above this score instead of the policy's own.")
-    ] = None,
+    point: SavedPoint = None,
+    model: Model = None,
+    policy: Policy = None,
+    threshold: Threshold = None,
     language: Annotated[
         str | None, typer.Option(help="Language code, or auto, of requests that name none; else as measured.")
     ] = None,
@@ -36,31 +33,26 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     max_queue_s: Annotated[
         Quantity,
-        typer.Option(
+        quantity(
             "--max-queue",
             "--max-queue-s",
-            parser=seconds,
-            metavar="DURATION",
             help="Longest wait, as predicted, that a request is taken for: seconds, or 2m; else 429.",
         ),
     ] = _LONGEST_QUEUE,
     max_audio_s: Annotated[
         Quantity,
-        typer.Option(
+        quantity(
             "--max-audio",
             "--max-audio-s",
-            parser=seconds,
-            metavar="DURATION",
             help="Longest recording, decoded: seconds, or 30m; else 413.",
         ),
     ] = _LONGEST_AUDIO,
     max_upload_bytes: Annotated[
         Quantity,
-        typer.Option(
+        quantity(
             "--max-upload",
             "--max-upload-mb",
-            parser=megabytes,
-            metavar="SIZE",
+            read=megabytes,
             help="Largest request: MB, or 0.5GB; else 413.",
         ),
     ] = _LARGEST_UPLOAD,
@@ -73,9 +65,9 @@ def serve(
     without_keys: Annotated[
         bool, typer.Option("--without-keys", help="Let everybody in who reaches an address that is not this machine's.")
     ] = False,
-    workers: Annotated[int, typer.Option(min=0, help="Passes at once; 0 as many as the cores take.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads of a pass; 0 chooses by the model's size.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    workers: Passes = 0,
+    threads: Threads = 0,
+    device: Device = "cpu",
 ) -> None:
     """Serve a point or a policy in the shape of OpenAI's audio API, with what each request cost and why."""
     from allophone.errors import UsageError

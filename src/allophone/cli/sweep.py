@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from allophone.cli.quantities import LONGEST, Quantity, check_positive, minutes, seconds
+from allophone.cli.engine_options import Device, MaxAudio
+from allophone.cli.quantities import LONGEST, Quantity, check_positive, minutes, quantity
 from allophone.cli.say import hint, say, tell
 from allophone.cli.sweep_emotion import ASR_OPTIONS, EMOTION_OPTIONS, refuse_options, run_emotion
 from allophone.cli.sweep_throughput import THROUGHPUT_OPTIONS, run_throughput
@@ -98,24 +99,14 @@ def sweep(
             help="corpus: as the corpus names them; auto: infer those it does not name from voices (extra speakers)."
         ),
     ] = "corpus",
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    device: Device = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of a worker; 0 chooses by the model's size.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes that may be busy at once.")] = 1,
-    max_audio_s: Annotated[
-        Quantity,
-        typer.Option(
-            "--max-audio",
-            "--max-audio-s",
-            parser=seconds,
-            metavar="DURATION",
-            help="Longest recording: seconds, or 30m, 2h; longer ones are skipped.",
-        ),
-    ] = LONGEST,
+    max_audio_s: MaxAudio = LONGEST,
     wait_for_idle: Annotated[
         Quantity | None,
-        typer.Option(
-            parser=minutes,
-            metavar="DURATION",
+        quantity(
+            read=minutes,
             help="Wait so long at most (minutes, or 90s, 1h) until nothing else runs on this machine, then measure.",
         ),
     ] = None,

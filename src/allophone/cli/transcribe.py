@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
+from allophone.cli.engine_options import Device, MaxAudio, Model, Passes, Policy, SavedPoint, Threads, Threshold
 from allophone.cli.option_defaults import without_defaults
-from allophone.cli.quantities import LONGEST, Quantity, check_positive, seconds
+from allophone.cli.quantities import LONGEST, check_positive
 from allophone.cli.say import is_verbose, say, tell
 
 if TYPE_CHECKING:
@@ -34,14 +35,10 @@ def transcribe(
         list[Path],
         typer.Argument(help="Recordings in any format that FFmpeg reads, or folders of them; - is standard input."),
     ],
-    point: Annotated[Path | None, typer.Option(help="What 'allophone recommend --out' saved.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Without a saved point: a model at the context that is safe for it.")
-    ] = None,
-    policy: Annotated[Path | None, typer.Option(help="A folder that 'allophone route train' wrote.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="With --policy: escalate above this score instead of the policy's own.")
-    ] = None,
+    point: SavedPoint = None,
+    model: Model = None,
+    policy: Policy = None,
+    threshold: Threshold = None,
     style: Annotated[
         str,
         typer.Option(
@@ -62,20 +59,11 @@ def transcribe(
         typer.Option(help="Write one file per recording and format into this folder; what is there is passed over."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what --out holds already.")] = False,
-    jobs: Annotated[int, typer.Option(min=0, help="Passes at once; 0 as many as the cores take.")] = 0,
+    jobs: Passes = 0,
     batch_size: Annotated[int, typer.Option(min=0, help="Windows in one pass; 0 takes 1, on a GPU 16.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads of a pass; 0 chooses by the model's size.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
-    max_audio_s: Annotated[
-        Quantity,
-        typer.Option(
-            "--max-audio",
-            "--max-audio-s",
-            parser=seconds,
-            metavar="DURATION",
-            help="Longest recording: seconds, or 30m, 2h; a longer one is not read.",
-        ),
-    ] = LONGEST,
+    threads: Threads = 0,
+    device: Device = "cpu",
+    max_audio_s: MaxAudio = LONGEST,
 ) -> None:
     """Transcribe recordings at a saved point, with a model or by a policy; unreadable ones are reported and skipped."""
     from allophone.errors import AudioError, LedgerError, UsageError

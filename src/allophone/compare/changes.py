@@ -31,7 +31,8 @@ from allophone.frontier.samples import Samples
 from allophone.guarantee.limits import LEAST_SPEAKERS, enough_speakers
 from allophone.guarantee.multiplicity import step_down_p, tail_ranks
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import Interval, Replicates, intervals, p_beyond, resample_ratio_difference
+from allophone.measure.bootstrap import Replicates, resample_ratio_difference
+from allophone.measure.intervals import Interval, intervals, p_beyond
 
 __all__ = ["Change", "Comparison", "Outcome", "compare_pair", "contrast", "judge_conditions", "probability_of_rise"]
 

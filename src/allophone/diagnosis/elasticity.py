@@ -32,7 +32,7 @@ from allophone.arrays import FloatArray
 from allophone.diagnosis.axes import Axis
 from allophone.frontier.samples import Samples
 from allophone.measure.blocks import Resample
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.records.point import Setting
 
 __all__ = ["AxisChange", "CostOrder", "Elasticity", "PairedChanges"]

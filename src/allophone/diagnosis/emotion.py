@@ -16,7 +16,7 @@ from allophone.diagnosis.axes import EMOTION_AXES
 from allophone.diagnosis.point import PointDiagnosis, diagnose_point
 from allophone.frontier.emotion import EmotionPointSummary, EmotionRunSummary, EmotionSamples
 from allophone.measure.blocks import Resample
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.records.point import EmotionSetting
 
 __all__ = [

@@ -20,7 +20,7 @@ from allophone.emotion.store import copy_emotion_model
 from allophone.errors import LedgerError, UsageError
 from allophone.files import file_sha256, read_record, write_whole
 from allophone.ledger.run_record import EmotionRunRecord, read_run
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.routing.emotion import CascadeResult, EmotionCandidates, UncertaintyMeasure, choose_cascade
 from allophone.routing.thresholds import Target
 

@@ -18,7 +18,7 @@ from allophone.frontier.objectives import OBJECTIVES, objectives_of
 from allophone.frontier.summary import RunSummary
 from allophone.ledger.machine import MachineStamp
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals
+from allophone.measure.intervals import intervals
 from allophone.records.names import title_of
 from allophone.records.point import Task
 

@@ -30,7 +30,8 @@ from allophone.frontier.samples import Samples
 from allophone.frontier.summary import PointSummary
 from allophone.guarantee.limits import LEAST_SPEAKERS, KeptLimits, enough_speakers, keep_limits
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import Interval, Replicates, intervals
+from allophone.measure.bootstrap import Replicates
+from allophone.measure.intervals import Interval, intervals
 from allophone.measure.linearised import Linearised
 
 __all__ = ["POWER", "Tie", "draw_replicates", "find_ties", "judge_limits", "more_speakers", "sample_size_factor"]

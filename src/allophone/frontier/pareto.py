@@ -21,7 +21,7 @@ from allophone.frontier.summarise import summarise_run
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.frontier.uncertainty import LEAST_SPEAKERS, LEAST_UTTERANCES, Status, assess_frontier, too_few
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import Interval, intervals
+from allophone.measure.intervals import Interval, intervals
 from allophone.records.names import title_of
 
 __all__ = ["Frontier", "FrontierPoint"]

@@ -27,7 +27,8 @@ from allophone.guarantee.certificate import (
     speaker_means,
 )
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals, resample_ratio
+from allophone.measure.bootstrap import resample_ratio
+from allophone.measure.intervals import intervals
 from allophone.records.names import title_of
 from allophone.records.point import OperatingPoint
 from allophone.records.saved_point import Certificate

@@ -19,7 +19,8 @@ import numpy as np
 
 from allophone.arrays import BoolArray, FloatArray
 from allophone.guarantee.multiplicity import step_down_p, tail_ranks
-from allophone.measure.bootstrap import Replicates, p_beyond
+from allophone.measure.bootstrap import Replicates
+from allophone.measure.intervals import p_beyond
 
 __all__ = ["LEAST_SPEAKERS", "KeptLimits", "enough_speakers", "keep_limits"]
 

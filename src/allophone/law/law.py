@@ -27,7 +27,7 @@ from allophone.law.form import LawForm
 from allophone.law.resources import axis_values, resource_table, varied_axes
 from allophone.law.validation import CrossValidation, cross_validate, refit, variances_of, weighted_fit
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.records.point import OperatingPoint
 
 __all__ = ["Law", "fit_law", "fit_points"]

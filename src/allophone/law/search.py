@@ -12,7 +12,7 @@ import numpy.typing as npt
 from allophone.arrays import FloatArray
 from allophone.errors import InfeasibleError, LawError, UsageError
 from allophone.law.law import LEVEL, Law
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.records.point import OperatingPoint
 
 __all__ = ["Extrapolation", "best_within", "propose"]

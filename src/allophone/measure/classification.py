@@ -15,7 +15,8 @@ import numpy.typing as npt
 from allophone.arrays import FloatArray
 from allophone.errors import UsageError
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import Interval, Replicates, intervals
+from allophone.measure.bootstrap import Replicates
+from allophone.measure.intervals import Interval, intervals
 
 __all__ = ["ConfusionCounts", "count_confusions", "resample_uar", "uar_interval"]
 

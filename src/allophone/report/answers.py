@@ -13,7 +13,7 @@ from allophone.diagnosis.point import PointDiagnosis
 from allophone.diagnosis.recognition import RecognitionDiagnosis
 from allophone.frontier.objectives import Objective
 from allophone.frontier.pareto import FrontierPoint
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.records.names import title_of
 from allophone.records.point import Task
 from allophone.report.diagnosis import breakdown_lines, move_words, percent, probability, verdict_lines

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from math import isfinite
 
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.records.names import title_of
 from allophone.report.diagnosis import finite
 from allophone.report.tables import Table, probability_of

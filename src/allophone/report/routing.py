@@ -10,7 +10,7 @@ from allophone.report.tables import Table, probability_of
 from allophone.routing.router_metrics import SAVING_GAP
 
 if TYPE_CHECKING:
-    from allophone.measure.bootstrap import Interval
+    from allophone.measure.intervals import Interval
     from allophone.routing.evaluation import DomainResult, Evaluation
     from allophone.routing.recovery import Recovery
 

@@ -12,7 +12,8 @@ import numpy as np
 from allophone.errors import UsageError
 from allophone.guarantee.limits import LEAST_SPEAKERS, enough_speakers
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval, intervals, resample_mean, resample_ratio
+from allophone.measure.bootstrap import resample_mean, resample_ratio
+from allophone.measure.intervals import Interval, intervals
 from allophone.routing.cross_fitting import cross_fitted_threshold
 from allophone.routing.feature_store import audio_views
 from allophone.routing.policy_file import Calibration, CalibrationFigures, PolicyFile, read_policy, write_policy

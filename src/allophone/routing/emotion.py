@@ -27,7 +27,8 @@ from allophone.guarantee.limits import enough_speakers
 from allophone.ledger.readers import connect
 from allophone.ledger.run_record import EmotionRunRecord, read_run
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import Interval, Replicates, intervals
+from allophone.measure.bootstrap import Replicates
+from allophone.measure.intervals import Interval, intervals
 from allophone.records.names import find_named
 from allophone.records.point import EmotionSetting
 from allophone.routing.cross_fitting import cross_fit

@@ -16,7 +16,7 @@ from allophone.frontier.dominance import frontier_mask
 from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Interval
+from allophone.measure.intervals import Interval
 from allophone.routing.calibration import policy_samples
 from allophone.routing.feature_store import snr_values
 from allophone.routing.recovery import MIDDLE_HALF, Recovery, recovered_gains

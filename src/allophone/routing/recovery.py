@@ -17,7 +17,8 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import Interval, Replicates, intervals
+from allophone.measure.bootstrap import Replicates
+from allophone.measure.intervals import Interval, intervals
 from allophone.routing.replay import ThresholdSweep
 from allophone.routing.routers import RandomRouter
 from allophone.routing.samples import RouteSamples

@@ -8,14 +8,8 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.measure.blocks import Resample, draw_blocks
-from allophone.measure.bootstrap import (
-    Interval,
-    Replicates,
-    intervals,
-    resample_mean,
-    resample_ratio,
-    resample_ratio_difference,
-)
+from allophone.measure.bootstrap import Replicates, resample_mean, resample_ratio, resample_ratio_difference
+from allophone.measure.intervals import Interval, intervals
 from allophone.routing.recovery import mean_curve
 from allophone.routing.replay import Outcome, replay, sweep_thresholds
 from allophone.routing.routers import OracleRouter, Router

@@ -29,7 +29,8 @@ from allophone.arrays import BoolArray, FloatArray
 from allophone.errors import InfeasibleError, UsageError
 from allophone.guarantee.limits import keep_limits
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import Replicates, intervals, resample_ratio
+from allophone.measure.bootstrap import Replicates, resample_ratio
+from allophone.measure.intervals import intervals
 from allophone.routing.replay import ThresholdSweep, sweep_thresholds
 from allophone.routing.routers import Router
 from allophone.routing.samples import RouteSamples, SamplesT

@@ -12,7 +12,8 @@ import numpy as np
 from allophone.errors import UsageError
 from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.measure.blocks import draw_blocks
-from allophone.measure.bootstrap import intervals, resample_ratio_difference
+from allophone.measure.bootstrap import resample_ratio_difference
+from allophone.measure.intervals import intervals
 from allophone.routing.audio_features import (
     AudioView,
     audio_features,
