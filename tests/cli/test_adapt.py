@@ -6,8 +6,7 @@ from typer.testing import CliRunner
 
 from allophone.adapt.short_context import adapt_context, adapt_tail
 from allophone.cli import app
-from allophone.cli.adapt_context import context
-from allophone.cli.adapt_tail import tail
+from allophone.cli.adapt_context import context, tail
 from allophone.errors import MissingExtraError, UsageError
 
 runner = CliRunner()
