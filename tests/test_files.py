@@ -5,7 +5,7 @@ import pytest
 from pydantic import BaseModel
 
 from allophone.errors import CorpusError, LedgerError, UsageError
-from allophone.files import file_sha256, load_toml, read_record, whole_file, write_whole
+from allophone.files import file_sha256, finite_or_null, json_text, load_toml, read_record, whole_file, write_whole
 from builders import small_files
 
 
@@ -102,3 +102,9 @@ def test_toml_that_cannot_be_read_is_told_with_the_remedy(tmp_path):
     for path, told in ((tmp_path / "a.toml", "not valid TOML"), (tmp_path / "b.toml", "cannot be read")):
         with pytest.raises(UsageError, match=rf"{path.name}: {told}.*Mend it\."):
             load_toml(path, "Mend it.")
+
+
+def test_what_json_cannot_hold_becomes_null_at_any_depth():
+    found = {"a": (1.0, float("nan")), "b": {"c": [float("-inf"), 0, "ü", None, True]}}
+    assert finite_or_null(found) == {"a": [1.0, None], "b": {"c": [None, 0, "ü", None, True]}}
+    assert json_text({"a": float("inf"), "b": "ü"}) == '{\n "a": null,\n "b": "ü"\n}'

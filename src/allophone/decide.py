@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from allophone.corpora.splits import read_splits
 from allophone.emotion.recipe import default_recipe
 from allophone.errors import CorpusError, LedgerError, UsageError
-from allophone.files import write_whole
+from allophone.files import finite_or_null, write_whole
 from allophone.frontier.certified import certify_points, only_points
 from allophone.frontier.emotion import EmotionRunSummary
 from allophone.frontier.groups import Grouping
@@ -177,7 +176,7 @@ def _common_fields(summary: RunSummary, answer: Recommendation) -> dict[str, Any
         "quality_name": record.quality_name,
         "confidence": answer.confidence,
         "probability": answer.probability,
-        "measured": {name: value if isfinite(value) else None for name, value in measured.items()},
+        "measured": finite_or_null(measured),
         "corpus": record.corpus,
         "fingerprint": record.fingerprint,
         "processor": record.machine.processor,

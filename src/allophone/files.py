@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,9 @@ from allophone.errors import AllophoneError, LedgerError, UsageError
 
 __all__ = [
     "file_sha256",
+    "finite_or_null",
     "first_problem",
+    "json_text",
     "load_json",
     "load_toml",
     "read_json",
@@ -121,6 +124,20 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def json_text(fields: Any) -> str:
+    """Return plain data as JSON; numbers that are unknown or unbounded become null, since JSON has no NaN."""
+    return json.dumps(finite_or_null(fields), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def finite_or_null(value: Any) -> Any:
+    """Return plain data with None in the place of NaN and infinities; tuples become lists, as JSON has them."""
+    if isinstance(value, dict):
+        return {key: finite_or_null(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_null(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def load_toml(path: Path, remedy: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from allophone.compare.changes import Change, Comparison, Outcome
 from allophone.export.markup import markdown_rows, markdown_text
+from allophone.files import finite_or_null
 from allophone.frontier.objectives import Objective
 from allophone.report.tables import Table
 
@@ -107,11 +108,11 @@ def comparison_dict(comparison: Comparison) -> dict[str, Any]:
                 "before_point": change.point.before,
                 "after_point": change.point.after,
                 "measure": change.objective.name,
-                "before": _finite(change.before),
-                "after": _finite(change.after),
-                "change": _finite(change.difference.estimate),
-                "interval": [_finite(change.difference.low), _finite(change.difference.high)],
-                "p_regression": _finite(change.p_regression),
+                "before": finite_or_null(change.before),
+                "after": finite_or_null(change.after),
+                "change": finite_or_null(change.difference.estimate),
+                "interval": [finite_or_null(change.difference.low), finite_or_null(change.difference.high)],
+                "p_regression": finite_or_null(change.p_regression),
             }
             for change in comparison.changes
         ],
@@ -120,10 +121,6 @@ def comparison_dict(comparison: Comparison) -> dict[str, Any]:
 
 def _run(record: Any) -> dict[str, Any]:
     return {"corpus": record.corpus, "fingerprint": record.fingerprint, "created": record.created}
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
 
 
 def _title(comparison: Comparison) -> str:

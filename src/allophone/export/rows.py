@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Any
 
+from allophone.files import finite_or_null
 from allophone.frontier.pareto import Frontier
 from allophone.records.names import title_of
 
@@ -49,10 +49,9 @@ def failure_rows(frontier: Frontier) -> list[dict[str, Cell]]:
 
 
 def _cell(value: Any) -> Cell:
-    if isinstance(value, float):
-        return value if isfinite(value) else None
     if isinstance(value, list | tuple):
         return "; ".join(map(str, value))
-    if isinstance(value, str | int | bool) or value is None:
+    value = finite_or_null(value)
+    if isinstance(value, str | int | float | bool) or value is None:
         return value
     return str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import nan
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from allophone.errors import SpaceError
+from allophone.files import json_text
 from allophone.frontier.dominance import dominance_matrix
 from allophone.frontier.noise_floor import noise_notes
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, Objective, find_cost
@@ -210,7 +210,7 @@ class Frontier:
 
     def to_json(self) -> str:
         """Return :meth:`to_dict` as JSON; what the system did not tell is null."""
-        return json.dumps(_finite(self.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
+        return json_text(self.to_dict())
 
 
 def _warnings(
@@ -226,11 +226,3 @@ def _warnings(
         who = title_of(found[0]) if len(found) == 1 else f"{len(found)} points"
         warnings.append(f"One speaker makes more than half of the errors of {who}: do not trust the intervals there.")
     return tuple(warnings)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, isnan
@@ -13,6 +12,7 @@ from allophone.diagnosis.elasticity import AxisChange, Elasticity
 from allophone.diagnosis.emotion import EmotionDiagnosis
 from allophone.diagnosis.point import PointDiagnosis
 from allophone.diagnosis.recognition import Contrast, RecognitionDiagnosis
+from allophone.files import json_text
 from allophone.frontier.objectives import Objective
 from allophone.measure.error_breakdown import ErrorBreakdown, ErrorKind, GroupErrors
 from allophone.records.names import title_of
@@ -25,7 +25,6 @@ __all__ = [
     "cost_words",
     "diagnosis_json",
     "diagnosis_table",
-    "finite",
     "move_words",
     "percent",
     "probability",
@@ -340,16 +339,7 @@ def diagnosis_json(diagnosis: PointDiagnosis) -> str:
         "notices": [*diagnosis.run.notices, *diagnosis.warnings],
         "machine": record.machine.model_dump(),
     }
-    return json.dumps(finite(fields), indent=1, ensure_ascii=False, allow_nan=False)
-
-
-def finite(value: Any) -> Any:
-    """Return plain data with null for what is unknown or unbounded."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+    return json_text(fields)
 
 
 def _recognition_fields(diagnosis: RecognitionDiagnosis) -> dict[str, Any]:

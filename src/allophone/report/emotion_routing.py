@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from math import isfinite
 
+from allophone.files import json_text
 from allophone.measure.intervals import Interval
 from allophone.records.names import title_of
-from allophone.report.diagnosis import finite
 from allophone.report.tables import Table, probability_of
 from allophone.routing.emotion import CascadeResult
 
@@ -70,7 +69,7 @@ def cascade_json(found: CascadeResult) -> str:
             for item in found.recoveries
         ],
     }
-    return json.dumps(finite(fields), indent=1, ensure_ascii=False, allow_nan=False)
+    return json_text(fields)
 
 
 def _promise(found: CascadeResult) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from math import isfinite
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from allophone.arrays import FloatArray
+from allophone.files import json_text
 from allophone.frontier.dominance import frontier_mask
 from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.frontier.summarise import summarise_run
@@ -84,7 +84,7 @@ class Evaluation:
     def to_json(self) -> str:
         """Return it as JSON: fractions, GFLOPs, seconds; what is undefined is null."""
         found = {"policy": self.policy, "left_out": self.left_out, "results": [_plain(item) for item in self.results]}
-        return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+        return json_text(found)
 
 
 def evaluate_policy(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from allophone.errors import UsageError
+from allophone.files import finite_or_null
 from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import resample_ratio_difference
@@ -193,12 +193,8 @@ def _chosen(training: Training, selected: Selected, picked: Candidate | None) ->
     return training.model_copy(
         update={
             "regressor": regressor,
-            "candidates": {name: _finite(share) for name, share in selected.shares.items()},
-            "recovered_share": _finite(selected.recovery.share),
-            "recovered_interval": (_finite(interval.low), _finite(interval.high)),
+            "candidates": finite_or_null(selected.shares),
+            "recovered_share": finite_or_null(selected.recovery.share),
+            "recovered_interval": (finite_or_null(interval.low), finite_or_null(interval.high)),
         }
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
