@@ -18,7 +18,8 @@ from allophone.records.point import OperatingPoint
 from allophone.serve.app import make_app
 from allophone.serve.keys import ApiKeys
 from allophone.serve.run import DrainingServer, listen
-from allophone.serve.served import Served, ServedPoint
+from allophone.serve.served import Served
+from allophone.serve.served_point import ServedPoint
 from allophone.serve.service import Service
 from allophone.serve.settings import ServeSettings
 from allophone.transcription.transcriber import Transcriber

@@ -18,7 +18,7 @@ import openai
 import pytest
 
 from allophone.serve.keys import add_key, read_keys
-from allophone.serve.served import ServedPoint
+from allophone.serve.served_point import ServedPoint
 from allophone.serve.settings import ServeSettings
 from allophone.transcription.transcriber import Transcriber
 from builders import write_wav

@@ -20,7 +20,7 @@ from allophone.serve.form import read_form
 from allophone.serve.keys import ApiKeys
 from allophone.serve.open_requests import OpenRequests
 from allophone.serve.replies import delta_event, done_event, error_event, reply_body
-from allophone.serve.served import ALIASES
+from allophone.serve.request import ALIASES
 from allophone.serve.service import Accepted, Service, read_timeout
 from allophone.version import __version__
 

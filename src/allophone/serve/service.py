@@ -20,7 +20,8 @@ from allophone.serve.cost import RequestCost
 from allophone.serve.fields import AskedFor
 from allophone.serve.form import HeldBytes
 from allophone.serve.metrics import ServeMetrics
-from allophone.serve.served import Served, Work
+from allophone.serve.request import Work
+from allophone.serve.served import Served
 from allophone.serve.settings import ServeSettings
 from allophone.serve.work_queue import Job, WorkQueue
 from allophone.transcription.recording import AUTO_LANGUAGE
