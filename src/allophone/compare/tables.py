@@ -11,24 +11,8 @@ from allophone.files import finite_or_null
 from allophone.frontier.objectives import Objective
 from allophone.report.tables import Table
 
-__all__ = ["comparison_dict", "comparison_markdown", "comparison_table", "measure_name", "outcome_lines"]
+__all__ = ["comparison_dict", "comparison_markdown", "comparison_table", "outcome_lines"]
 
-_SHORT = {
-    "wer": "WER",
-    "cer": "CER",
-    "uar_loss": "UAR",
-    "error_share": "perfect utterances",
-    "p_worse": "worse than dearest",
-    "rtf": "RTF",
-    "rtf_throughput": "RTF, many at once",
-    "latency_p50_s": "p50 latency",
-    "latency_p95_s": "p95 latency",
-    "latency_p99_s": "p99 latency",
-    "executed_gflops": "GFLOPs/utt.",
-    "published_gflops": "published GFLOPs/utt.",
-    "peak_memory_bytes": "peak memory",
-}
-_UNITS_SAID = ("executed_gflops", "published_gflops")
 _COLUMNS = ("measure", "before", "after", "change", "worse?")
 
 
@@ -149,12 +133,6 @@ def _cells(change: Change) -> tuple[str, ...]:
         _difference(change),
         "no change" if _still(change) else _sure(change.p_regression),
     )
-
-
-def measure_name(objective: Objective) -> str:
-    """Return a short name of an objective with its unit, for the first column."""
-    short = _SHORT.get(objective.name, objective.title)
-    return f"{short} {objective.unit}" if objective.unit and objective.name not in _UNITS_SAID else short
 
 
 def _sure(confidence: float) -> str:

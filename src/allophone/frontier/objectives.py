@@ -103,7 +103,7 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("executed_gflops", "compute an utterance", "GFLOPs/utt.", "GFLOPs", 1.0, 1),
         Objective("published_gflops", "published compute an utterance", "published GFLOPs/utt.", "GFLOPs", 1.0, 1),
         Objective("peak_memory_bytes", "peak resident memory", "peak MB", "MB", 1e-6, 0),
-        Objective("rtf_throughput", "real-time factor of many recordings at once", "RTFx, many at once", decimals=4),
+        Objective("rtf_throughput", "real-time factor of many recordings at once", "RTF, many at once", decimals=4),
         Objective("uar_loss", "unweighted average recall", "UAR %", "%", 100.0, 1, complement=True),
         Objective("trainable_params", "trained parameters", "trained thousands", "thousand", 1e-3, 1),
         Objective("training_gflops", "compute of a training", "training GFLOPs", "GFLOPs", 1.0, 2),

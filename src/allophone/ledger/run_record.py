@@ -155,9 +155,21 @@ class RecognitionRunRecord(RunRecord):
 
     def heading_of(self, objective: str, heading: str) -> str:
         """Return what heads an objective's column: for error rates relative to a model, that they are differences."""
-        if objective == "wer":
-            return f"{self.quality_name} %" if self.relative_to is None else "diff. %"
-        return "char. diff. %" if objective == "cer" and self.relative_to is not None else heading
+        return error_heading(objective, heading, self.quality_name, self.relative_to)
+
+
+def error_heading(objective: str, heading: str, quality_name: str, relative_to: str | None) -> str:
+    """Return what heads an objective's column: error rates relative to a model are differences, never WER.
+
+    Args:
+        objective: Its name.
+        heading: What heads it elsewhere.
+        quality_name: What the run calls its error rate.
+        relative_to: Id of the point whose transcripts stand in for references, or None.
+    """
+    if objective == "wer":
+        return f"{quality_name} %" if relative_to is None else "diff. %"
+    return "char. diff. %" if objective == "cer" and relative_to is not None else heading
 
 
 class EmotionRunRecord(RunRecord):

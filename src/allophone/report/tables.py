@@ -117,7 +117,7 @@ def frontier_table(frontier: Frontier) -> Table:
     """Return the frontier of a run as a table, cheapest point first, with an interval for every compared objective."""
     run, record, layout = frontier.run, frontier.run.run, _LAYOUTS[frontier.run.task]
     columns = dict.fromkeys([*layout.columns(run), *(cost.name for cost in frontier.costs)])
-    heads = {name: record.heading_of(name, OBJECTIVES[name].heading) for name in columns}
+    heads = {name: _INVERSES.get(name) or record.heading_of(name, OBJECTIVES[name].heading) for name in columns}
     rows = []
     for point in frontier.points:
         rates = (show(point.summary) for show in layout.rates.values())
@@ -173,7 +173,9 @@ def _speed(rtf: float) -> str:
     return "not measured" if isnan(rtf) else f"{1 / rtf:.1f}"
 
 
-_CELLS: dict[str, Callable[[float], str]] = {"rtf_throughput": _speed}  # objectives whose table shows the inverse
+# Objectives whose inverse a frontier's table shows: what heads it, and its cells.
+_INVERSES = {"rtf_throughput": "RTFx, many at once"}
+_CELLS: dict[str, Callable[[float], str]] = {"rtf_throughput": _speed}
 
 
 def _share(share: float) -> str:
