@@ -56,7 +56,7 @@ def test_what_is_better_when_higher_has_the_sign_that_people_expect(card):
     worse = first.measures["error_share"].model_copy(update={"value": 0.75})  # it was 0.5
     changed = first.model_copy(update={"measures": {**first.measures, "error_share": worse}})
     found = compare_cards(card, card.model_copy(update={"points": [changed, *rest]}))
-    rows = [row for row in card_comparison_table(found).rows if row[0].strip() == "perfect utterances %"]
+    rows = [row for row in card_comparison_table(found).rows if row[0].strip() == "perfect %"]
     assert rows[0][1:] == ("50.0", "25.0", "-25.0")
 
 

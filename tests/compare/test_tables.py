@@ -48,3 +48,14 @@ def test_json_holds_base_units_and_no_nan(found):
     assert fields["failed"] is True
     assert fields["false_alarm_rate"] == 0.05
     assert [one["condition"] for one in fields["conditions"]] == ["wer > +0.3", "rtf > +90%"]
+
+
+def test_a_comparison_relative_to_a_model_never_says_wer(tmp_path):
+    runs = [
+        write_timed(tmp_path / name, {TINY: utterances(errors)}, relative_to="base-full-s1-int8-b5")
+        for name, errors in (("before", 0), ("after", 1))
+    ]
+    found = compare_pair(pair_runs(*runs))
+    rows = {row[0]: row[1:] for row in comparison_table(found).rows}
+    assert rows["diff. %"][:2] == ("0.00", "10.00")
+    assert "WER" not in comparison_markdown(found)

@@ -75,3 +75,10 @@ def test_an_emotion_run_has_a_card(tmp_path):
     assert isinstance(card, Card)
     assert card.points[0].measures["uar_loss"].value == 0
     assert "100.0" in card_markdown(card)
+
+
+def test_a_card_relative_to_a_model_never_says_wer(tmp_path):
+    run = write_star(tmp_path / "relative", {BASE: ([1, 0] * 20, 10)}, relative_to=BASE.name)
+    text = card_markdown(make_card(summarise_run(run)))
+    assert "WER %" not in text
+    assert "| diff. % |" in text.replace("\\", "")

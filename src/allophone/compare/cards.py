@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from allophone.compare.changes import MACHINE_BOUND
-from allophone.compare.tables import measure_name
 from allophone.errors import UsageError
 from allophone.export.card import Card, CardMeasure, CardPoint, make_card, read_card
 from allophone.frontier.objectives import OBJECTIVES, Objective
@@ -156,10 +155,10 @@ def card_comparison_table(comparison: CardComparison) -> Table:
             muted.append(False)
             previous = pair.point
         objective = pair.objective
-        name = f"  {measure_name(objective)}"
-        shown = [objective.show(measure.value).split(" ")[0] for measure in (pair.before, pair.after)]
-        apart = (pair.after.value - pair.before.value) * objective.scale * (-1 if objective.complement else 1) + 0.0
-        rows.append((name, *shown, pair.obstacle or f"{apart:+.{objective.decimals}f}"))
+        name = f"  {comparison.before.heading_of(objective.name)}"
+        shown = [objective.show_number(measure.value) for measure in (pair.before, pair.after)]
+        change = pair.after.value - pair.before.value
+        rows.append((name, *shown, pair.obstacle or objective.show_change(change)))
         muted.append(pair.obstacle is not None)
     return Table(
         title="Two result cards",

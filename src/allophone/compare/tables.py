@@ -8,7 +8,6 @@ from typing import Any
 from allophone.compare.changes import Change, Comparison, Outcome
 from allophone.export.markup import markdown_rows, markdown_text
 from allophone.files import finite_or_null
-from allophone.frontier.objectives import Objective
 from allophone.report.tables import Table
 
 __all__ = ["comparison_dict", "comparison_markdown", "comparison_table", "outcome_lines"]
@@ -26,7 +25,7 @@ def comparison_table(comparison: Comparison) -> Table:
             rows.append((change.point.title, *[""] * (len(_COLUMNS) - 1)))
             muted.append(False)
         previous = change.point
-        name, *cells = _cells(change)
+        name, *cells = _cells(comparison, change)
         rows.append((f"  {name}" if several else name, *cells))
         muted.append(isnan(change.p_regression))
     return Table(
@@ -56,7 +55,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     parts = [f"### {_title(comparison)}"]
     if comparison.outcomes:
         parts.append("\n".join(f"- {markdown_text(line)}" for line in outcome_lines(comparison)))
-    rows = [(change.point.title, *_cells(change)) for change in comparison.changes]
+    rows = [(change.point.title, *_cells(comparison, change)) for change in comparison.changes]
     parts.append(markdown_rows(("point", *_COLUMNS), rows))
     parts.append("\n".join(f"- {markdown_text(note)}" for note in _notes(comparison)))
     return "\n\n".join(parts) + "\n"
@@ -124,12 +123,12 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
-def _cells(change: Change) -> tuple[str, ...]:
+def _cells(comparison: Comparison, change: Change) -> tuple[str, ...]:
     objective = change.objective
     return (
-        measure_name(objective),
-        objective.show(change.before).split(" ")[0],
-        objective.show(change.after).split(" ")[0],
+        comparison.pair.before.run.heading_of(objective.name, objective.heading),
+        objective.show_number(change.before),
+        objective.show_number(change.after),
         _difference(change),
         "no change" if _still(change) else _sure(change.p_regression),
     )

@@ -17,6 +17,7 @@ from allophone.files import read_record
 from allophone.frontier.objectives import OBJECTIVES, objectives_of
 from allophone.frontier.summary import RunSummary
 from allophone.ledger.machine import MachineStamp
+from allophone.ledger.run_record import error_heading
 from allophone.measure.blocks import draw_blocks
 from allophone.measure.intervals import intervals
 from allophone.records.names import title_of
@@ -85,6 +86,10 @@ class Card(BaseModel):
     notices: list[str] = []
     points: list[CardPoint]
 
+    def heading_of(self, name: str) -> str:
+        """Return what heads an objective's column."""
+        return error_heading(name, OBJECTIVES[name].heading, self.quality_name, self.relative_to)
+
 
 def make_card(summary: RunSummary, level: float = 0.95) -> Card:
     """Return the card of a run.
@@ -149,9 +154,7 @@ def read_card(path: Path) -> Card:
 def card_markdown(card: Card) -> str:
     """Return a card as people read it, in Markdown."""
     names = [name for name in _HEADLINE if any(name in point.measures for point in card.points)]
-    heads = [
-        f"{OBJECTIVES[name].title}{f' ({OBJECTIVES[name].unit})' if OBJECTIVES[name].unit else ''}" for name in names
-    ]
+    heads = [card.heading_of(name) for name in names]
     rows = [[point.title, *(_cell(point, name) for name in names)] for point in card.points]
     versions = ", ".join(f"{name} {version}" for name, version in card.machine.packages.items())
     facts = [
@@ -172,8 +175,8 @@ def _cell(point: CardPoint, name: str) -> str:
     measure, objective = point.measures.get(name), OBJECTIVES[name]
     if measure is None:
         return ""
-    shown = objective.show(measure.value).split(" ")[0]
+    shown = objective.show_number(measure.value)
     if measure.low is None or measure.high is None:
         return shown
-    low, high = sorted(objective.shown(end) for end in (measure.low, measure.high))
+    low, high = objective.shown_ends(measure.low, measure.high)
     return f"{shown} [{low:.{objective.decimals}f}, {high:.{objective.decimals}f}]"

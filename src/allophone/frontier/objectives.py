@@ -74,7 +74,7 @@ class Objective:
         shown = -change if self.complement else change
         if isnan(shown):
             return "unknown"
-        return f"{self.scale * shown:+.{self.decimals if decimals is None else decimals}f}"
+        return f"{self.scale * shown + 0.0:+.{self.decimals if decimals is None else decimals}f}"
 
     def show_changes(self, low: float, high: float, decimals: int | None = None) -> str:
         """Return the interval of a difference in brackets, lower end first as people read it."""

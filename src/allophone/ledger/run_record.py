@@ -24,6 +24,7 @@ __all__ = [
     "MachineStamp",
     "RecognitionRunRecord",
     "RunRecord",
+    "error_heading",
     "machine_stamp",
     "read_run",
 ]

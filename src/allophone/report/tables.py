@@ -117,7 +117,10 @@ def frontier_table(frontier: Frontier) -> Table:
     """Return the frontier of a run as a table, cheapest point first, with an interval for every compared objective."""
     run, record, layout = frontier.run, frontier.run.run, _LAYOUTS[frontier.run.task]
     columns = dict.fromkeys([*layout.columns(run), *(cost.name for cost in frontier.costs)])
-    heads = {name: _INVERSES.get(name) or record.heading_of(name, OBJECTIVES[name].heading) for name in columns}
+    heads = {
+        name: _INVERSES[name][0] if name in _INVERSES else record.heading_of(name, OBJECTIVES[name].heading)
+        for name in columns
+    }
     rows = []
     for point in frontier.points:
         rates = (show(point.summary) for show in layout.rates.values())
@@ -160,10 +163,10 @@ def _side_columns(frontier: Frontier, heads: Mapping[str, str]) -> tuple[str, ..
 def objective_cell(point: FrontierPoint, name: str) -> str:
     """Return an objective of a point, with its interval where it has one."""
     value, interval = getattr(point.summary, name), point.intervals.get(name)
-    show = _CELLS.get(name, OBJECTIVES[name].show_number)
+    show = _INVERSES[name][1] if name in _INVERSES else OBJECTIVES[name].show_number
     if interval is None or not isfinite(interval.low) or interval.low == interval.high:
         return show(value)
-    turned = OBJECTIVES[name].complement or name in _CELLS
+    turned = OBJECTIVES[name].complement or name in _INVERSES
     ends = (interval.high, interval.low) if turned else (interval.low, interval.high)
     return f"{show(value)} [{show(ends[0])}, {show(ends[1])}]"
 
@@ -174,8 +177,7 @@ def _speed(rtf: float) -> str:
 
 
 # Objectives whose inverse a frontier's table shows: what heads it, and its cells.
-_INVERSES = {"rtf_throughput": "RTFx, many at once"}
-_CELLS: dict[str, Callable[[float], str]] = {"rtf_throughput": _speed}
+_INVERSES: dict[str, tuple[str, Callable[[float], str]]] = {"rtf_throughput": ("RTFx, many at once", _speed)}
 
 
 def _share(share: float) -> str:
