@@ -89,3 +89,15 @@ def test_an_unknown_task(tmp_path):
     (tmp_path / RUN_FILE).write_text(json.dumps(fields))
     with pytest.raises(LedgerError, match=r"'task' is music; known: asr, emotion"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "title"),
+    [
+        ("/home/me/.cache/demo-corpus/manifest.jsonl", "demo-corpus/manifest.jsonl"),
+        ("calls", "calls"),
+        ("hf:openslr/librispeech_asr?split=test", "hf:openslr/librispeech_asr?split=test"),
+    ],
+)
+def test_a_title_names_the_corpus_without_the_folders_that_lead_to_it(corpus, title):
+    assert run_record([POINT], 3).model_copy(update={"corpus": corpus}).corpus_title == title

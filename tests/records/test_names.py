@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from allophone.records.names import match_names, title_of
 from allophone.records.point import EmotionSetting, OperatingPoint
 
-SHORT = {"context": "fit", "margin_s": 1.0, "tail": "all", "guard": True}
+SHORT = {"context": "fit", "margin_s": 1.0, "tail": "learned-64", "guard": True}
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ SHORT = {"context": "fit", "margin_s": 1.0, "tail": "all", "guard": True}
         (OperatingPoint(model="tiny.en"), "tiny.en, full context"),
         (OperatingPoint(model="base", **SHORT), "base, short context"),
         (OperatingPoint(model="base", **SHORT, beam_size=5), "base, short context, beam 5"),
+        (OperatingPoint(model="base", **{**SHORT, "tail": "all"}), "base, short context, whole tail"),
         (OperatingPoint(model="base", context="fit"), "base, short context, margin 0 s, no tail, no guard"),
         (
             OperatingPoint(model="base", **{**SHORT, "tail": "every-4", "floor_s": 2.5}),
@@ -24,7 +25,7 @@ SHORT = {"context": "fit", "margin_s": 1.0, "tail": "all", "guard": True}
         ),
         (
             OperatingPoint(model="base", **{**SHORT, "tail": "learned"}, beam_size=5),
-            "base, short context, learned tail, beam 5",
+            "base, short context, beam 5",
         ),
         (OperatingPoint(model="base", **{**SHORT, "tail": "learned-32"}), "base, short context, tail learned-32"),
         (OperatingPoint(model="base", **{**SHORT, "tail": "last-300"}), "base, short context, tail last-300"),
@@ -109,5 +110,5 @@ def test_the_page_tells_the_names_that_points_have():
     page = (Path(__file__).parents[2] / "docs/names.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \| ([^|(]+?) (?:\(.*)?\|$", page, re.MULTILINE)
     rows = [(name, title) for name, title in rows if "-" in name]
-    assert len(rows) == 8
+    assert len(rows) == 9
     assert [(name, title_of(name)) for name, _ in rows] == rows

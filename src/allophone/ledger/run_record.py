@@ -70,6 +70,11 @@ class RunRecord(BaseModel):
     points: Sequence[Setting]
 
     @property
+    def corpus_title(self) -> str:
+        """The corpus without the folders that lead to it: the last two parts of its path, or a data set's name."""
+        return self.corpus if self.corpus.startswith("hf:") else "/".join(Path(self.corpus).parts[-2:])
+
+    @property
     def quality_name(self) -> str:
         """What the quality objective is called in this run."""
         raise NotImplementedError

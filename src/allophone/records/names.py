@@ -1,7 +1,7 @@
 """Names of operating points for people, such as ``base, short context, beam 5``, and the points that a name means.
 
-An id (``base-fit+1tallg-s1-int8-b5``) says every setting; a name says the model, the context, and of the other settings
-those that are not the usual ones. docs/names.md has the grammar of both.
+An id (``base-fit+1tlearned64g-s1-int8-b5``) says every setting; a name says the model, the context, and of the other
+settings those that are not the usual ones. docs/names.md has the grammar of both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from allophone.errors import UsageError
 __all__ = ["find_named", "match_names", "title_of"]
 
 _BETWEEN = ", "
-_SHIPPED_TAIL = "learned64"
+_USUAL_TAIL = "learned64"  # that of the shipped tails
 _NUMBER = r"\d[\d.]*(?:e-?\d+)?"
 _RECOGNITION = re.compile(
     rf"(?P<model>.+)-(?:(?P<full>full)|fit\+(?P<margin>{_NUMBER})(?:f(?P<floor>{_NUMBER}))?(?:t(?P<tail>\w+?))?"
@@ -45,8 +45,8 @@ NamedT = TypeVar("NamedT", bound=_Named)
 def title_of(name: str) -> str:
     """Return the name for people of what has this id; what is no point's id, as a policy's name, is returned as it is.
 
-    Different ids have different names. Left out are the usual settings: a margin of 1 s, the whole silence tail and the
-    guard of a short context; windows of 30 s, speed 1, stride 1, int8, greedy decoding.
+    Different ids have different names. Left out are the usual settings: a margin of 1 s, the learned tail and the guard
+    of a short context; windows of 30 s, speed 1, stride 1, int8, greedy decoding.
     """
     if found := _RECOGNITION.fullmatch(name):
         return _BETWEEN.join([found["model"], *_recognition(found)])
@@ -65,7 +65,7 @@ def _recognition(found: re.Match[str]) -> Iterator[str]:
         if found["floor"]:
             yield f"at least {found['floor']} s"
         tail = found["tail"] or "none"
-        if tail != "all":
+        if tail != _USUAL_TAIL:
             yield _tail(tail)
         if not found["guard"]:
             yield "no guard"
@@ -82,8 +82,8 @@ def _recognition(found: re.Match[str]) -> Iterator[str]:
 
 
 def _tail(tail: str) -> str:
-    if tail == _SHIPPED_TAIL:
-        return "learned tail"
+    if tail == "all":
+        return "whole tail"
     kind = tail.rstrip("0123456789")  # nothing, where it is a number: every n-th position
     return "no tail" if tail == "none" else f"tail {kind or 'every'}-{tail.removeprefix(kind)}"
 

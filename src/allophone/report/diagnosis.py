@@ -131,7 +131,7 @@ def diagnosis_table(diagnosis: PointDiagnosis) -> Table:
     here = percent(quality.shown(getattr(base, quality.name)) / quality.scale)
     return Table(
         title=f"{base.title} ({SOURCES[diagnosis.base_source]}): {record.quality_name} {here}, "
-        f"{cost.title} {cost.show(getattr(base, cost.name))}, {base.n_utterances} utterances of {record.corpus}",
+        f"{cost.title} {cost.show(getattr(base, cost.name))}, {base.n_utterances} utterances of {record.corpus_title}",
         columns=(
             "axis",
             "buys",

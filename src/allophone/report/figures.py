@@ -154,7 +154,7 @@ def draw_frontier(figure: FrontierFigure) -> go.Figure:
         template="plotly_white",
         height=520,
         margin={"l": 70, "r": 20, "t": 20, "b": 60},
-        legend={"orientation": "h", "y": 1.08},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         font={"family": "system-ui, sans-serif", "size": 14},
         xaxis={"title": figure.x_title, "type": "log" if figure.log_x else "linear", "rangemode": "tozero"},
         yaxis={"title": figure.y_title, "range": [0, figure.y_top]},

@@ -67,7 +67,9 @@ def write_report(run: str | Path, cost: str | Sequence[str] = "rtf", out: str | 
         table=frontier_table(frontier),
         diagnosis=_diagnosis(folder, decision.point.name, frontier.costs[0].name),
         failures=frontier.run.failures,
-        figure=draw_frontier(figure).to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False}),
+        figure=draw_frontier(figure).to_html(
+            full_html=False, include_plotlyjs=True, config={"displaylogo": False, "responsive": True}
+        ),
         version=__version__,
         settings=[
             ("corpus", f"{record.corpus} ({record.n_utterances} utterances, {record.n_speakers} speakers)"),

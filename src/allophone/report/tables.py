@@ -136,7 +136,7 @@ def frontier_table(frontier: Frontier) -> Table:
     costs = " and ".join(cost.title for cost in frontier.costs)
     return Table(
         title=f"{record.quality_name} against {costs}: {first.n_utterances} utterances, {first.audio_s / 60:.1f} min "
-        f"of {record.corpus}{layout.corpus(record)}",
+        f"of {record.corpus_title}{layout.corpus(record)}",
         columns=("point", *heads.values(), *layout.rates, "by", "verdict"),
         rows=tuple(rows),
         muted=(*(point.status == "dominated" for point in frontier.points), *(True for _ in run.eliminated)),
