@@ -1,7 +1,11 @@
 import json
 
+import pytest
+
 from allophone.decide import decide, save_decision
 from allophone.emotion.recipe import default_recipe
+from allophone.frontier.price import Price
+from allophone.frontier.run_state import is_busy
 from allophone.records.point import EmotionSetting, OperatingPoint
 from allophone.records.saved_point import read_point
 from builders import write_run
@@ -64,3 +68,21 @@ def test_an_emotion_point_is_trained_as_the_run_trained_it(tmp_path):
     )
     plain = write_emotion_run(tmp_path / "s", {deep: [{}] * 8}, recipes={deep.name: recipe}, precision="auto")
     assert "--epochs" not in decide(plain, {}).command
+
+
+@pytest.mark.parametrize(
+    ("limits", "minimise", "price", "told"),
+    [
+        ({}, None, None, False),  # errors alone
+        ({"executed_gflops": 50.0}, "wer", None, False),
+        ({"wer": 0.9}, None, None, True),  # minimises the real-time factor
+        ({"latency_p95_s": 2.0}, None, None, True),
+        ({}, "latency_p50_s", None, True),
+        ({}, None, Price(0.5), True),  # what an hour of audio costs is shown
+    ],
+)
+def test_that_times_are_too_long_is_told_where_the_answer_holds_one(tmp_path, limits, minimise, price, told):
+    busy = {"latency_s": 1.0, "cpu_s": 0.2}
+    run = write_run(tmp_path / "r", {TINY: [busy] * 5})
+    found = decide(run, limits, minimise, price=price)
+    assert any(is_busy(line) for line in found.explanation) == told

@@ -15,10 +15,11 @@ from allophone.files import finite_or_null, write_whole
 from allophone.frontier.certified import certify_points, only_points
 from allophone.frontier.emotion import EmotionRunSummary
 from allophone.frontier.groups import Grouping
-from allophone.frontier.objectives import objectives_of
+from allophone.frontier.objectives import TIMES, objectives_of
 from allophone.frontier.price import Price, price_run, speed_of
 from allophone.frontier.recognition import RecognitionRunSummary, group_run
 from allophone.frontier.recommend import Recommendation, recommend
+from allophone.frontier.run_state import is_busy
 from allophone.frontier.summarise import summarise_run
 from allophone.frontier.summary import RunSummary
 from allophone.guarantee.certificate import CertifiedLimit
@@ -172,7 +173,7 @@ def _common_fields(summary: RunSummary, answer: Recommendation) -> dict[str, Any
     measured = {name: float(getattr(answer.chosen, name)) for name in objectives_of(summary.task)}
     return {
         "question": answer.question,
-        "explanation": [*answer.explain(), *summary.notices],
+        "explanation": [*answer.explain(), *_notices(summary, answer)],
         "quality_name": record.quality_name,
         "confidence": answer.confidence,
         "probability": answer.probability,
@@ -181,6 +182,13 @@ def _common_fields(summary: RunSummary, answer: Recommendation) -> dict[str, Any
         "fingerprint": record.fingerprint,
         "processor": record.machine.processor,
     }
+
+
+def _notices(summary: RunSummary, answer: Recommendation) -> list[str]:
+    """The run's notices; that times are too long is no concern of an answer that holds none."""
+    held = {answer.minimised, *answer.constraints}
+    timed = not held.isdisjoint(TIMES) or summary.samples.price_per_hour is not None
+    return [notice for notice in summary.notices if timed or not is_busy(notice)]
 
 
 def _training(point: EmotionSetting, run: EmotionRunRecord, folder: Path) -> str:

@@ -50,7 +50,7 @@ def test_a_busy_minute_does_not_make_a_busy_run_and_every_table_tells_of_one(tmp
     rows = [IDLE, IDLE, IDLE, {**IDLE, "cpu_s": 0.2}, {**IDLE, "cpu_s": 0.2}]
     assert summarise_run(write_run(tmp_path / "a", {A: rows})).notices == ()
     run = write_run(tmp_path / "b", {A: [*rows, {**IDLE, "cpu_s": 0.2}, {**IDLE, "cpu_s": 0.2}]})
-    assert any("Other work ran" in line for line in decide(run, {}).explanation)
+    assert any("Other work ran" in line for line in decide(run, {}, "rtf").explanation)
 
 
 @pytest.fixture

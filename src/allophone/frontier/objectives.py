@@ -8,7 +8,7 @@ from math import isnan
 from allophone.errors import SpaceError
 from allophone.records.point import Task
 
-__all__ = ["COSTS", "OBJECTIVES", "QUALITY", "Objective", "find_cost", "find_objective", "objectives_of"]
+__all__ = ["COSTS", "OBJECTIVES", "QUALITY", "TIMES", "Objective", "find_cost", "find_objective", "objectives_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,11 @@ COSTS: dict[Task, tuple[str, ...]] = {
         *("trainable_params", "training_gflops", "train_s", "latency_p99_s", "price_per_audio_hour"),
     ),
 }
+# What other work on the machine makes too large: times, and what follows from them.
+TIMES = (
+    *("rtf", "rtf_throughput", "latency_p50_s", "latency_p95_s", "latency_p99_s"),
+    *("train_s", "price_per_audio_hour"),
+)
 _ALIASES = {"uar": "uar_loss", "perfect_share": "error_share"}
 _SHARES = ("error_share", "p_worse", "worst_group_wer")  # of recognition
 
