@@ -17,6 +17,7 @@ from allophone.costs.recognition import recognition_flops
 from allophone.costs.weights import ACTIVATION_BYTES, whisper_weights
 from allophone.dimensions.moonshine import MoonshineDimensions, RecognitionDimensions
 from allophone.errors import SpaceError
+from allophone.look_up import look_up
 
 if TYPE_CHECKING:
     from allophone.records.point import ComputeType
@@ -136,10 +137,7 @@ def device(name: str) -> Device:
     Raises:
         SpaceError: The name is not in the table; the message lists the known ones.
     """
-    try:
-        return DEVICES[name]
-    except KeyError:
-        raise SpaceError(f"unknown device '{name}'; known devices: {', '.join(DEVICES)}") from None
+    return look_up(DEVICES, name, "device", "devices", SpaceError)
 
 
 def measured_device(

@@ -13,6 +13,7 @@ from allophone.dimensions.whisper import (
     WhisperDimensions,
 )
 from allophone.errors import UnknownModelError
+from allophone.look_up import look_up
 
 __all__ = [
     "MOONSHINE_MODELS",
@@ -119,9 +120,5 @@ def recognition_dimensions(name: str) -> RecognitionDimensions:
     Raises:
         UnknownModelError: The name is in neither table; the message lists the known ones.
     """
-    if name in MOONSHINE_MODELS:
-        return MOONSHINE_MODELS[name]
-    if name in WHISPER_MODELS:
-        return WHISPER_MODELS[name]
-    known = ", ".join([*WHISPER_MODELS, *MOONSHINE_MODELS])
-    raise UnknownModelError(f"unknown model '{name}'; known models: {known}; or give a folder")
+    models: dict[str, RecognitionDimensions] = {**WHISPER_MODELS, **MOONSHINE_MODELS}
+    return look_up(models, name, "model", "models", UnknownModelError, "; or give a folder")

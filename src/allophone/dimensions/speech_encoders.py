@@ -7,6 +7,7 @@ from typing import Literal
 
 from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
 from allophone.errors import UnknownModelError
+from allophone.look_up import look_up
 
 __all__ = ["SPEECH_ENCODERS", "SpeechEncoderDimensions", "dimensions", "speech_encoder_dimensions"]
 
@@ -88,11 +89,7 @@ def speech_encoder_dimensions(name: str) -> SpeechEncoderDimensions:
     Raises:
         UnknownModelError: The name is not in the table; the message lists the known ones.
     """
-    try:
-        return SPEECH_ENCODERS[name]
-    except KeyError:
-        known = ", ".join(SPEECH_ENCODERS)
-        raise UnknownModelError(f"unknown speech encoder '{name}'; known ones: {known}") from None
+    return look_up(SPEECH_ENCODERS, name, "speech encoder", "ones", UnknownModelError)
 
 
 def dimensions(name: str) -> WhisperDimensions | SpeechEncoderDimensions:
@@ -101,9 +98,5 @@ def dimensions(name: str) -> WhisperDimensions | SpeechEncoderDimensions:
     Raises:
         UnknownModelError: The name is in neither table; the message lists the known ones.
     """
-    if name in SPEECH_ENCODERS:
-        return SPEECH_ENCODERS[name]
-    if name in WHISPER_MODELS:
-        return WHISPER_MODELS[name]
-    known = ", ".join([*WHISPER_MODELS, *SPEECH_ENCODERS])
-    raise UnknownModelError(f"unknown model '{name}'; known models: {known}")
+    models: dict[str, WhisperDimensions | SpeechEncoderDimensions] = {**WHISPER_MODELS, **SPEECH_ENCODERS}
+    return look_up(models, name, "model", "models", UnknownModelError)

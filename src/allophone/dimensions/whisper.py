@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from allophone.errors import UnknownModelError, UsageError
+from allophone.look_up import look_up
 
 __all__ = [
     "AUDIO_TOKEN_S",
@@ -101,11 +102,7 @@ def whisper_dimensions(name: str) -> WhisperDimensions:
     Raises:
         UnknownModelError: The name is not in the table; the message lists the known ones.
     """
-    try:
-        return WHISPER_MODELS[name]
-    except KeyError:
-        known = ", ".join(WHISPER_MODELS)
-        raise UnknownModelError(f"unknown model '{name}'; known models: {known}; or give a folder") from None
+    return look_up(WHISPER_MODELS, name, "model", "models", UnknownModelError, "; or give a folder")
 
 
 def prompt_names(dims: WhisperDimensions, language: str, task: str = "transcribe") -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isnan
 
 from allophone.errors import SpaceError
+from allophone.look_up import look_up
 from allophone.records.point import Task
 
 __all__ = ["COSTS", "OBJECTIVES", "QUALITY", "TIMES", "Objective", "find_cost", "find_objective", "objectives_of"]
@@ -154,6 +155,4 @@ def find_cost(name: str, task: Task = "asr") -> Objective:
     Raises:
         SpaceError: Unknown name; the message lists the known ones.
     """
-    if name not in COSTS[task]:
-        raise SpaceError(f"unknown cost '{name}'; known costs: {', '.join(COSTS[task])}.")
-    return OBJECTIVES[name]
+    return look_up({cost: OBJECTIVES[cost] for cost in COSTS[task]}, name, "cost", "costs", SpaceError, ".")
