@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
+from allophone.errors import UsageError
 from allophone.records.point import OperatingPoint
+from allophone.routing.routers import Order, Overhead, last_kept
+from allophone.routing.samples import RouteSamples
 from builders import write_run
 
 TINY = OperatingPoint(model="fake:tiny")
@@ -56,3 +61,29 @@ def write_routed(
                 }
             )
     return write_run(folder, rows)
+
+
+@dataclass(frozen=True)
+class FixedRouter:
+    """Always the point at one index, whatever the threshold."""
+
+    point: int
+    order: Order = "direct"
+
+    @property
+    def overhead(self) -> Overhead:
+        return Overhead()
+
+    @property
+    def name(self) -> str:
+        return f"fixed-{self.point}"
+
+    def scores(self, samples: RouteSamples) -> FloatArray:
+        """Infinite up to its point, minus infinity from there."""
+        if not 0 <= self.point < len(samples.points):
+            raise UsageError(f"point {self.point} of {len(samples.points)}; places go from 0.")
+        steps = np.where(np.arange(len(samples.points) - 1) < self.point, np.inf, -np.inf)
+        return np.repeat(steps[:, None], len(samples), axis=1)
+
+    def kept(self, samples: RouteSamples) -> IntArray:
+        return last_kept(samples)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from allophone.arrays import FloatArray, IntArray
 from allophone.audio.decode import load_audio
 from allophone.audio.mel import context_frames, log_mel
 from allophone.dimensions.whisper import SAMPLE_RATE
@@ -15,7 +17,6 @@ from allophone.encoders.torch_whisper import load_torch_whisper
 from allophone.models.weights import resolve_weights
 from allophone.routing.published.network import (
     PUBLISHED_THRESHOLDS,
-    FaithfulRouter,
     hidden_states,
     predict_decider,
     train_decider,
@@ -23,7 +24,7 @@ from allophone.routing.published.network import (
 from allophone.routing.published.policy import decider_flops
 from allophone.routing.recovery import recovered_gains
 from allophone.routing.replay import break_even, sweep_thresholds
-from allophone.routing.routers import OracleRouter, Overhead
+from allophone.routing.routers import OracleRouter, Order, Overhead, last_kept
 from allophone.routing.samples import RecognitionRouteSamples, point_dimensions, read_route_samples
 from allophone.routing.threshold_metrics import threshold_metrics
 from benchmarks.routing.routing import POINTS, REPORT, TRAIN, measure
@@ -55,6 +56,35 @@ def main() -> None:
     figures = [judge(form, train, report, asked.epochs) for form in asked.forms]
     settings = {"points": POINTS, "n_train": len(train), "n_report": len(report), "epochs": asked.epochs}
     write_result("routing_faithful", settings, {"forms": figures}, page(figures, settings))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaithfulRouter:
+    """The published decider between two points, its probabilities known.
+
+    Args:
+        probabilities: That the first point is worse, shape (n_utterances,).
+        order: ``big_first`` as published, ``small_first`` on the small encoder, ``direct`` on the log-mel.
+        overhead: Of the decider.
+    """
+
+    probabilities: FloatArray
+    order: Order
+    overhead: Overhead
+
+    @property
+    def name(self) -> str:
+        """``faithful`` and the order."""
+        return f"faithful {self.order}"
+
+    def scores(self, samples: RecognitionRouteSamples) -> FloatArray:
+        """The probabilities, one step."""
+        assert len(samples.points) == 2
+        return self.probabilities[None]
+
+    def kept(self, samples: RecognitionRouteSamples) -> IntArray:
+        """Keep the point reached."""
+        return last_kept(samples)
 
 
 def draw(samples: RecognitionRouteSamples, count: int) -> RecognitionRouteSamples:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import UsageError
-from allophone.measure.blocks import draw_blocks, pair_utterances
+from allophone.measure.blocks import draw_blocks
 
 
 def all_weights(resample):
@@ -114,33 +114,3 @@ def test_unblocked_on_request_needs_no_warning():
 def test_nothing_to_draw_is_refused(wrong):
     with pytest.raises(UsageError, match="a bootstrap needs"):
         draw_blocks(**{"speakers": ["a", "b"], **wrong})
-
-
-def test_equal_utterances_pair_without_notice():
-    pairing = pair_utterances({"p": ["u1", "u2"], "q": ["u2", "u1"]})
-    assert pairing.utterances == ("u1", "u2")
-    assert pairing.rows["p"].tolist() == [0, 1]
-    assert pairing.rows["q"].tolist() == [1, 0]
-    assert pairing.dropped == {"p": 0, "q": 0}
-    assert pairing.notice is None
-
-
-def test_different_utterances_pair_on_those_shared_and_that_is_said():
-    measured = {"p": ["u1", "u2", "u3", "u4"], "q": ["u4", "u2"], "r": ["u5", "u4", "u2"]}
-    pairing = pair_utterances(measured)
-    assert pairing.utterances == ("u2", "u4")
-    for point, ids in measured.items():
-        assert tuple(ids[row] for row in pairing.rows[point]) == pairing.utterances
-    assert pairing.dropped == {"p": 2, "q": 0, "r": 1}
-    # Of u1 to u5 the points share two.
-    assert "on the 2 that all share, 3 of 5 left out" in pairing.notice
-    assert "q has the fewest, 2" in pairing.notice
-
-
-def test_pairing_refuses_what_cannot_be_compared():
-    with pytest.raises(UsageError, match="share no utterance"):
-        pair_utterances({"p": ["u1"], "q": ["u2"]})
-    with pytest.raises(UsageError, match="share no utterance"):
-        pair_utterances({})
-    with pytest.raises(UsageError, match="q holds 1 measurements"):
-        pair_utterances({"p": ["u1"], "q": ["u1", "u1"]})

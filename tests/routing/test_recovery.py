@@ -3,10 +3,10 @@ import pytest
 
 from allophone.routing.recovery import CURVE_POSITIONS, MIDDLE_HALF, mean_curve, recovered_gains, recovered_share
 from allophone.routing.replay import ThresholdSweep, sweep_thresholds
-from allophone.routing.routers import FixedRouter, OracleRouter, Overhead, RandomRouter
+from allophone.routing.routers import OracleRouter, Overhead, RandomRouter
 from allophone.routing.samples import read_route_samples
 from allophone.routing.selection import PredictedRouter
-from route_runs import BASE, TINY
+from route_runs import BASE, TINY, FixedRouter
 
 
 @pytest.fixture(scope="module")

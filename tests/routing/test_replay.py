@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from allophone.routing.replay import break_even, replay, sweep_thresholds, thresholds_of
-from allophone.routing.routers import DurationRouter, FixedRouter, Overhead, RandomRouter
+from allophone.routing.routers import DurationRouter, Overhead, RandomRouter
 from allophone.routing.samples import read_route_samples
 from allophone.routing.selection import PredictedRouter
-from route_runs import BASE, SMALL, TINY, write_routed
+from route_runs import BASE, SMALL, TINY, FixedRouter, write_routed
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import pytest
 from allophone.errors import UsageError
 from allophone.routing.routers import (
     DurationRouter,
-    FixedRouter,
     OracleRouter,
     RandomRouter,
     SnrRouter,
@@ -14,7 +13,7 @@ from allophone.routing.routers import (
     reached_points,
 )
 from allophone.routing.samples import read_route_samples
-from route_runs import BASE, SMALL, TINY, write_routed
+from route_runs import BASE, SMALL, TINY, FixedRouter, write_routed
 
 
 @pytest.fixture(scope="module")

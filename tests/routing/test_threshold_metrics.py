@@ -5,10 +5,10 @@ from allophone.measure.blocks import draw_blocks
 from allophone.measure.bootstrap import resample_ratio_difference
 from allophone.measure.intervals import intervals
 from allophone.routing.replay import Outcome, replay
-from allophone.routing.routers import FixedRouter, OracleRouter
+from allophone.routing.routers import OracleRouter
 from allophone.routing.samples import read_route_samples
 from allophone.routing.threshold_metrics import decision_accuracy, threshold_metrics
-from route_runs import BASE, TINY, write_routed
+from route_runs import BASE, TINY, FixedRouter, write_routed
 
 
 def test_always_the_last_point_stands_at_its_own_numbers(unseen):

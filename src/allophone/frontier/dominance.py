@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from allophone.arrays import BoolArray, FloatArray
 
-__all__ = ["dominance_matrix", "dominates", "dominators", "frontier_mask", "hypervolume"]
+__all__ = ["dominance_matrix", "dominates", "frontier_mask", "hypervolume"]
 
 
 _BLOCK = 512  # points compared at once with those before them; bounds memory at _BLOCK bytes per point kept
@@ -84,24 +84,6 @@ def frontier_mask(values: npt.ArrayLike) -> BoolArray:
     kept = _sweep(distinct) if values.shape[1] == 2 else _in_blocks(distinct)
     mask[order] = kept[np.cumsum(first_of_equals) - 1]
     return mask
-
-
-def dominators(values: npt.ArrayLike, j: int) -> npt.NDArray[np.intp]:
-    """The points that dominate point ``j``.
-
-    Args:
-        values: Objectives, shape (n_points, n_objectives).
-        j: Index of a point.
-
-    Returns:
-        Indices in rising order, shape (n_dominators,).
-
-    Raises:
-        ValueError: ``values`` is not two-dimensional or has no objective.
-        IndexError: There is no point ``j``.
-    """
-    values = _checked(values)
-    return np.flatnonzero((values <= values[j]).all(axis=1) & (values < values[j]).any(axis=1))
 
 
 def hypervolume(values: npt.ArrayLike, reference: npt.ArrayLike) -> float:

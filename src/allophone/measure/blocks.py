@@ -1,4 +1,4 @@
-"""Resampling blocks: utterances paired over points, drawn by speaker, and the weights of every replicate.
+"""Resampling blocks: utterances drawn by speaker, and the weights of every replicate.
 
 Utterances of one speaker are not independent: resampling them one by one makes intervals too narrow. So whole speakers
 are drawn with replacement (the cluster bootstrap; Davison and Hinkley, "Bootstrap methods and their application",
@@ -9,7 +9,7 @@ weights: what is hard in a replicate is hard for all, and differences between po
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from allophone.arrays import FloatArray, IntArray
 from allophone.errors import UsageError
 
-__all__ = ["Pairing", "Resample", "draw_blocks", "pair_utterances"]
+__all__ = ["Resample", "draw_blocks"]
 
 
 _CHUNK_WEIGHTS = 2**18  # weights drawn at once: 2 MB as float64, so that they stay in the processor's cache
@@ -173,56 +173,4 @@ def draw_blocks(
         blocked=by_speaker,
         warning=" ".join(warnings) or None,
         n_speakers=n_blocks,
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairing:
-    """The utterances that all points share.
-
-    Args:
-        utterances: Their ids, in the first point's order.
-        rows: For every point, where its measurements of those utterances stand, each of shape (n_shared,).
-        dropped: For every point, how many of its utterances are left out.
-        notice: What was left out, in words, or None where nothing was.
-    """
-
-    utterances: tuple[str, ...]
-    rows: dict[str, IntArray]
-    dropped: dict[str, int]
-    notice: str | None
-
-
-def pair_utterances(measured: Mapping[str, Sequence[str]]) -> Pairing:
-    """Find the utterances on which all points can be compared.
-
-    Args:
-        measured: For every point, the ids of the utterances it was measured on.
-
-    Raises:
-        UsageError: There is no point, a point holds an utterance twice, or the points share no utterance.
-    """
-    indices = {point: {utterance: row for row, utterance in enumerate(ids)} for point, ids in measured.items()}
-    for point, ids in measured.items():
-        if len(indices[point]) < len(ids):
-            raise UsageError(
-                f"{point} holds {len(ids) - len(indices[point])} measurements of utterances it already has"
-            )
-    first = next(iter(indices.values()), {})
-    shared = tuple(utterance for utterance in first if all(utterance in index for index in indices.values()))
-    if not shared:
-        raise UsageError(f"the {len(measured)} points share no utterance, so they cannot be compared")
-    total = len(set().union(*indices.values()))
-    notice = None
-    if total > len(shared):
-        fewest = min(measured, key=lambda point: len(measured[point]))
-        notice = (
-            f"Points were measured on different utterances: compared on the {len(shared)} that all share, "
-            f"{total - len(shared)} of {total} left out. {fewest} has the fewest, {len(measured[fewest])}."
-        )
-    return Pairing(
-        utterances=shared,
-        rows={p: np.array([index[u] for u in shared], dtype=np.intp) for p, index in indices.items()},
-        dropped={point: len(ids) - len(shared) for point, ids in measured.items()},
-        notice=notice,
     )

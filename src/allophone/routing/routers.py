@@ -13,12 +13,10 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 
 from allophone.arrays import FloatArray, IntArray
-from allophone.errors import UsageError
 from allophone.routing.samples import RouteSamples
 
 __all__ = [
     "DurationRouter",
-    "FixedRouter",
     "OracleRouter",
     "Order",
     "Overhead",
@@ -106,29 +104,6 @@ class _Direct:
 
     def kept(self, samples: RouteSamples) -> IntArray:
         return last_kept(samples)
-
-
-@dataclass(frozen=True, slots=True)
-class FixedRouter(_Direct):
-    """Always the same point, whatever the threshold.
-
-    Args:
-        point: Place in the list.
-    """
-
-    point: int
-
-    @property
-    def name(self) -> str:
-        """``fixed`` and the place."""
-        return f"fixed-{self.point}"
-
-    def scores(self, samples: RouteSamples) -> FloatArray:
-        """Infinite up to its point, minus infinity from there."""
-        if not 0 <= self.point < len(samples.points):
-            raise UsageError(f"point {self.point} of {len(samples.points)}; places go from 0.")
-        steps = np.where(np.arange(len(samples.points) - 1) < self.point, np.inf, -np.inf)
-        return np.repeat(steps[:, None], len(samples), axis=1)
 
 
 @dataclass(frozen=True, slots=True)

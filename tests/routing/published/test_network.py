@@ -6,7 +6,6 @@ from allophone.dimensions.whisper import whisper_dimensions
 from allophone.errors import UsageError
 from allophone.routing.published.network import (
     PUBLISHED_THRESHOLDS,
-    FaithfulRouter,
     build_decider,
     hidden_states,
     predict_decider,
@@ -15,6 +14,7 @@ from allophone.routing.published.network import (
 from allophone.routing.replay import replay
 from allophone.routing.routers import Overhead
 from allophone.routing.samples import read_route_samples
+from benchmarks.routing.routing_faithful import FaithfulRouter
 from route_runs import BASE, TINY
 
 torch = pytest.importorskip("torch")

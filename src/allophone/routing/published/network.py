@@ -10,7 +10,6 @@ states, so a policy runs it with an encoder of its own (:mod:`allophone.routing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,17 +17,14 @@ import numpy as np
 from allophone.costs.decider import DECIDER_BLOCKS, DECIDER_KERNEL
 from allophone.errors import UsageError
 from allophone.extras import importing
-from allophone.routing.routers import Order, Overhead, last_kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from allophone.arrays import FloatArray, IntArray
-    from allophone.routing.samples import RecognitionRouteSamples
+    from allophone.arrays import FloatArray
 
 __all__ = [
     "PUBLISHED_THRESHOLDS",
-    "FaithfulRouter",
     "build_decider",
     "hidden_states",
     "predict_decider",
@@ -176,36 +172,6 @@ def predict_decider(network: Any, states: States) -> FloatArray:
         logits = [float(network(torch.from_numpy(state)[None].float())) for state in states]
     probabilities: FloatArray = (1 + np.tanh(np.array(logits) / 2)) / 2  # the sigmoid, without overflow
     return probabilities
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FaithfulRouter:
-    """The published decider between two points, its probabilities known.
-
-    Args:
-        probabilities: That the first point is worse, shape (n_utterances,).
-        order: ``big_first`` as published, ``small_first`` on the small encoder, ``direct`` on the log-mel.
-        overhead: Of the decider.
-    """
-
-    probabilities: FloatArray
-    order: Order
-    overhead: Overhead
-
-    @property
-    def name(self) -> str:
-        """``faithful`` and the order."""
-        return f"faithful {self.order}"
-
-    def scores(self, samples: RecognitionRouteSamples) -> FloatArray:
-        """The probabilities, one step."""
-        if len(samples.points) != 2:
-            raise UsageError(f"the published decider chooses between two points, not {len(samples.points)}.")
-        return self.probabilities[None]
-
-    def kept(self, samples: RecognitionRouteSamples) -> IntArray:
-        """Keep the point reached."""
-        return last_kept(samples)
 
 
 def _torch() -> Any:
