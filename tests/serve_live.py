@@ -75,11 +75,17 @@ def fake_point(point: OperatingPoint = FAKE, workers: int = 2) -> ServedPoint:
 
 @contextmanager
 def live_server(
-    served: Served | None = None, settings: ServeSettings | None = None, keys: ApiKeys | None = None
+    served: Served | None = None,
+    settings: ServeSettings | None = None,
+    keys: ApiKeys | None = None,
+    *,
+    everybody: bool = False,
 ) -> Iterator[Live]:
     """Serve until the block ends; the thread then stops within its limit."""
     service = Service(served or fake_point(), settings or ServeSettings())
-    config = uvicorn.Config(make_app(service, keys), host="127.0.0.1", port=0, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        make_app(service, keys, everybody=everybody), host="127.0.0.1", port=0, log_config=None, access_log=False
+    )
     socket = listen(config)
     server = DrainingServer(config, service)
     thread = Thread(target=lambda: asyncio.run(server.serve(sockets=[socket])), daemon=True)

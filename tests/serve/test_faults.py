@@ -6,6 +6,7 @@ import random
 import socket
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from io import BytesIO
@@ -138,6 +139,47 @@ def test_an_upload_that_stops_is_given_up(wav):
             )
             assert connection.recv(4096).startswith(b"HTTP/1.1 408")
         assert text(live, wav)
+
+
+def dribble(live: Live, begun: Callable[[], object] = lambda: None) -> bytes:
+    """Send a form that does not end, a byte at a time, until there is a reply; return it."""
+    host, port = live.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        )
+        begun()
+        connection.settimeout(0.05)
+        for _ in range(400):
+            try:
+                return connection.recv(4096)
+            except TimeoutError:
+                connection.sendall(b"x")
+    pytest.fail("no reply")
+
+
+def test_an_upload_that_dribbles_is_given_up(wav):
+    with live_server(settings=ServeSettings(max_upload_s=0.5)) as live:
+        assert dribble(live).startswith(b"HTTP/1.1 408")
+        assert text(live, wav)
+
+
+def test_an_upload_that_dribbles_does_not_keep_a_server_from_stopping():
+    with live_server(settings=ServeSettings(max_pause_s=0.5)) as live:
+
+        def stop():
+            wait_until(lambda: live.service.held.bytes)
+            live.service.draining = True
+
+        assert dribble(live, stop).startswith(b"HTTP/1.1 503")
+        wait_until(lambda: not live.service.open_requests)
+
+
+def test_a_prompt_longer_than_the_decoder_is_cut(wav):
+    with live_server() as live:
+        assert live.post({"file": ("a.wav", wav)}, {"model": "whisper-1", "prompt": "word " * 9000}).status_code == 200
 
 
 def test_connections_that_are_cut_leave_nothing_behind(wav, tmp_path, monkeypatch):

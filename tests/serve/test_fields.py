@@ -43,6 +43,8 @@ def test_words_are_placed_only_where_they_are_shown(sent, words):
         ([MODEL, ("keywords[]", "x")], "keywords"),
         ([MODEL, ("chunking_strategy", '{"type": "server_vad"}')], "chunking_strategy"),
         ([MODEL, ("temperature", "nan")], "temperature"),
+        ([MODEL, ("timestamp_granularities[]", "[" * 5000)], "timestamp_granularities"),
+        ([MODEL, ("file", "text")], "file"),
     ],
 )
 def test_what_is_refused_is_named(sent, param):

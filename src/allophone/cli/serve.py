@@ -63,7 +63,7 @@ def serve(
         bool, typer.Option("--new-api-key", help="Add a key to --api-key-file, print it, and stop.")
     ] = False,
     without_keys: Annotated[
-        bool, typer.Option("--without-keys", help="Let everybody in who reaches an address that is not this machine's.")
+        bool, typer.Option("--without-keys", help="Let everybody in who reaches the address, pages of other sites too.")
     ] = False,
     workers: Passes = 0,
     threads: Threads = 0,
@@ -96,7 +96,8 @@ def serve(
         import uvicorn  # noqa: F401
     from allophone.serve.app import make_app
     from allophone.serve.keys import read_keys
-    from allophone.serve.run import is_loopback, log_to_stderr, run_server
+    from allophone.serve.origin import is_loopback
+    from allophone.serve.run import log_to_stderr, run_server
     from allophone.serve.served import load_served
     from allophone.serve.service import Service
     from allophone.serve.settings import ServeSettings
@@ -122,4 +123,4 @@ def serve(
     )
     log_to_stderr()
     service = Service(served, settings)
-    run_server(make_app(service, keys), service, host=host, port=port)
+    run_server(make_app(service, keys, everybody=without_keys), service, host=host, port=port)

@@ -13,13 +13,12 @@ from allophone.audio.mel import TRAINED_FRAMES, log_mel
 from allophone.dimensions.whisper import (
     AUDIO_TOKEN_S,
     FRAMES_PER_AUDIO_TOKEN,
-    MAX_TEXT_TOKENS,
     WhisperDimensions,
     prompt_names,
 )
 from allophone.errors import SpaceError, UsageError, WeightsError
 from allophone.models.ct2_vocabulary import check_alignment_heads, check_languages, check_vocabulary
-from allophone.models.engine import TRANSCRIBE, Decoded, DecoderPrompt, Engine
+from allophone.models.engine import MOST_CONTEXT_TOKENS, TRANSCRIBE, Decoded, DecoderPrompt, Engine
 from allophone.models.learned_tail import load_learned_tail
 from allophone.models.loaded_here import LoadedHere
 from allophone.models.threads import choose_replicas, choose_threads
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["CTranslate2Engine", "every_nth", "host_array", "storage_view"]
-
-# Beside a window's 224 text tokens, the four of the task and the one before them the decoder has room for so many.
-_MOST_CONTEXT_TOKENS = MAX_TEXT_TOKENS // 2 - 4
 
 
 def every_nth(encoded: Any, token_stride: int) -> Any:
@@ -302,7 +298,7 @@ class CTranslate2Engine(Engine):
         """Return the tokens of what is taken for said before: openai/whisper's ``initial_prompt``, as much as fits."""
         tokens = self._tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids if text.strip() else []
         written = [token for token in tokens if token < self._end_of_text]  # what looks like a special token is none
-        return [self._token_id("<|startofprev|>"), *written[-_MOST_CONTEXT_TOKENS:]] if written else []
+        return [self._token_id("<|startofprev|>"), *written[-MOST_CONTEXT_TOKENS:]] if written else []
 
     def _task(self, language: str, task: str) -> list[int]:
         if (language, task) not in self._prompts:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "MOST_CONTEXT_TOKENS",
     "TRANSCRIBE",
     "Decoded",
     "DecoderPrompt",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 FAKE_PREFIX = "fake:"
+# Beside a window's 224 text tokens, the four of the task and the one before them the decoder has room for so many.
+MOST_CONTEXT_TOKENS = MAX_TEXT_TOKENS // 2 - 4
 # Fast speech is about 5 tokens per second; a window that wants more than this is a repetition loop.
 _TOKENS_PER_SECOND = 8
 _TOKENS_AT_LEAST = 20

@@ -15,7 +15,7 @@ from allophone.dimensions.whisper import (
     prompt_names,
     whisper_dimensions,
 )
-from allophone.models.engine import TRANSCRIBE, Decoded, DecoderPrompt, Engine, Task
+from allophone.models.engine import MOST_CONTEXT_TOKENS, TRANSCRIBE, Decoded, DecoderPrompt, Engine, Task
 from allophone.records.transcript import Word
 
 if TYPE_CHECKING:
@@ -159,12 +159,13 @@ class FakeEngine(Engine):
         return "en"
 
     def prompt_tokens(self, language: str, prompt: DecoderPrompt = TRANSCRIBE) -> int:
-        """Return 4 for multilingual models, 2 for English-only ones, and one for each word of a context and before it.
+        """Return 4 for multilingual models, 2 for English-only ones, and one before a context and for each
+        word of it that fits.
 
         Raises:
             UsageError: An English-only model is asked to translate.
         """
-        words = len(prompt.context.split())
+        words = min(len(prompt.context.split()), MOST_CONTEXT_TOKENS)
         return len(prompt_names(self._dimensions, "en", prompt.task)) + words + (words > 0)
 
 

@@ -19,6 +19,7 @@ from allophone.serve.fields import AskedFor, read_fields
 from allophone.serve.form import read_form
 from allophone.serve.keys import ApiKeys
 from allophone.serve.open_requests import OpenRequests
+from allophone.serve.origin import refuse_other_sites
 from allophone.serve.replies import delta_event, done_event, error_event, reply_body
 from allophone.serve.request import ALIASES
 from allophone.serve.service import Accepted, Service, read_timeout
@@ -31,15 +32,16 @@ _PULSE_S = 15.0  # a comment in a stream that has nothing to tell, so that nobod
 _CLOSED_REQUEST = 499  # nginx's word for a client that went away
 
 
-def make_app(service: Service, keys: ApiKeys | None = None) -> FastAPI:
+def make_app(service: Service, keys: ApiKeys | None = None, *, everybody: bool = False) -> FastAPI:
     """Return the application.
 
     Args:
         service: Loaded and warm.
-        keys: Who is let in; None lets everybody in.
+        keys: Who is let in; None lets in whoever reaches the server, but pages of other sites.
+        everybody: Without keys, let those in too.
     """
     app = FastAPI(title="allophone", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    routes = _Routes(service, keys)
+    routes = _Routes(service, keys, everybody=everybody)
     app.add_api_route("/v1/audio/transcriptions", routes.transcriptions, methods=["POST"], response_model=None)
     app.add_api_route("/v1/audio/translations", routes.translations, methods=["POST"], response_model=None)
     app.add_api_route("/v1/models", routes.models, response_model=None)
@@ -58,8 +60,8 @@ def make_app(service: Service, keys: ApiKeys | None = None) -> FastAPI:
 
 
 class _Routes:
-    def __init__(self, service: Service, keys: ApiKeys | None) -> None:
-        self._service, self._keys, self._since = service, keys, int(time())
+    def __init__(self, service: Service, keys: ApiKeys | None, *, everybody: bool) -> None:
+        self._service, self._keys, self._everybody, self._since = service, keys, everybody, int(time())
 
     async def transcriptions(self, request: Request) -> Response:
         return await self._answer(request, "transcribe")
@@ -71,7 +73,7 @@ class _Routes:
         self._let_in(request)
         service = self._service
         service.refuse_early()
-        form = await read_form(request, service.settings, service.held)
+        form = await read_form(request, service.settings, service.held, lambda: service.draining)
         try:
             asked = read_fields(form.fields, task)
             if form.file is None:
@@ -129,6 +131,8 @@ class _Routes:
         }
 
     def _let_in(self, request: Request) -> None:
+        if self._keys is None and not self._everybody:
+            refuse_other_sites(request.headers.get("origin"))
         if self._keys is not None and not self._keys.knows(request.headers.get("authorization")):
             raise ApiError(
                 401,

@@ -79,6 +79,8 @@ def read_fields(fields: Sequence[tuple[str, str]], task: Task = "transcribe") ->
             lists.setdefault(name, []).extend(_listed(value))
         elif name == "chunking_strategy":
             _check_chunking(sent, value)
+        elif sent == "file":
+            raise bad_request("file", "the field 'file' is text: send the recording in it, with a file name.")
         elif sent not in _READERS or (task == "translate" and sent in _OF_TRANSCRIPTS):
             known = ", ".join(sorted({"file", "model", "chunking_strategy", *_READERS, *_LISTS}))
             raise bad_request(sent, f"unknown field '{sent}': there are {known}.", "unknown_parameter")
@@ -127,7 +129,7 @@ def _listed(value: str) -> list[str]:
     if value.lstrip().startswith("["):
         try:
             found = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets a thousand deep
             return [value]
         if isinstance(found, list):
             return [str(one) for one in found]

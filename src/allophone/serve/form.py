@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, BinaryIO
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from allophone.serve.api_error import ApiError, bad_request, no_room, too_large
+from allophone.serve.api_error import ApiError, bad_request, draining, no_room, too_large
 from allophone.serve.settings import ServeSettings
 
 __all__ = ["Form", "HeldBytes", "read_form"]
@@ -83,17 +84,19 @@ class _InMemory(MultiPartParser):
             self.begun.append(self._current_part.file)
 
 
-async def read_form(request: Request, settings: ServeSettings, held: HeldBytes) -> Form:
+async def read_form(request: Request, settings: ServeSettings, held: HeldBytes, stopping: Callable[[], bool]) -> Form:
     """Read a request's body.
 
     Args:
         request: Of which nothing has been read.
         settings: Limits of one upload.
         held: The limit of all.
+        stopping: Whether the server is about to stop: it then waits for an upload no longer than for a pause.
 
     Raises:
-        ApiError: 413 where it is larger than allowed, 408 where it stops coming, 400 where it is no multipart form, has
-            two files, or the file under another name than ``file``, 429 where memory is full of other uploads.
+        ApiError: 413 where it is larger than allowed, 408 where it stops coming or comes too slowly, 400 where it is no
+            multipart form, has two files, or the file under another name than ``file``, 429 where memory is full of
+            other uploads, 503 where the server stops before it has come.
     """
     stated = request.headers.get("content-length", "")
     if stated.isdigit() and int(stated) > settings.max_upload_bytes:
@@ -102,7 +105,7 @@ async def read_form(request: Request, settings: ServeSettings, held: HeldBytes) 
         raise bad_request(
             None, "the body is no multipart form. Send 'file' and 'model' as multipart/form-data.", "invalid_body"
         )
-    counter = _Counter(request, settings, held)
+    counter = _Counter(request, settings, held, stopping)
     try:
         return await _parsed(request, counter)
     except BaseException:  # a client that goes away among them
@@ -137,29 +140,44 @@ async def _parsed(request: Request, counter: _Counter) -> Form:
 
 
 class _Counter:
-    """The body's chunks, counted; no more is taken than is allowed, and not from who stops sending."""
+    """The body's chunks, counted; no more is taken than is allowed, and not from who stops sending or dribbles."""
 
-    def __init__(self, request: Request, settings: ServeSettings, held: HeldBytes) -> None:
+    def __init__(
+        self, request: Request, settings: ServeSettings, held: HeldBytes, stopping: Callable[[], bool]
+    ) -> None:
         self._request, self._settings, self.held, self.size = request, settings, held, 0
+        self._stopping, self._deadline = stopping, monotonic() + settings.max_upload_s
+        self._told_to_stop = False
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         chunks = aiter(self._request.stream())
         while True:
             try:
-                chunk = await asyncio.wait_for(anext(chunks), self._settings.max_pause_s)
+                chunk = await asyncio.wait_for(anext(chunks), min(self._settings.max_pause_s, self._left_s()))
             except StopAsyncIteration:
                 return
             except asyncio.TimeoutError:  # of its own until Python 3.11
-                raise ApiError(
-                    408,
-                    f"the upload stopped for {self._settings.max_pause_s:g} s. Send it again.",
-                    code="upload_timeout",
-                ) from None
+                raise self._too_slow() from None
             if self.size + len(chunk) > self._settings.max_upload_bytes:
                 raise _too_many_bytes(self._settings)
             self.held.take(len(chunk))
             self.size += len(chunk)
             yield chunk
+
+    def _left_s(self) -> float:
+        if self._stopping() and not self._told_to_stop:
+            self._told_to_stop = True
+            self._deadline = min(self._deadline, monotonic() + self._settings.max_pause_s)
+        return max(0.0, self._deadline - monotonic())
+
+    def _too_slow(self) -> ApiError:
+        if self._left_s() > 0:
+            told = f"the upload stopped for {self._settings.max_pause_s:g} s. Send it again."
+        elif self._told_to_stop:
+            return draining()
+        else:
+            told = f"the upload took over {self._settings.max_upload_s:g} s. Send a compressed format, or parts."
+        return ApiError(408, told, code="upload_timeout", headers={"Connection": "close"})  # or its rest would be read
 
 
 def _too_many_bytes(settings: ServeSettings) -> ApiError:

@@ -8,7 +8,6 @@ import logging
 import signal
 import socket
 import sys
-from ipaddress import ip_address
 from types import FrameType
 
 import uvicorn
@@ -18,7 +17,7 @@ from allophone.errors import UsageError
 from allophone.serve.open_requests import LOGGER
 from allophone.serve.service import Service
 
-__all__ = ["DrainingServer", "is_loopback", "listen", "log_to_stderr", "run_server"]
+__all__ = ["DrainingServer", "listen", "log_to_stderr", "run_server"]
 
 
 class DrainingServer(uvicorn.Server):
@@ -90,14 +89,6 @@ def run_server(app: FastAPI, service: Service, *, host: str, port: int) -> None:
         asyncio.run(DrainingServer(config, service).serve(sockets=[listener]))
     finally:
         service.close()
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches what is bound to an address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def log_to_stderr() -> None:

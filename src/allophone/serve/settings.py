@@ -20,6 +20,7 @@ class ServeSettings:
         max_bulk_age_s: Seconds that a bulk request waits before one of its windows goes ahead of interactive ones.
         interactive_s: A recording of at most so many seconds is interactive where the client does not say.
         max_pause_s: Seconds without a byte after which an upload is given up.
+        max_upload_s: Most seconds that an upload may take; of a server that is stopping, ``max_pause_s`` from then on.
         stuck_s: Seconds after which a single pass counts as stuck, and the server as not ready.
     """
 
@@ -31,4 +32,5 @@ class ServeSettings:
     max_bulk_age_s: float = 10.0
     interactive_s: float = 60.0
     max_pause_s: float = 30.0
+    max_upload_s: float = 900.0
     stuck_s: float = 120.0
