@@ -93,3 +93,52 @@ def test_a_typed_choice_sets_the_default_choice_aside(here):
     (here / "allophone.toml").write_text('[transcribe]\nmodel = "tiny.en"\n')
     with pytest.raises(UsageError, match=r"none\.json: cannot be read"):
         invoke("transcribe", "a.wav", "--point", "none.json")
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "message"),
+    [
+        ("[serve]\nport = 70000\n", ["serve"], r"'--port'.* \(allophone\.toml, \[serve\], sets --port\.\)"),
+        (
+            "[adapt.tail]\nsteps = 0\n",
+            ["adapt", "tail", "c", "--out", "o", "--model", "m"],
+            r"allophone\.toml, \[adapt\.tail\], sets --st",
+        ),
+        (
+            "[recommend]\nmax_rtf = -1\n",
+            ["recommend", "r"],
+            r"--max-rtf -1: .*\(allophone\.toml, \[recommend\], sets --max-rtf\.\)",
+        ),
+        (
+            "[frontier]\nconfidence = 7\n",
+            ["frontier", "r"],
+            r"confidence is 7.*\(allophone\.toml, \[frontier\], sets --confidence",
+        ),
+        (
+            '[export]\nformat = "docx"\n',
+            ["export", "r"],
+            r"--format docx: .*\(allophone\.toml, \[export\], sets --format\.\)",
+        ),
+    ],
+)
+def test_a_value_out_of_range_names_the_file_that_sets_it(here, table, arguments, message):
+    (here / "allophone.toml").write_text(table)
+    with pytest.raises(UsageError, match=message):
+        invoke(*arguments)
+
+
+def test_a_value_out_of_range_names_the_variable_that_sets_it(here):
+    with pytest.raises(UsageError, match=r"\(ALLOPHONE_SERVE_PORT sets --port\.\)"):
+        invoke("serve", ALLOPHONE_SERVE_PORT="70000")
+    (here / "allophone.toml").write_text("[frontier]\nconfidence = 7\n")
+    with pytest.raises(UsageError, match=r"confidence is 0\.2; it must lie between 0\.5 and 1\.$"):
+        invoke("frontier", "r", "--confidence", "0.2")
+
+
+def test_keys_are_options_as_they_are_typed_or_as_they_were_called(here):
+    for key in ("json", "as_json", "as-json"):
+        (here / "allophone.toml").write_text(f"[frontier]\n{key} = true\n")
+        assert json.loads(invoke("frontier", "r").stdout)["costs"] == ["rtf"]
+    (here / "allophone.toml").write_text("[frontier]\njson = true\nas_json = false\n")
+    with pytest.raises(UsageError, match="as_json is given twice"):
+        invoke("frontier", "r")

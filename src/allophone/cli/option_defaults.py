@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,7 +25,7 @@ from allophone.cli.quantities import Quantity
 from allophone.errors import UsageError
 from allophone.files import load_toml
 
-__all__ = ["CONFIG_FILE", "CONFIG_VARIABLE", "check_variables", "read_defaults", "without_defaults"]
+__all__ = ["CONFIG_FILE", "CONFIG_VARIABLE", "check_variables", "name_origins", "read_defaults", "without_defaults"]
 
 CONFIG_FILE = "allophone.toml"
 CONFIG_VARIABLE = "ALLOPHONE_CONFIG"
@@ -68,15 +69,30 @@ def _verbs(table: Mapping[str, Any], group: Any, file: str, above: str) -> dict[
 
 def _options(table: Mapping[str, Any], command: Any, where: str) -> dict[str, Any]:
     kinds = option_kinds(command)
-    found = {}
+    names = {**_option_names(command), **{name: name for name in kinds}}
+    found: dict[str, Any] = {}
     for key, value in table.items():
-        name = key.replace("-", "_")
-        if name not in kinds:
-            raise UsageError(f"{where}no option '{key}'{_near(name, kinds)}. Known: {', '.join(sorted(kinds))}.")
+        name = names.get(key.replace("-", "_"))
+        if name is None:
+            known = ", ".join(sorted(_option_names(command)))
+            raise UsageError(f"{where}no option '{key}'{_near(key.replace('-', '_'), names)}. Known: {known}.")
+        if name in found:
+            raise UsageError(f"{where}{key} is given twice, once under another name. Leave one out.")
         if not _fits(value, kinds[name]):
             raise UsageError(f"{where}{key} is {value!r}: give {_ASKED[kinds[name]]}.")
         found[name] = value
     return found
+
+
+def _option_names(command: Any) -> dict[str, str]:
+    """Return options as they are typed, without hyphens, with their names in the code: ``--format`` sets ``style``."""
+    return {
+        flag.lstrip("-").replace("-", "_"): str(item.name)
+        for item in command.params
+        if item.param_type_name == "option" and item.name != "help"
+        for flag in item.opts
+        if flag.startswith("--")
+    }
 
 
 def option_kinds(command: Any) -> dict[str, type]:
@@ -133,6 +149,28 @@ def _reads(value: str, kind: type) -> bool:
         return kind not in (int, float) or kind(value) is not None
     except ValueError:
         return False
+
+
+def name_origins(context: Any, verb: str, message: str) -> str:
+    """Say of options that a message names, and that nobody typed, where they come from; empty where there are none.
+
+    Args:
+        context: Of the verb.
+        verb: Its name as in the file.
+        message: What is wrong.
+    """
+    told = []
+    words = set(re.findall(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", message.lower()))
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name)
+        named = {str(option.name), str(option.name).replace("_", "-"), *(flag.lstrip("-") for flag in option.opts)}
+        if source is None or source.name not in ("DEFAULT_MAP", "ENVIRONMENT") or not named & words:
+            continue
+        if source.name == "DEFAULT_MAP":
+            told.append(f"{os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE}, [{verb}], sets {option.opts[0]}")
+        else:
+            told.append(f"{context.auto_envvar_prefix}_{str(option.name).upper()} sets {option.opts[0]}")
+    return f" ({'; '.join(told)}.)" if told else ""
 
 
 def without_defaults(context: Any, choices: dict[str, Any]) -> dict[str, Any]:

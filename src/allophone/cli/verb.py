@@ -11,8 +11,9 @@ import typer
 from typer.core import TyperCommand
 
 from allophone.cli.help import EXAMPLES, PANELS
-from allophone.cli.option_defaults import check_variables
+from allophone.cli.option_defaults import check_variables, name_origins
 from allophone.cli.say import speak
+from allophone.errors import UsageError
 
 __all__ = ["Verb", "verb"]
 
@@ -26,7 +27,25 @@ class Verb(TyperCommand):
         """Check the verb's variables, then read its arguments."""
         if ctx.auto_envvar_prefix is not None:
             check_variables(self, ctx.auto_envvar_prefix)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if error.param is not None and (origin := self._origins(ctx, str(error.param.name))):
+                raise UsageError(f"{error.format_message()}{origin}") from None
+            raise
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; an error about an option that nobody typed says which file or variable set it."""
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            if origin := self._origins(ctx, str(error)):
+                raise type(error)(f"{error}{origin}").with_traceback(error.__traceback__) from error.__cause__
+            raise
+
+    @staticmethod
+    def _origins(ctx: Any, message: str) -> str:
+        return name_origins(ctx, path_of(ctx).replace(" ", "."), message)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options group by group."""
