@@ -14,10 +14,10 @@ from allophone.errors import CorpusError, LedgerError, UsageError
 from allophone.files import finite_or_null, write_whole
 from allophone.frontier.certified import certify_points, only_points
 from allophone.frontier.emotion import EmotionRunSummary
-from allophone.frontier.groups import Grouping
+from allophone.frontier.groups import Grouping, group_run
 from allophone.frontier.objectives import TIMES, objectives_of
 from allophone.frontier.price import Price, price_run, speed_of
-from allophone.frontier.recognition import RecognitionRunSummary, group_run
+from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.frontier.recommend import Recommendation, recommend
 from allophone.frontier.run_state import is_busy
 from allophone.frontier.summarise import summarise_run

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from allophone.errors import SpaceError
-from allophone.frontier.groups import find_groups, group_rates, resample_worst
-from allophone.frontier.recognition import group_run
+from allophone.frontier.groups import find_groups, group_rates, group_run, resample_worst
 from allophone.frontier.recommend import recommend
 from allophone.frontier.summarise import summarise_run
 from allophone.measure.blocks import draw_blocks

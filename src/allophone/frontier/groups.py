@@ -7,8 +7,8 @@ into thirds of the utterances; a speaker is a group with 30 reference words or m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -17,7 +17,10 @@ from allophone.errors import SpaceError
 from allophone.measure.blocks import Resample
 from allophone.measure.bootstrap import Replicates, resample_ratio
 
-__all__ = ["GROUPINGS", "Grouping", "Groups", "find_groups", "group_rates", "resample_worst"]
+if TYPE_CHECKING:
+    from allophone.frontier.recognition import RecognitionRunSummary
+
+__all__ = ["GROUPINGS", "Grouping", "Groups", "find_groups", "group_rates", "group_run", "resample_worst"]
 
 Grouping = Literal["speaker", "snr", "duration"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
@@ -119,3 +122,27 @@ def resample_worst(errors: FloatArray, words: FloatArray, groups: Groups, resamp
         unit=max(one.unit for one in found),
         stretched=values,
     )
+
+
+def group_run(summary: RecognitionRunSummary, by: Grouping) -> RecognitionRunSummary:
+    """Return the run with the word error rate of every point's worst group.
+
+    Args:
+        summary: The run.
+        by: What tells utterances apart.
+
+    Raises:
+        SpaceError: The run does not know it, or error rates are estimated from transcripts of a sample.
+    """
+    samples = summary.samples
+    if samples.transcribed is not None:
+        raise SpaceError("--worst-group takes a reference for every utterance. Leave --labels out.")
+    groups = find_groups(by, samples.speakers, samples.words, samples.duration_s, samples.snr_db)
+    rates = group_rates(samples.errors, samples.words, groups)
+    points = tuple(
+        replace(point, worst_group_wer=float(row.max())) for point, row in zip(summary.points, rates, strict=True)
+    )
+    counted = np.bincount(rates.argmax(axis=1), minlength=len(groups.names))
+    often = groups.names[int(counted.argmax())]
+    notice = f"Worst group by {by}, of {len(groups.names)}: {often} at {counted.max()} of {len(points)} points."
+    return replace(summary, points=points, samples=replace(samples, groups=groups), notices=(*summary.notices, notice))

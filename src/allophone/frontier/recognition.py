@@ -12,7 +12,7 @@ import numpy as np
 
 from allophone.arrays import FloatArray
 from allophone.errors import SpaceError
-from allophone.frontier.groups import Grouping, Groups, find_groups, group_rates, resample_worst
+from allophone.frontier.groups import Groups, resample_worst
 from allophone.frontier.noise_floor import with_noise
 from allophone.frontier.run_state import RunState, progress_notices
 from allophone.frontier.samples import Samples
@@ -37,7 +37,6 @@ __all__ = [
     "RecognitionRunSummary",
     "RecognitionSamples",
     "add_shares",
-    "group_run",
     "read_recognition_samples",
     "relative_notice",
 ]
@@ -281,30 +280,6 @@ def add_shares(
     return tuple(
         replace(point, error_share=wrong[k], p_worse=worse[k], latency_p99_s=p99[k]) for k, point in enumerate(points)
     )
-
-
-def group_run(summary: RecognitionRunSummary, by: Grouping) -> RecognitionRunSummary:
-    """Return the run with the word error rate of every point's worst group.
-
-    Args:
-        summary: The run.
-        by: What tells utterances apart.
-
-    Raises:
-        SpaceError: The run does not know it, or error rates are estimated from transcripts of a sample.
-    """
-    samples = summary.samples
-    if samples.transcribed is not None:
-        raise SpaceError("--worst-group takes a reference for every utterance. Leave --labels out.")
-    groups = find_groups(by, samples.speakers, samples.words, samples.duration_s, samples.snr_db)
-    rates = group_rates(samples.errors, samples.words, groups)
-    points = tuple(
-        replace(point, worst_group_wer=float(row.max())) for point, row in zip(summary.points, rates, strict=True)
-    )
-    counted = np.bincount(rates.argmax(axis=1), minlength=len(groups.names))
-    often = groups.names[int(counted.argmax())]
-    notice = f"Worst group by {by}, of {len(groups.names)}: {often} at {counted.max()} of {len(points)} points."
-    return replace(summary, points=points, samples=replace(samples, groups=groups), notices=(*summary.notices, notice))
 
 
 @dataclass(frozen=True, slots=True)
