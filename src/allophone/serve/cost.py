@@ -9,10 +9,9 @@ from typing import Any
 
 from allophone.dimensions.whisper import AUDIO_TOKEN_S, FRAMES_PER_AUDIO_TOKEN
 from allophone.records.transcript import Transcript
+from allophone.transcription.fallback import LEAST_AVG_LOGPROB
 
 __all__ = ["RequestCost", "encoder_positions", "transcript_flags"]
-
-_LOW_CONFIDENCE = -1.0  # openai/whisper's ``logprob_threshold``
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ def transcript_flags(transcript: Transcript, outside: Sequence[str]) -> tuple[st
     found = {
         "silence": not transcript.text,
         "fallback": any(part.rejected is not None for part in passes),
-        "low_confidence": any(part.avg_logprob < _LOW_CONFIDENCE for part in spoken),
+        "low_confidence": any(part.avg_logprob < LEAST_AVG_LOGPROB for part in spoken),
         "truncated": any(part.truncated for part in transcript.segments),
         "outside_calibrated_range": bool(outside),
         "notices": bool(transcript.notices),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from allophone.models.engine import Task
 from allophone.serve.api_error import bad_request
@@ -14,7 +14,7 @@ from allophone.serve.languages import language_code
 __all__ = ["AskedFor", "ReplyFormat", "read_fields"]
 
 ReplyFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
-_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
+_FORMATS = get_args(ReplyFormat)
 _GRANULARITIES = ("segment", "word")
 _OF_TRANSCRIPTS = ("language", "stream")  # which OpenAI's translations have not
 _LISTS = ("timestamp_granularities", "include")

@@ -19,7 +19,7 @@ from allophone.serve.work_queue import Job, Piece, WorkRate
 from allophone.sweeps.isoflop import predicted_flops
 from allophone.sweeps.recognition.worker import warm_up
 from allophone.transcription.pipeline import PassedWindow, pass_windows
-from allophone.transcription.recording import AUTO_LANGUAGE, cut_windows, join_segments
+from allophone.transcription.recording import cut_windows, join_segments, known_language
 from allophone.transcription.transcriber import Transcriber
 from allophone.transcription.windows import DecodeExtras, Window
 
@@ -60,10 +60,9 @@ class ServedPoint:
         warm_up(self._engine, self.language)
         samples = warm_up_noise()
         window = Window(samples, 0.0, WARM_UP_S)
-        language = "en" if self.language == AUTO_LANGUAGE else self.language
         frames = context_frames(samples.size, self.point)
         started = perf_counter()
-        pass_windows(self._engine, self.point, [window], [language], frames, DecodeExtras())
+        pass_windows(self._engine, self.point, [window], [known_language(self.language)], frames, DecodeExtras())
         return WorkRate(predicted_flops(self._dims, WARM_UP_S, self.point), perf_counter() - started)
 
     def plan(self, work: Work) -> list[Piece]:

@@ -24,7 +24,7 @@ from allophone.serve.request import Work
 from allophone.serve.served import Served
 from allophone.serve.settings import ServeSettings
 from allophone.serve.work_queue import Job, WorkQueue
-from allophone.transcription.recording import AUTO_LANGUAGE
+from allophone.transcription.recording import AUTO_LANGUAGE, known_language
 
 __all__ = ["Accepted", "Service", "read_timeout"]
 
@@ -225,7 +225,7 @@ class Service:
         import numpy as np
 
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
-        language = "en" if self.served.language == AUTO_LANGUAGE else self.served.language
+        language = known_language(self.served.language)
         work = Work(np.zeros(8000, np.float32), (), language, False)
         job = Job(work, self.served.plan(work), notify=lambda: _set_soon(loop, changed))
         self.queue.put(job, max_wait_s=float("inf"))

@@ -27,6 +27,7 @@ from allophone.transcription.windows import (
 )
 
 __all__ = [
+    "LEAST_AVG_LOGPROB",
     "LONG_S",
     "NEAR",
     "NEARLY_WHOLE",
@@ -41,7 +42,7 @@ __all__ = [
 _TOKENS_PER_SECOND = 5.5
 _TOKENS_AT_LEAST = 5
 # openai/whisper distrusts an average below this (its ``logprob_threshold``), and believes in silence above 0.6.
-_LEAST_AVG_LOGPROB = -1.0
+LEAST_AVG_LOGPROB = -1.0
 _NO_SPEECH = 0.6
 # Read speech has 2 to 5 text tokens per second; short calls and words with pauses between them have fewer.
 SLOW_TOKENS_PER_SECOND = 2.2
@@ -61,7 +62,7 @@ def failure_reason(segment: Segment) -> str | None:
         return "more text than can be said"
     if segment.text and segment.compression_ratio > largest_compression_ratio(len(segment.text.encode())):
         return "repetition"
-    if segment.text and segment.avg_logprob < _LEAST_AVG_LOGPROB:
+    if segment.text and segment.avg_logprob < LEAST_AVG_LOGPROB:
         return "low log-probability"
     if not segment.text and segment.no_speech_prob < _NO_SPEECH:
         return "no text, but speech"

@@ -29,6 +29,7 @@ __all__ = [
     "cut_windows",
     "encode_recording",
     "join_segments",
+    "known_language",
     "transcribe_points",
 ]
 
@@ -187,7 +188,7 @@ def join_segments(
         cut_cpu_s: As in :class:`allophone.records.Transcript`.
         prompt: What the decoder was told.
     """
-    language = "en" if language == AUTO_LANGUAGE else language
+    language = known_language(language)
     return Transcript(
         point=point,
         text=" ".join(segment.text for segment in segments if segment.text),
@@ -198,3 +199,8 @@ def join_segments(
         prompt_tokens=engine.prompt_tokens(language, prompt),
         cut_cpu_s=cut_cpu_s,
     )
+
+
+def known_language(language: str) -> str:
+    """Return the language of a prompt; ``auto``, of which nothing has been heard yet, becomes ``en``."""
+    return "en" if language == AUTO_LANGUAGE else language

@@ -32,7 +32,7 @@ from allophone.sweeps.idle import load_average
 from allophone.sweeps.recognition.peak_watch import PeakWatch
 from allophone.sweeps.recognition.roofline import least_latency_s, roofline_device
 from allophone.sweeps.recognition.turns import in_turn
-from allophone.transcription.recording import transcribe_points
+from allophone.transcription.recording import known_language, transcribe_points
 
 __all__ = ["Ready", "Settings", "Task", "TaskResult", "failed_task", "run_worker"]
 
@@ -116,7 +116,7 @@ def warm_up(engine: Engine, language: str) -> None:
 
     encoded = engine.encode(engine.prepare(np.zeros(0, np.float32), 100))
     engine.append_tail(encoded, range(50, 51))  # makes it encode the silence once
-    engine.decode(encoded, token_stride=1, beam_size=1, max_tokens=4, language="en" if language == "auto" else language)
+    engine.decode(encoded, token_stride=1, beam_size=1, max_tokens=4, language=known_language(language))
 
 
 def measure_task(engine: Engine, task: Task, settings: Settings, watch: PeakWatch) -> TaskResult:
