@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from allophone.compare.changes import MACHINE_BOUND
+from allophone.compare.pairing import other_machine
 from allophone.errors import UsageError
 from allophone.export.card import Card, CardMeasure, CardPoint, make_card, read_card
 from allophone.frontier.objectives import OBJECTIVES, Objective
@@ -111,16 +112,7 @@ def incomparable(before: Card, after: Card, name: str) -> str | None:
             if getattr(before, field) != getattr(after, field):
                 return f"other {field.replace('_', ' ')}"
     if name in MACHINE_BOUND:
-        same = all(
-            one == other
-            for one, other in (
-                (before.machine.processor, after.machine.processor),
-                (before.machine.cores, after.machine.cores),
-                (before.device, after.device),
-                (before.threads, after.threads),
-            )
-        )
-        return None if same else "other machine"
+        return None if other_machine(before, after) is None else "other machine"
     return None
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from allophone.arrays import FloatArray, IntArray
 from allophone.errors import UsageError
+from allophone.export.card import Card
 from allophone.frontier.emotion import EmotionSamples
 from allophone.frontier.noise_floor import Noise
 from allophone.frontier.recognition import RecognitionSamples
@@ -28,7 +29,7 @@ from allophone.ledger.run_record import RunRecord
 from allophone.records.names import find_named
 from allophone.records.point import Task
 
-__all__ = ["PairedPoint", "RunPair", "pair_runs", "pair_samples"]
+__all__ = ["PairedPoint", "RunPair", "other_machine", "pair_runs", "pair_samples"]
 
 _SAME_LENGTH_S = 0.02  # durations are rounded in some manifests
 
@@ -121,7 +122,7 @@ def pair_runs(before: Path, after: Path, points: Sequence[str] = ()) -> RunPair:
         after=summaries[1],
         points=paired,
         samples=samples,
-        other_machine=_other_machine(summaries[0].run, summaries[1].run),
+        other_machine=other_machine(summaries[0].run, summaries[1].run),
         in_progress=in_progress,
         notices=tuple(_notices(summaries, len(columns[0]), changed, in_progress)),
     )
@@ -300,8 +301,8 @@ def _in_progress(folder: Path, run: RunRecord, points: set[str]) -> bool:
     return any(counted.get(name, 0) < run.n_rows for name in points)
 
 
-def _other_machine(one: RunRecord, other: RunRecord) -> str | None:
-    """Say what differs between two runs that times depend on and that is no change of the software."""
+def other_machine(one: RunRecord | Card, other: RunRecord | Card) -> str | None:
+    """Return what times depend on beside the software and two runs, or their cards, differ in; None where nothing is."""
     told = []
     for name, ours, theirs in (
         ("processor", one.machine.processor, other.machine.processor),
