@@ -12,7 +12,7 @@ from allophone.frontier.confidence import POWER, Tie, draw_replicates, find_ties
 from allophone.frontier.objectives import OBJECTIVES, QUALITY, find_objective
 from allophone.frontier.pareto import Frontier
 from allophone.frontier.probability import check_confidence
-from allophone.frontier.relaxation import ways_out
+from allophone.frontier.relaxation import points_within, ways_out
 from allophone.frontier.summarise import summarise_run
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.measure.blocks import Resample
@@ -161,7 +161,7 @@ def recommend(
     if confidence is not None and limits:
         question += f", met with probability {confidence:g}"
     question += "?"
-    feasible = _feasible(points, limits)
+    feasible = points_within(points, limits)
     if not feasible:
         summary = run if isinstance(run, RunSummary) else None
         told = [_nearest_miss(points, limits, titles), *ways_out(summary, points, limits, titles)]
@@ -190,7 +190,7 @@ def recommend(
     chosen = _lowest(sure, minimised)
 
     def surely(others: Mapping[str, float]) -> list[PointSummary]:
-        candidates = _feasible(points, others)
+        candidates = points_within(points, others)
         if not others:
             return candidates
         found = _probability(run, others, resample, confidence)
@@ -232,11 +232,6 @@ def _titles(run: RunSummary | Sequence[PointSummary]) -> dict[str, str]:
     }
 
 
-def _feasible(points: Sequence[PointSummary], limits: Mapping[str, float]) -> list[PointSummary]:
-    # NaN (not measured) compares false, so an unmeasured objective never meets a limit.
-    return [point for point in points if all(getattr(point, name) <= limit for name, limit in limits.items())]
-
-
 def _lowest(points: Sequence[PointSummary], minimised: str) -> PointSummary:
     def key(point: PointSummary) -> tuple[float, ...]:
         values = (getattr(point, minimised), getattr(point, QUALITY[point.task]), point.rtf, point.executed_gflops)
@@ -270,7 +265,7 @@ def _binding(
     lowest = getattr(chosen, minimised)
     for name in limits:
         others = {other: limit for other, limit in limits.items() if other != name}
-        candidates = _feasible(points, others) if allowed is None else allowed(others)
+        candidates = points_within(points, others) if allowed is None else allowed(others)
         freed = _lowest([chosen, *candidates], minimised)
         if getattr(freed, minimised) < lowest:
             lowest = getattr(freed, minimised)

@@ -15,7 +15,7 @@ from allophone.frontier.objectives import OBJECTIVES, QUALITY
 from allophone.frontier.summary import PointSummary, RunSummary
 from allophone.records.point import OperatingPoint
 
-__all__ = ["relaxations", "ways_out"]
+__all__ = ["points_within", "relaxations", "ways_out"]
 
 _CHEAPER = {"token_stride": "1,2", "speed": "1,1.25", "context": "full,fit"}
 _BETTER = {"beam_size": "1,5"}
@@ -40,7 +40,7 @@ def ways_out(
     lines = [f"Relaxing one limit is enough: {', or '.join(told)}."] if told else []
     if not told and len(limits) > 1:
         lines.append("Relaxing one limit alone is not enough.")
-    missed = [name for name in limits if not any(getattr(point, name) <= limits[name] for point in points)]
+    missed = [name for name, limit in limits.items() if not points_within(points, {name: limit})]
     if run is not None and (options := _unmeasured(run, missed or list(limits))):
         slowest = max(point.rtf * point.audio_s for point in run.points) / 60
         others = f"; or with {' or '.join(options[1:])}" if options[1:] else ""
@@ -56,14 +56,15 @@ def relaxations(points: Sequence[PointSummary], limits: Mapping[str, float]) -> 
     found = {}
     for name in limits:
         others = {other: limit for other, limit in limits.items() if other != name}
-        allowed = [
-            point
-            for point in points
-            if isfinite(getattr(point, name)) and all(getattr(point, other) <= limit for other, limit in others.items())
-        ]
+        allowed = [point for point in points_within(points, others) if isfinite(getattr(point, name))]
         if allowed:
             found[name] = min(allowed, key=lambda point: float(getattr(point, name)))
     return found
+
+
+def points_within(points: Sequence[PointSummary], limits: Mapping[str, float]) -> list[PointSummary]:
+    """Return the points that meet all limits as measured; what was not measured (NaN) never meets one."""
+    return [point for point in points if all(getattr(point, name) <= limit for name, limit in limits.items())]
 
 
 def _enough(name: str, value: float) -> str:
