@@ -20,16 +20,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "TIMED_NOISE_S",
     "AudioView",
     "EncodedAudio",
     "audio_features",
     "encode_audio",
     "encoder_statistics",
     "level_range_db",
+    "measure_overhead",
     "mel_channels",
     "mel_statistics",
+    "timed_noise",
 ]
 
+TIMED_NOISE_S = 10  # seconds of audio on which deciding is timed
 _MEL_CHANNELS = 80
 _BANDS = 20  # groups of neighbouring mel channels
 _LOG10_PER_UNIT = 4.0  # Whisper's log-mel is (log10 power + 4) / 4
@@ -174,6 +178,11 @@ def level_range_db(mel: NDArray[np.float32]) -> float:
     """Return the 95th over the 5th percentile of the frames' mean log power, in decibels."""
     low, high = np.quantile(mel.mean(axis=0), (_LEVELS[0], _LEVELS[-1]))
     return float(10 * _LOG10_PER_UNIT * (high - low))
+
+
+def timed_noise() -> NDArray[np.float32]:
+    """Return the noise of :data:`TIMED_NOISE_S` on which deciding is timed, shape (n_samples,)."""
+    return np.random.default_rng(0).normal(size=TIMED_NOISE_S * SAMPLE_RATE).astype(np.float32)
 
 
 def measure_overhead(look: Callable[[], object], repeats: int = 50) -> float:

@@ -18,9 +18,15 @@ import numpy as np
 
 from allophone.audio.mel import log_mel
 from allophone.costs.formulas import FLOPS_PER_MAC
-from allophone.dimensions.whisper import SAMPLE_RATE
 from allophone.extras import importing
-from allophone.routing.audio_features import AudioView, encoder_statistics, measure_overhead, mel_statistics
+from allophone.routing.audio_features import (
+    TIMED_NOISE_S,
+    AudioView,
+    encoder_statistics,
+    measure_overhead,
+    mel_statistics,
+    timed_noise,
+)
 from allophone.routing.policy_file import write_models
 from allophone.routing.samples import RecognitionRouteSamples
 from allophone.routing.scoring import PolicyRouter, Scorer
@@ -149,9 +155,6 @@ def export_network(network: Network) -> bytes:
     return serialised
 
 
-_LOOKED_AT_S = 10  # seconds of audio on which looking is timed
-
-
 def export_models(out: Path, steps: Sequence[Network], choices: Sequence[Network]) -> dict[str, object]:
     """Write one ONNX model a step and a choice; return the card's fields that name them and bill a decision's FLOPs.
 
@@ -181,12 +184,12 @@ def measured_fields(scorer: Scorer, samples: RecognitionRouteSamples, views: Seq
             look += measure_overhead(lambda: scorer.prefers_later(0, cheap, dear))
         return {"score_range": ranges, "overhead_s": look}
     decide = measure_overhead(lambda: scorer.score_audio(views[:1], samples.duration_s[:1]))
-    noise = np.random.default_rng(0).normal(size=_LOOKED_AT_S * SAMPLE_RATE).astype(np.float32)
-    mel = log_mel(noise, 100 * _LOOKED_AT_S, 80)
-    seen = measure_overhead(lambda: mel_statistics(mel, float(_LOOKED_AT_S)), 10)
-    seen += measure_overhead(lambda: log_mel(noise, 100 * _LOOKED_AT_S, 80), 10)  # the point makes its own again
+    noise = timed_noise()
+    mel = log_mel(noise, 100 * TIMED_NOISE_S, 80)
+    seen = measure_overhead(lambda: mel_statistics(mel, float(TIMED_NOISE_S)), 10)
+    seen += measure_overhead(lambda: log_mel(noise, 100 * TIMED_NOISE_S, 80), 10)  # the point makes its own again
     if policy.reads == "encoder":
         width = (views[0].encoder.size if views[0].encoder is not None else 0) // 2
-        states = np.ones((50 * _LOOKED_AT_S, width), np.float32)
+        states = np.ones((50 * TIMED_NOISE_S, width), np.float32)
         seen += measure_overhead(lambda: encoder_statistics(states), 10)
-    return {"score_range": ranges, "overhead_s": decide, "overhead_s_per_audio_s": seen / _LOOKED_AT_S}
+    return {"score_range": ranges, "overhead_s": decide, "overhead_s_per_audio_s": seen / TIMED_NOISE_S}

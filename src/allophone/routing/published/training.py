@@ -17,7 +17,7 @@ from allophone.ledger.run_record import RecognitionRunRecord, read_run
 from allophone.models.onnx_session import OnnxSession
 from allophone.models.weights import resolve_weights
 from allophone.records.point import OperatingPoint
-from allophone.routing.audio_features import measure_overhead, mel_channels
+from allophone.routing.audio_features import TIMED_NOISE_S, measure_overhead, mel_channels, timed_noise
 from allophone.routing.feature_store import utterances_of
 from allophone.routing.policy_file import PolicyFile, policy_card, write_models, write_policy
 from allophone.routing.published.network import PUBLISHED_THRESHOLDS, predict_decider, train_decider
@@ -39,7 +39,6 @@ ENCODERS: dict[FaithfulEncoder, Literal["encoder", "big_encoder", "mel"]] = {
     "log-mel": "mel",
 }
 _GRAPH = "decider.onnx"
-_LOOKED_AT_S = 10  # seconds of audio on which looking is timed
 
 
 def train_faithful(
@@ -189,8 +188,8 @@ def _timed(policy: PolicyFile, out: Path, samples: RecognitionRouteSamples, thre
     The graph brings the encoder in float32; the charge is that of the point's own encoder as the runs measured it.
     """
     decider = PublishedDecider(policy, out, threads=threads)
-    noise = np.random.default_rng(0).normal(size=_LOOKED_AT_S * 16_000).astype(np.float32)
-    taken = measure_overhead(lambda: decider.look(noise), 5) / _LOOKED_AT_S
+    noise = timed_noise()
+    taken = measure_overhead(lambda: decider.look(noise), 5) / TIMED_NOISE_S
     if policy.reads == "mel":
         return taken
     index = encoder_point(policy)
