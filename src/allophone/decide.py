@@ -16,7 +16,7 @@ from allophone.frontier.certified import certify_points, only_points
 from allophone.frontier.emotion import EmotionRunSummary
 from allophone.frontier.groups import Grouping, group_run
 from allophone.frontier.objectives import TIMES, objectives_of
-from allophone.frontier.price import Price, price_run, speed_of
+from allophone.frontier.price import Price, price_run
 from allophone.frontier.recognition import RecognitionRunSummary
 from allophone.frontier.recommend import Recommendation, recommend
 from allophone.frontier.run_state import is_busy
@@ -93,7 +93,7 @@ def decide(
     saved = _SAVED[summary.task](summary, answer, run, policies)
     if price is None:
         return saved
-    lines = price.explain(float(getattr(answer.chosen, speed_of(summary))))
+    lines = price.explain(float(getattr(answer.chosen, summary.samples.speed)))
     return saved.model_copy(update={"explanation": [*saved.explanation, *lines]})
 
 

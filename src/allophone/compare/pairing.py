@@ -302,7 +302,7 @@ def _in_progress(folder: Path, run: RunRecord, points: set[str]) -> bool:
 
 
 def other_machine(one: RunRecord | Card, other: RunRecord | Card) -> str | None:
-    """Return what times depend on beside the software and two runs, or their cards, differ in; None where nothing is."""
+    """Return in what else than software two runs or their cards differ that times depend on; None where in nothing."""
     told = []
     for name, ours, theirs in (
         ("processor", one.machine.processor, other.machine.processor),

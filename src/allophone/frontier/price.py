@@ -15,7 +15,7 @@ from typing import TypeVar
 from allophone.errors import SpaceError
 from allophone.frontier.summary import PointSummary, RunSummary
 
-__all__ = ["PRICE", "Price", "price_run", "read_api_price", "speed_of"]
+__all__ = ["PRICE", "Price", "price_run", "read_api_price"]
 
 PRICE = "price_per_audio_hour"
 _API = re.compile(
@@ -92,11 +92,6 @@ def read_api_price(text: str) -> float:
     return float(found["number"]) * _PER_HOUR[found["unit"].lower()]
 
 
-def speed_of(summary: RunSummary) -> str:
-    """Return the objective that a price rests on: throughput where it was measured, else the real-time factor."""
-    return "rtf" if getattr(summary.samples, "throughput", None) is None else "rtf_throughput"
-
-
 def price_run(summary: Summary, price: Price) -> Summary:
     """Return the run with what an hour of audio costs at every point.
 
@@ -104,7 +99,7 @@ def price_run(summary: Summary, price: Price) -> Summary:
         summary: The run.
         price: Of the machine that measured it.
     """
-    speed = speed_of(summary)
+    speed = summary.samples.speed
     points: tuple[PointSummary, ...] = tuple(
         replace(point, price_per_audio_hour=price.per_hour * float(getattr(point, speed))) for point in summary.points
     )

@@ -82,6 +82,11 @@ class RecognitionSamples(Samples):
         return bool(np.array_equal(self.errors[one], self.errors[other]))
 
     @property
+    def speed(self) -> str:
+        """The objective that a price rests on: throughput where it was measured, else the real-time factor."""
+        return "rtf" if self.throughput is None else "rtf_throughput"
+
+    @property
     def weight(self) -> float:
         """How many decisions a point's quality rests on: the reference words."""
         return float(self.words.sum())

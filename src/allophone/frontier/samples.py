@@ -55,6 +55,11 @@ class Samples(ABC):
         return {name: known.floor for name, known in self.noise.items()}
 
     @property
+    def speed(self) -> str:
+        """The objective that a price rests on."""
+        return "rtf"
+
+    @property
     @abstractmethod
     def weight(self) -> float:
         """How many decisions a point's quality rests on."""
@@ -90,8 +95,7 @@ class Samples(ABC):
     def _resample_price(self, draws: Resample) -> Replicates:
         if self.price_per_hour is None:
             raise SpaceError("what an hour of audio costs is unknown. Give --price-per-hour.")
-        found = self.resample("rtf" if getattr(self, "throughput", None) is None else "rtf_throughput", draws)
-        return found.scaled(self.price_per_hour)
+        return self.resample(self.speed, draws).scaled(self.price_per_hour)
 
     @abstractmethod
     def _resample_own(self, name: str, draws: Resample) -> Replicates | None:
