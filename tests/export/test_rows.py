@@ -1,6 +1,6 @@
 import pytest
 
-from allophone.export.rows import failure_rows, frontier_rows
+from allophone.export.rows import csv_text, failure_rows, frontier_rows, table_cell
 from allophone.frontier.pareto import Frontier
 from builders import write_run
 from star_runs import BASE, rows, write_star
@@ -25,3 +25,9 @@ def test_failures_are_rows(tmp_path):
     lost = [*rows(1, 10)[:3], {"error": "cannot be decoded", "hits": 0}]
     frontier = Frontier.from_run(write_run(tmp_path / "r", {BASE: lost}))
     assert failure_rows(frontier) == [{"utterance_id": "u3", "error": "cannot be decoded"}]
+
+
+def test_csv_has_every_column_and_nothing_for_what_is_unknown():
+    rows = [{"a": float("nan"), "b": ("p", "q")}, {"a": 0.1, "c": "x, y"}]
+    cells = [{name: table_cell(value) for name, value in row.items()} for row in rows]
+    assert csv_text(cells) == 'a,b,c\n,p;q,\n0.1,,"x, y"\n'

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 import shutil
@@ -103,13 +101,10 @@ def _grid(table: Table, left_out: Collection[str], bare: Collection[str]) -> Ric
 
 def print_csv(records: Iterable[Mapping[str, Any]]) -> None:
     """Print records as CSV, a line per record: the numbers of --json, nested names joined by dots."""
-    rows = [dict(_flat(record)) for record in records]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    say(text.getvalue().removesuffix("\n"))
+    from allophone.export.rows import csv_text, table_cell
+
+    rows = [{name: table_cell(value) for name, value in _flat(record)} for record in records]
+    say(csv_text(rows).removesuffix("\n"))
 
 
 def refuse_two_formats(*, as_json: bool, as_csv: bool) -> None:
@@ -130,8 +125,6 @@ def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield from _flat(value, f"{above}{name}.")
         elif above == "intervals." and value:
             yield from zip((f"{above}{name}.low", f"{above}{name}.high"), value, strict=True)
-        elif isinstance(value, list | tuple):
-            yield above + name, ";".join(map(str, value))
         else:
             yield above + name, value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -10,7 +10,7 @@ from allophone.errors import LedgerError
 from allophone.export.card import CARD_FILE, card_markdown, make_card
 from allophone.export.markup import latex_table, markdown_table
 from allophone.export.picture import draw_picture
-from allophone.export.rows import eliminated_rows, failure_rows, frontier_rows
+from allophone.export.rows import csv_text, eliminated_rows, failure_rows, frontier_rows
 from allophone.files import whole_file, write_whole
 from allophone.frontier.pareto import Frontier
 from allophone.report.figures import frontier_figure
@@ -64,31 +64,20 @@ def export_frontier(frontier: Frontier, form: Format, folder: Path, chosen: str 
     for name, rows in tables.items():
         if rows:
             written.append(folder / f"{name}.{form}")
-            _write_rows(rows, written[-1], _WRITERS[form])
+            if form == "csv":
+                write_whole(written[-1], csv_text(rows))
+            else:
+                _write_parquet(rows, written[-1])
     return written
 
 
-def _write_rows(rows: Sequence[Mapping[str, object]], path: Path, write: Callable[[object, str], None]) -> None:
+def _write_parquet(rows: Sequence[Mapping[str, object]], path: Path) -> None:
     import pyarrow as pa
+    from pyarrow import parquet
 
     try:
         table = pa.Table.from_pylist(list(rows))
     except pa.ArrowInvalid as error:  # a column of two types: none of ours has
         raise LedgerError(f"{path}: cannot be written: {error}. Export as json by 'frontier --json'.") from None
     with whole_file(path) as partial:
-        write(table, str(partial))
-
-
-def _write_csv(table: object, path: str) -> None:
-    from pyarrow import csv
-
-    csv.write_csv(table, path)
-
-
-def _write_parquet(table: object, path: str) -> None:
-    from pyarrow import parquet
-
-    parquet.write_table(table, path)
-
-
-_WRITERS: dict[str, Callable[[object, str], None]] = {"csv": _write_csv, "parquet": _write_parquet}
+        parquet.write_table(table, str(partial))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from allophone.files import finite_or_null
 from allophone.frontier.pareto import Frontier
 from allophone.records.names import title_of
 
-__all__ = ["eliminated_rows", "failure_rows", "frontier_rows"]
+__all__ = ["csv_text", "eliminated_rows", "failure_rows", "frontier_rows", "table_cell"]
 
 Cell = str | int | float | bool | None
 _LEFT_OUT = ("label", "confusion", "recalls")  # nested, or of what is no point
@@ -34,24 +37,35 @@ def frontier_rows(frontier: Frontier) -> list[dict[str, Cell]]:
             if name in intervals:
                 row[f"{name}_low"], row[f"{name}_high"] = intervals[name]
         row |= {f"point_{name}": value for name, value in settings.items()}
-        rows.append({name: _cell(value) for name, value in row.items()})
+        rows.append({name: table_cell(value) for name, value in row.items()})
     return rows
 
 
 def eliminated_rows(frontier: Frontier) -> list[dict[str, Cell]]:
     """Return the points that a race gave up, one row each."""
-    return [{name: _cell(value) for name, value in item.items()} for item in frontier.to_dict()["eliminated"]]
+    return [{name: table_cell(value) for name, value in item.items()} for item in frontier.to_dict()["eliminated"]]
 
 
 def failure_rows(frontier: Frontier) -> list[dict[str, Cell]]:
     """Return the recordings that could not be measured, one row each."""
-    return [{name: _cell(value) for name, value in item.items()} for item in frontier.to_dict()["failures"]]
+    return [{name: table_cell(value) for name, value in item.items()} for item in frontier.to_dict()["failures"]]
 
 
-def _cell(value: Any) -> Cell:
-    if isinstance(value, list | tuple):
-        return "; ".join(map(str, value))
+def csv_text(rows: Iterable[Mapping[str, Cell]]) -> str:
+    """Return rows as CSV, a line per row and a column per name that any of them has; what is unknown is empty."""
+    listed = list(rows)
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, list(dict.fromkeys(name for row in listed for name in row)), lineterminator="\n")
+    table.writeheader()
+    table.writerows(listed)
+    return text.getvalue()
+
+
+def table_cell(value: Any) -> Cell:
+    """Return plain data as one cell: lists are joined by semicolons, and what is no number is None."""
     value = finite_or_null(value)
+    if isinstance(value, list | tuple):
+        return ";".join(map(str, value))
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     return str(value)
