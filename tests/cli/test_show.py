@@ -44,6 +44,32 @@ def test_names_are_cut_before_a_row_is_folded(monkeypatch, capsys):
     assert rows == ["tiny.en, ful…  12.00  tied (p 0.60)"]
 
 
+def test_rows_that_no_terminal_has_room_for_are_blocks_with_every_word(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    settings = " | ".join(f"fit +{n} s (0.{n}0)" for n in range(1, 9))
+    table = Table(
+        title="t",
+        columns=("axis", "settings", "in the whole run", "verdict"),
+        rows=(("context", settings, "-1.4 [-2.9, +0.2]", "wasted: fit +1 s is as good"), ("beams", "1", "-", "-")),
+        muted=(False, True),
+        notes=("a note",),
+    )
+    print_table(table)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 60
+    assert "…" not in out
+    words = " ".join(out.split())
+    for part in (
+        f"context settings: {settings}",
+        "run: -1.4 [-2.9, +0.2]",
+        "verdict: wasted: fit +1 s is as",
+        "beams settings: 1 a",
+    ):
+        assert part in words
+    print_table(table, wide=True)
+    assert f"context  {settings}" in capsys.readouterr().out
+
+
 def test_off_a_terminal_there_are_80_columns(monkeypatch, capsys):
     monkeypatch.delenv("COLUMNS", raising=False)
     print_table(TABLE)

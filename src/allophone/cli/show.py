@@ -30,6 +30,7 @@ _LINE_EVERY_S = 15.0
 _WIDTH = 80  # off a terminal, where COLUMNS does not say another
 _UNLIMITED = 10_000
 _LEAST_NAME = 8
+_LEAST_LAST = 20
 _BRACKETS = re.compile(r" \[[^\]]*\]")
 
 
@@ -47,7 +48,8 @@ def print_table(table: Table, *, wide: bool = False) -> None:
     """Print a table, a line per row; rows that stand back are dim.
 
     Where there is no room for all, columns are left out, then intervals, as the table says, and what is left out is
-    named. If that is not enough, names of points are cut; where rows are no points, the last column is folded.
+    named. If that is not enough, names of points are cut; where rows are no points, the last column is folded, and
+    where it would be too narrow to read, each row is a block with a line per column.
 
     Args:
         table: The table.
@@ -72,11 +74,39 @@ def print_table(table: Table, *, wide: bool = False) -> None:
         grid.columns[0].max_width = max(_LEAST_NAME, names - excess)
         grid.columns[-1].no_wrap = True
     screen.print(Text(printable(table.title), style="bold"))
-    screen.print(grid)
+    if not table.bracketed and _room_for_last(table, left_out, screen.width) < 0:
+        left_out = []
+        _print_blocks(table, screen)
+    else:
+        screen.print(grid)
     missing = [*left_out, *(f"intervals of {name}" for name in bare)]
     notes = [f"No room for: {'; '.join(missing)}. --wide prints everything."] if missing else []
     for note in (*notes, *table.notes):
         screen.print(printable(note), highlight=False, markup=False, emoji=False)
+
+
+def _room_for_last(table: Table, left_out: Collection[str], width: int) -> int:
+    """Return the characters that the last column has beyond what it takes to read it; the others are not folded."""
+    from rich.cells import cell_len
+
+    widths = [
+        max(cell_len(printable(cell)) for cell in (name, *(row[index] for row in table.rows)))
+        for index, name in enumerate(table.columns)
+        if name not in left_out
+    ]
+    return width - sum(widths[:-1]) - 2 * len(widths[:-1]) - min(widths[-1], _LEAST_LAST)
+
+
+def _print_blocks(table: Table, screen: Console) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for row, muted in zip(table.rows, table.muted, strict=True):
+        style = "dim" if muted else ""
+        screen.print(Text(printable(row[0]), style=style))
+        for name, cell in zip(table.columns[1:], row[1:], strict=True):
+            if cell not in ("", "-"):
+                screen.print(Padding(Text(f"{name}: {printable(cell)}", style=style), (0, 0, 0, 2)))
 
 
 def _grid(table: Table, left_out: Collection[str], bare: Collection[str]) -> RichTable:
