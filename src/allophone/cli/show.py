@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from textwrap import wrap
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -48,8 +49,9 @@ def print_table(table: Table, *, wide: bool = False) -> None:
     """Print a table, a line per row; rows that stand back are dim.
 
     Where there is no room for all, columns are left out, then intervals, as the table says, and what is left out is
-    named. If that is not enough, names of points are cut; where rows are no points, the last column is folded, and
-    where it would be too narrow to read, each row is a block with a line per column.
+    named. If that is not enough, names of points are folded, since cut ones would read the same. Where rows are no
+    points, the last column is folded, and where it would be too narrow to read, each row is a block of a line per
+    column.
 
     Args:
         table: The table.
@@ -71,8 +73,7 @@ def print_table(table: Table, *, wide: bool = False) -> None:
     grid = _grid(table, left_out, bare)
     if table.bracketed and (excess := Measurement.get(screen, unlimited, grid).maximum - screen.width) > 0:
         names = max(len(printable(row[0])) for row in table.rows)
-        grid.columns[0].max_width = max(_LEAST_NAME, names - excess)
-        grid.columns[-1].no_wrap = True
+        grid = _grid(table, left_out, bare, name_width=max(_LEAST_NAME, names - excess))
     screen.print(Text(printable(table.title), style="bold"))
     if not table.bracketed and _room_for_last(table, left_out, screen.width) < 0:
         left_out = []
@@ -109,7 +110,7 @@ def _print_blocks(table: Table, screen: Console) -> None:
                 screen.print(Padding(Text(f"{name}: {printable(cell)}", style=style), (0, 0, 0, 2)))
 
 
-def _grid(table: Table, left_out: Collection[str], bare: Collection[str]) -> RichTable:
+def _grid(table: Table, left_out: Collection[str], bare: Collection[str], name_width: int | None = None) -> RichTable:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -121,10 +122,15 @@ def _grid(table: Table, left_out: Collection[str], bare: Collection[str]) -> Ric
         justify: Literal["left", "right"] = "left" if index in (0, len(table.columns) - 1) else "right"
         last = index == len(table.columns) - 1
         grid.add_column(
-            Text(table.columns[index]), justify=justify, overflow="fold" if last else "ellipsis", no_wrap=not last
+            Text(table.columns[index]),
+            justify=justify,
+            overflow="fold" if last else "ellipsis",
+            no_wrap=not last or name_width is not None,
         )
     for row, muted in zip(table.rows, table.muted, strict=True):
         cells = [_BRACKETS.sub("", row[index]) if table.columns[index] in bare else row[index] for index in shown]
+        if name_width is not None:
+            cells[0] = "\n".join(wrap(cells[0], name_width, subsequent_indent="  ", break_on_hyphens=False))
         grid.add_row(*(Text(printable(cell)) for cell in cells), style="dim" if muted else "")
     return grid
 
