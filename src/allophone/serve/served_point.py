@@ -82,15 +82,15 @@ class ServedPoint:
         """See :class:`Served`."""
         found: dict[int, PassedWindow] = {}
         for extras in {_extras(work) for work, _ in batch}:
-            places = [place for place, (work, _) in enumerate(batch) if _extras(work) == extras]
-            windows: list[Window] = [batch[place][1] for place in places]
+            indices = [index for index, (work, _) in enumerate(batch) if _extras(work) == extras]
+            windows: list[Window] = [batch[index][1] for index in indices]
             frames = max(context_frames(window.audio.size, self.point) for window in windows)
-            languages = [batch[place][0].language for place in places]
+            languages = [batch[index][0].language for index in indices]
             passed = pass_windows(self._engine, self.point, windows, languages, frames, extras)
-            found.update(zip(places, passed, strict=True))
-        for place, (work, _) in enumerate(batch):
-            work.language = found[place].language
-        return [found[place] for place in range(len(batch))]
+            found.update(zip(indices, passed, strict=True))
+        for index, (work, _) in enumerate(batch):
+            work.language = found[index].language
+        return [found[index] for index in range(len(batch))]
 
     def text_of(self, result: PassedWindow) -> str:
         """See :class:`Served`."""
