@@ -30,6 +30,7 @@ import rich.measure
 import rich.table  # noqa: F401
 import torch
 
+import allophone.extras  # noqa: F401
 from benchmarks.robustness.command import AXES, Call, call, counts, rows_of, write_corpus
 from benchmarks.robustness.damage import policy_edits, run_edits
 from benchmarks.shared.quick import begin, command_line, sized

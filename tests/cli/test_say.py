@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from allophone.cli.say import accept_any_character, printable, say
+from allophone.cli.say import accept_any_character, printable, say, say_prose
 
 CONTROL = [*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069"]
 
@@ -47,3 +47,24 @@ def test_a_name_that_the_console_lacks_ends_no_command(tmp_path):
     assert done.returncode == 1
     assert b"\\ud83c\\udf99 \\x1b[31m: no such run" in done.stderr
     assert b"\x1b" not in done.stderr
+
+
+def test_sentences_are_folded_between_words_on_a_terminal_alone(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "30")
+    sentence = "  " + "it binds: without --max-rtf " * 4 + "end."
+    say_prose(sentence)
+    assert capsys.readouterr().out == sentence + "\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    say_prose(sentence)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 30
+    assert all(line.startswith("  ") and not line.endswith("-") for line in lines)
+    assert " ".join(" ".join(lines).split()) == sentence.strip()
+
+
+@pytest.mark.parametrize("text", ["", "Next: allophone frontier " + "runs/" * 20, "/a/path/" * 20])
+def test_commands_paths_and_empty_lines_are_not_folded(monkeypatch, capsys, text):
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    say_prose(text)
+    assert capsys.readouterr().out == text + "\n"

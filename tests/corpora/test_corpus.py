@@ -125,6 +125,10 @@ def test_a_scan_tells_what_is_passed_over(tmp_path):
     (tmp_path / "a.wav").unlink()
     with pytest.raises(CorpusError, match=r"holds no utterance \(1 files that are no recording passed over: b\.pdf\)"):
         open_corpus(tmp_path).scan()
+    for name in "cdefg":
+        (tmp_path / f"{name}.pdf").touch()
+    with pytest.raises(CorpusError, match=r"passed over: b\.pdf, .*f\.pdf, \.\.\.\)\. Give"):
+        open_corpus(tmp_path).scan()
 
 
 def test_two_recordings_of_one_name_in_a_folder(tmp_path):

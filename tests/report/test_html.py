@@ -100,6 +100,8 @@ def test_verdicts_stand_beside_the_points_where_no_narrow_window_cuts_them_off(t
     assert f"<th>point</th><th>verdict</th><th>{table.columns[1]}</th>" in page
     for row in table.rows:
         assert f"<td>{row[0]}</td><td>{row[-1]}</td><td>{row[1]}</td>" in page
+    narrow = page.split("@media (max-width: 40rem) {")[1].split("</style>")[0]
+    assert "td:first-child { white-space: normal;" in narrow  # long names leave the verdict room
 
 
 def test_a_report_elsewhere_writes_nothing_into_the_run(tmp_path):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from allophone.cli.say import say
+from allophone.cli.say import say, say_prose
 from allophone.cli.show import Wide
 
 __all__ = ["diagnose"]
@@ -48,4 +48,4 @@ def diagnose(
     print_table(diagnosis_table(found), wide=wide)
     say()
     for line in diagnosis_lines(found):
-        say(line)
+        say_prose(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from allophone.cli.say import say
+from allophone.cli.say import say, say_prose
 
 if TYPE_CHECKING:
     from allophone.frontier.recognition import RecognitionRunSummary
@@ -60,9 +60,9 @@ def law(
         say(json.dumps(record, indent=1, ensure_ascii=False))
         return
     for line in _lines(found, summary.run.quality_name, budget_gflops, best, following):
-        say(line)
+        say_prose(line)
     for notice in notices:
-        say(notice)
+        say_prose(notice)
 
 
 def _gflops(summary: RecognitionRunSummary, candidates: Sequence[OperatingPoint]) -> list[float]:

@@ -10,7 +10,7 @@ import typer
 
 from allophone.cli.price import ApiPrice, PricePerHour, read_grouping, read_price
 from allophone.cli.quantities import Quantity, check_positive, gigabytes, quantity
-from allophone.cli.say import hint, say, tell
+from allophone.cli.say import hint, say, say_prose, tell
 
 if TYPE_CHECKING:
     from allophone.guarantee.certificate import CertifiedLimit
@@ -176,9 +176,9 @@ def recommend(
     if as_json:
         say(saved.model_dump_json(indent=1))
     else:
-        say(saved.question)
+        say_prose(saved.question)
         for line in saved.explanation:
-            say(f"  {line}")
+            say_prose(f"  {line}")
     if out is not None and (notice := save_decision(run, saved, out)):
         tell(notice)
     if as_json:
@@ -262,4 +262,4 @@ def _check(run: Path, path: Path) -> None:
     from allophone.records.saved_point import read_point
 
     for line in check_point(read_point(path), summarise_run(run)):
-        say(line)
+        say_prose(line)

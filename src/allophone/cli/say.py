@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
+import shutil
 import sys
+from textwrap import fill
 
 import typer
 
-__all__ = ["accept_any_character", "hint", "is_quiet", "is_verbose", "printable", "say", "speak", "tell"]
+__all__ = ["accept_any_character", "hint", "is_quiet", "is_verbose", "printable", "say", "say_prose", "speak", "tell"]
 
 # C0 and C1 control characters but tab and newline: a file's name must not move the cursor or set the window's title.
 # The overrides of the writing direction make text look like other text.
@@ -20,6 +22,22 @@ _LEVEL = {"quiet": False, "verbose": False}
 def say(text: str = "", *, err: bool = False) -> None:
     """Print a line on stdout, or on stderr, with control characters escaped."""
     typer.echo(printable(text), err=err)
+
+
+def say_prose(text: str) -> None:
+    """Print sentences on stdout, folded between words on a terminal, which would fold them within; commands are not."""
+    if sys.stdout.isatty() and "allophone " not in text and (said := text.lstrip()):
+        margin = text[: len(text) - len(said)]
+        width = shutil.get_terminal_size().columns
+        text = fill(
+            said,
+            width,
+            initial_indent=margin,
+            subsequent_indent=margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    say(text)
 
 
 def tell(text: str) -> None:

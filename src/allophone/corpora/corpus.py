@@ -96,7 +96,7 @@ class Corpus:
             if duration_s is not None:
                 duration_s = None if utterance.duration_s is None else duration_s + utterance.duration_s
         if n_utterances == 0:
-            found = "".join(f" ({sentence.rstrip('.')})" for sentence in passed_over.sentences())
+            found = "".join(f" ({sentence.removesuffix('.')})" for sentence in passed_over.sentences())
             raise CorpusError(
                 f"{self.path}: holds no utterance{found}. Give a manifest with lines, or a folder with recordings."
             )
