@@ -54,6 +54,12 @@ def test_the_extractor_says_whether_samples_are_normalised(tmp_path):
     model = save_encoder(tmp_path, "wavlm")
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"do_normalize": False}))
     assert not load_speech_encoder(model).normalize
+    for text in ('{"do_normalize": fal', "[" * 100_000, "[]", ""):
+        (tmp_path / "preprocessor_config.json").write_text(text)
+        with pytest.raises(
+            WeightsError, match=r"preprocessor_config\.json: .* Copy the file from the checkpoint again"
+        ):
+            load_speech_encoder(model)
 
 
 def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path):

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from allophone.errors import CorpusError
+from allophone.files import load_json
 
 __all__ = ["install", "sealed_sha256"]
 
@@ -29,7 +30,7 @@ def sealed_sha256(folder: Path, recipe: str) -> str | None:
         recipe: What the corpus must have been made by.
     """
     try:
-        seal = json.loads((folder / _SEAL).read_text(encoding="utf-8"))
+        seal = load_json(folder / _SEAL)
         if seal["recipe"] != recipe:
             return None
         files = {name: (folder / name).read_bytes() for name in seal["files"]}

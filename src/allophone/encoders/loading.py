@@ -8,7 +8,6 @@ a short name of an encoder on samples (``wav2vec2-base``), a repository of the h
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from allophone.dimensions.whisper import WHISPER_MODELS, WhisperDimensions
 from allophone.encoders.configs import Family, build_encoder, encoder_dimensions, family_of, quiet_transformers
 from allophone.errors import UnknownModelError, WeightsError
 from allophone.extras import importing
+from allophone.files import read_json
 
 __all__ = ["HUB_NAMES", "SpeechEncoder", "load_speech_encoder", "weights_sha256"]
 
@@ -180,4 +180,8 @@ def _normalizes(family: Family, source: str) -> bool:
         if found is None:
             return True
         path = Path(found)
-    return bool(json.loads(path.read_text(encoding="utf-8")).get("do_normalize", True))
+    remedy = "Copy the file from the checkpoint again, or delete it."
+    fields = read_json(path, remedy, error=WeightsError, unreadable=WeightsError)
+    if not isinstance(fields, dict):
+        raise WeightsError(f"{path}: holds no object. {remedy}")
+    return bool(fields.get("do_normalize", True))

@@ -17,7 +17,7 @@ from allophone.errors import UsageError
 from allophone.serve.open_requests import LOGGER
 from allophone.serve.service import Service
 
-__all__ = ["DrainingServer", "listen", "log_to_stderr", "run_server"]
+__all__ = ["DrainingServer", "listen", "log_to_stderr", "run_server", "url_of"]
 
 
 class DrainingServer(uvicorn.Server):
@@ -36,8 +36,7 @@ class DrainingServer(uvicorn.Server):
         """Begin to listen, and say where."""
         await super().startup(sockets)
         for listener in sockets or ():
-            host, port = listener.getsockname()[:2]
-            shown = {"event": "serving", "model": self._service.served.name, "url": f"http://{host}:{port}"}
+            shown = {"event": "serving", "model": self._service.served.name, "url": url_of(listener)}
             LOGGER.info(json.dumps(shown))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -53,6 +52,12 @@ class DrainingServer(uvicorn.Server):
         if self._service.draining and not self._service.open_requests:
             self.should_exit = True
         return await super().on_tick(counter)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the address of a bound socket as a URL, an IPv6 one in brackets."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def listen(config: uvicorn.Config) -> socket.socket:

@@ -12,7 +12,7 @@ from allophone.cache import cache_folder
 from allophone.costs.devices import Device, measured_device, recognition_roofline_latency_s
 from allophone.dimensions.moonshine import RecognitionDimensions
 from allophone.errors import LedgerError, SpaceError, UsageError
-from allophone.files import write_whole
+from allophone.files import load_json, write_whole
 from allophone.ledger.run_record import MachineStamp
 from allophone.measure.device import MeasuredDevice, measure_device_apart
 from allophone.records.point import OperatingPoint
@@ -96,6 +96,6 @@ def _path(machine: MachineStamp, threads: int) -> Path:
 
 def _read(path: Path) -> MeasuredDevice | None:
     try:
-        return MeasuredDevice(**json.loads(path.read_text(encoding="utf-8")))
+        return MeasuredDevice(**load_json(path))
     except (OSError, ValueError, TypeError):  # never measured, or by another version
         return None
