@@ -24,7 +24,7 @@ from allophone.dimensions.whisper import SAMPLE_RATE
 if TYPE_CHECKING:
     import numpy as np
 
-    from allophone.demo.sound import Noise, UncertaintyMeasure
+    from allophone.demo.sound import Noise, Waveform
     from allophone.demo.voice import DemoVoice
 
 __all__ = ["EXPECTED_SHA256", "DemoCorpusWarning", "build_demo_corpus", "plan_demo_corpus"]
@@ -167,7 +167,7 @@ def _make(progress: Callable[[int, int], None] | None) -> dict[str, bytes]:
     files, lines = {}, []
     # NumPy releases the interpreter's lock; results keep the plan's order whatever the number of threads.
     with _one_blas_thread(), ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        spoken: list[UncertaintyMeasure] = []
+        spoken: list[Waveform] = []
         for signal in pool.map(partial(_speak, voice), plan):
             spoken.append(signal)
             if progress is not None:
@@ -190,7 +190,7 @@ def _make(progress: Callable[[int, int], None] | None) -> dict[str, bytes]:
     return files
 
 
-def _speak(voice: DemoVoice, utterance: DemoUtterance) -> UncertaintyMeasure:
+def _speak(voice: DemoVoice, utterance: DemoUtterance) -> Waveform:
     """Return the dry speech of one utterance."""
     import numpy as np
 
@@ -206,7 +206,7 @@ def _speak(voice: DemoVoice, utterance: DemoUtterance) -> UncertaintyMeasure:
     return np.concatenate([*sentences, np.zeros(int(_TAIL_S * SAMPLE_RATE))])
 
 
-def _stage(spoken: list[UncertaintyMeasure], plan: tuple[DemoUtterance, ...], utterance: DemoUtterance) -> bytes:
+def _stage(spoken: list[Waveform], plan: tuple[DemoUtterance, ...], utterance: DemoUtterance) -> bytes:
     """Return the 16-bit samples of one utterance in the room and the noise of its grade."""
     from allophone.demo.sound import Room, babble, mix, reverberate, shaped_noise, to_pcm
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    UncertaintyMeasure = NDArray[np.float64]
+    Waveform = NDArray[np.float64]
 
 __all__ = [
     "UNIT_FRAME",
@@ -60,7 +60,7 @@ class Room:
     direct_db: float
 
 
-def waveform(spoken: Spoken, frame: int, rng: np.random.Generator) -> UncertaintyMeasure:
+def waveform(spoken: Spoken, frame: int, rng: np.random.Generator) -> Waveform:
     """Turn the network's spectra into sound (as ``hibari.dsp`` does, in float64 and straight to 16 kHz).
 
     Args:
@@ -83,7 +83,7 @@ def waveform(spoken: Spoken, frame: int, rng: np.random.Generator) -> Uncertaint
     return _overlap_add(np.fft.irfft(spectrum, n=frame, axis=1))
 
 
-def _unit_phasor(angle: UncertaintyMeasure) -> NDArray[np.complex128]:
+def _unit_phasor(angle: Waveform) -> NDArray[np.complex128]:
     import numpy as np
 
     z = np.empty(angle.shape, np.complex128)
@@ -92,7 +92,7 @@ def _unit_phasor(angle: UncertaintyMeasure) -> NDArray[np.complex128]:
     return z
 
 
-def _source(pitch_hz: UncertaintyMeasure) -> NDArray[np.complex128]:
+def _source(pitch_hz: Waveform) -> NDArray[np.complex128]:
     """Return the spectrum, shape ``(n_frames, 601)``, of a pulse train whose pitch is given 80 times per second."""
     import numpy as np
 
@@ -111,13 +111,13 @@ def _source(pitch_hz: UncertaintyMeasure) -> NDArray[np.complex128]:
     return np.fft.rfft(frames * (_hann(_VOICE_FRAME) / _VOICE_HOP), axis=1)
 
 
-def _hann(n: int) -> UncertaintyMeasure:
+def _hann(n: int) -> Waveform:
     import numpy as np
 
     return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n) / n)
 
 
-def _overlap_add(frames: UncertaintyMeasure) -> UncertaintyMeasure:
+def _overlap_add(frames: Waveform) -> Waveform:
     """Return the signal whose frames, shape ``(n_frames, frame)``, overlap by three quarters."""
     import numpy as np
 
@@ -133,7 +133,7 @@ def _overlap_add(frames: UncertaintyMeasure) -> UncertaintyMeasure:
     return (total / np.maximum(norm, 1e-3)).reshape(-1)[frame // 2 : frame // 2 + n * hop]
 
 
-def shaped_noise(n: int, kind: Noise, rng: np.random.Generator) -> UncertaintyMeasure:
+def shaped_noise(n: int, kind: Noise, rng: np.random.Generator) -> Waveform:
     """Return ``n`` samples of noise whose power falls with frequency: pink by 3, brown by 6 dB an octave from 50 Hz."""
     import numpy as np
 
@@ -142,7 +142,7 @@ def shaped_noise(n: int, kind: Noise, rng: np.random.Generator) -> UncertaintyMe
     return np.fft.irfft(spectrum * frequency ** (-0.5 if kind == "pink" else -1.0), n=n)
 
 
-def babble(voices: list[UncertaintyMeasure], n: int, rng: np.random.Generator) -> UncertaintyMeasure:
+def babble(voices: list[Waveform], n: int, rng: np.random.Generator) -> Waveform:
     """Return ``n`` samples of some of ``voices`` at once, each equally loud and from a place of its own."""
     import numpy as np
 
@@ -154,7 +154,7 @@ def babble(voices: list[UncertaintyMeasure], n: int, rng: np.random.Generator) -
     return total
 
 
-def reverberate(signal: UncertaintyMeasure, room: Room, rng: np.random.Generator) -> UncertaintyMeasure:
+def reverberate(signal: Waveform, room: Room, rng: np.random.Generator) -> Waveform:
     """Convolve with a direct sound and a tail of exponentially decaying noise; the length stays."""
     import numpy as np
 
@@ -166,7 +166,7 @@ def reverberate(signal: UncertaintyMeasure, room: Room, rng: np.random.Generator
     return np.fft.irfft(np.fft.rfft(signal, size) * np.fft.rfft(tail, size), n=size)[: len(signal)]
 
 
-def mix(signal: UncertaintyMeasure, noise: UncertaintyMeasure, snr_db: float) -> UncertaintyMeasure:
+def mix(signal: Waveform, noise: Waveform, snr_db: float) -> Waveform:
     """Add ``noise`` at ``snr_db``: mean power of the signal over that of the noise, in dB."""
     import numpy as np
 
@@ -174,7 +174,7 @@ def mix(signal: UncertaintyMeasure, noise: UncertaintyMeasure, snr_db: float) ->
     return signal + noise * gain
 
 
-def to_pcm(signal: UncertaintyMeasure, rms: float) -> bytes:
+def to_pcm(signal: Waveform, rms: float) -> bytes:
     """Return 16-bit little-endian samples at root mean square ``rms`` (full scale 1), lower where a peak would clip."""
     import numpy as np
 
